@@ -1,0 +1,52 @@
+# Targets do their own set-up: `make demo` or `make test` is all that a fresh clone needs.
+PYTHON_IN_VENV := .venv/bin/python
+# Tests wait for containers more than they compute (measured: a third of two cores with two workers).
+WORKERS ?= 3
+PYTEST := $(PYTHON_IN_VENV) -m pytest -p tests.strictness
+
+# Tests start hundreds of Python processes: let them share what they compile.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup demo test test-all lint bench soak examples clean lock
+
+help:
+	@echo 'make demo      run the example service and its tests on real containers'
+	@echo 'make test      run the tests'
+	@echo 'make test-all  run every test but soak and bench'
+	@echo 'make lint      check style, format and types'
+	@echo 'make bench     measure; make soak: run long; make examples: every example'
+	@echo 'make setup     only the set-up; make lock: refresh requirements.lock; make clean: undo'
+
+setup:
+	@bash scripts/setup.sh
+
+demo: setup
+	@$(PYTHON_IN_VENV) scripts/demo.py
+
+test: setup
+	@$(PYTEST) tests -m "not slow and not soak" --wflo-require -n $(WORKERS)
+
+test-all: setup
+	@$(PYTEST) tests -m "not soak" --wflo-require -n $(WORKERS)
+
+soak: setup
+	@$(PYTEST) tests -m soak --wflo-require
+
+bench: setup
+	@$(PYTHON_IN_VENV) -m benchmarks
+
+examples: setup
+	@$(PYTEST) examples --wflo-require
+
+lint: setup
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy --strict wflo_testkit
+
+lock: setup
+	@$(PYTHON_IN_VENV) scripts/lock.py $(if $(UPGRADE),--upgrade)
+
+# Images and the Docker daemon stay: `wflo-testkit clean` removes the kit's containers.
+clean:
+	@rm -rf .venv .setup build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""wflo: a small orchestration service for language-model workflows."""

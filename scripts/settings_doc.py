@@ -1,0 +1,104 @@
+"""Write docs/settings.md from the table of options; `--check` only says whether it is current."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from wflo_testkit import services, settings
+from wflo_testkit.service import Option
+from wflo_testkit.settings.durations import Duration
+
+PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
+INTRO = """\
+<!-- Written by scripts/settings_doc.py. Change the options or that script, not this file. -->
+
+# Settings
+
+A setting has one name. It can be set in four places; the stronger one wins:
+
+1. the default,
+2. `[tool.wflo-testkit]` in the `pyproject.toml` of pytest's root folder,
+3. the environment, as `WFLO_TESTKIT_` and the name in capitals,
+4. the command line, as `--wflo-` and the name with dashes.
+
+After all of them comes the hook `pytest_wflo_spec(spec)` in a `conftest.py`: it gets the `Spec` of
+a server and returns another one, or `None`.
+
+- An unknown name in the file is an error that names the nearest known one. An unknown
+  `WFLO_TESTKIT_` variable is only reported.
+- A variable that is empty counts as not set.
+- On and off are `1`, `true`, `yes`, `on` and `0`, `false`, `no`, `off`. Lists are separated by
+  commas in a variable, tables are JSON objects there.
+- `reuse` in the file or the environment is ignored where `CI` is set; `--wflo-reuse` is obeyed.
+
+`wflo-testkit doctor` lists what is set here, and where.
+
+## One server's own settings
+
+Several servers of a kind have a table each. The name of the table begins the names of the server's
+fixtures; its settings are those of the service, without the service's name in front.
+
+```toml
+# pyproject.toml
+[tool.wflo-testkit]
+postgres_startup_timeout = 90
+
+[tool.wflo-testkit.servers.orders]
+service = "postgres"
+max_connections = 50
+```
+
+This gives `orders_server`, `orders_database`, `orders_session` and so on, beside `postgres_server`
+and its family. `WFLO_TESTKIT_ORDERS_MAX_CONNECTIONS` overrides the table.
+"""
+
+
+def page() -> str:
+    """Return the whole page."""
+    parts = [INTRO, _section("General", settings.GENERAL)]
+    for service in services.table().values():
+        options = (*settings.common(service.name), *service.options)
+        parts.append(_section(f"Service `{service.name}`", options))
+    return "\n".join(parts)
+
+
+def _section(title: str, options: Iterable[Option]) -> str:
+    rows = "\n".join(line for option in options for line in _rows(option))
+    head = "| setting | default | what it does |\n|---|---|---|"
+    return f"## {title}\n\n{head}\n{rows}\n"
+
+
+def _rows(option: Option) -> Iterator[str]:
+    text = " ".join(option.help.split()).replace("|", "\\|")
+    text = text[0].upper() + text[1:] + ("" if text.endswith((".", "`")) else ".")
+    if option.choices:
+        text += f" One of {', '.join(f'`{choice}`' for choice in option.choices)}."
+    if option.variables:
+        text += f" Also read from {', '.join(f'`{name}`' for name in option.variables)}."
+    if not option.on_command_line:
+        text += " Not on the command line."
+    yield f"| `{option.key}` | {_default(option.default)} | {text} |"
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, Duration):
+        value = str(value)
+    return "empty" if value in ("", [], {}) else f"`{json.dumps(value)}`"
+
+
+def main() -> int:
+    """Write the page, or with --check return 1 when it is not current."""
+    if "--check" in sys.argv[1:]:
+        current = PAGE.is_file() and PAGE.read_text() == page()
+        print("current" if current else f"{PAGE} is not current: run {sys.argv[0]}")
+        return 0 if current else 1
+    PAGE.write_text(page())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,231 @@
+"""`doctor` says what works here, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Run
+from wflo_testkit import catalog, services
+from wflo_testkit.cli import checks, doctor
+from wflo_testkit.cli.checks import Check
+from wflo_testkit.errors import SettingError
+from wflo_testkit.runtime import images, labels
+from wflo_testkit.wait import wait_until
+
+Report = Callable[[], dict[str, Check]]
+
+
+@pytest.fixture
+def here(tmp_path: Path, fresh_environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An empty project as the working folder."""
+    fresh_environment.chdir(tmp_path)
+    return fresh_environment
+
+
+@pytest.fixture
+def report(here: pytest.MonkeyPatch, tmp_path: Path) -> Report:
+    return lambda: {check.name: check for check in checks.everything(tmp_path)}
+
+
+def test_a_healthy_machine_exits_0_and_the_last_line_says_ready(
+    here: pytest.MonkeyPatch, command: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("doctor") == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "python"
+    assert lines[-1] == "ready"
+
+
+def test_json_holds_the_same_checks(
+    here: pytest.MonkeyPatch, command: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("doctor", "--json") == 0
+
+    found = json.loads(capsys.readouterr().out)
+    names = {check["name"] for check in found["checks"]}
+    assert found["ok"] is True
+    assert {"wflo-testkit", "python", "daemon", "reaper", "storage"} <= names
+    assert {entry.name for entry in catalog.services()} <= names
+
+
+def test_the_daemon_is_named_with_its_address_version_and_kind(report: Report, api: Any) -> None:
+    daemon = report()["daemon"]
+
+    assert daemon.status == "ok"
+    assert api.version()["Version"] in daemon.text
+    assert "rootful" in daemon.text or "rootless" in daemon.text
+    assert "docker.sock" in daemon.text or "DOCKER_HOST" in daemon.text
+
+
+def test_the_reaper_really_starts_acknowledges_and_goes(report: Report, api: Any) -> None:
+    def reapers() -> set[str]:
+        found = api.containers(all=True, filters={"label": f"{labels.KIT}=reaper"})
+        return {each["Id"] for each in found if "reaper-doctor-" in each["Names"][0]}
+
+    before = reapers()
+
+    assert report()["reaper"].status == "ok"
+    # Those of a doctor that another process runs at this moment come and go as well.
+    wait_until(lambda: not reapers() - before, timeout=20, describe="the doctor's reaper goes")
+
+
+def test_a_reaper_that_is_switched_off_is_a_warning_that_names_the_place(
+    report: Report, here: pytest.MonkeyPatch
+) -> None:
+    here.setenv("WFLO_TESTKIT_RYUK", "0")
+
+    reaper = report()["reaper"]
+
+    assert reaper.status == "warn"
+    assert "environment: WFLO_TESTKIT_RYUK" in reaper.text
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in catalog.services()])
+def test_each_images_line_names_the_one_that_a_test_would_get(
+    report: Report, api: Any, name: str
+) -> None:
+    from wflo_testkit.runtime import daemon
+
+    entry = catalog.entries()[name]
+    client = daemon.connect()
+    present = [n for n in (entry.official, entry.local) if images.inspect(client.client, n)]
+    serves = images.resolve(client.client, entry.official).reference if present else entry.official
+    client.client.close()
+
+    assert serves in report()[name].text
+
+
+def test_absent_official_images_are_said_to_be_unverified(report: Report, api: Any) -> None:
+    from docker.errors import ImageNotFound
+
+    def present(reference: str) -> bool:
+        try:
+            return bool(api.inspect_image(reference))
+        except ImageNotFound:
+            return False
+
+    absent = [e.official for e in catalog.services() if not present(e.official)]
+    found = report().get("official")
+
+    assert (found is not None) == bool(absent)
+    if found is not None:
+        assert found.text == "official images: not verified here"
+
+
+def test_an_image_that_the_policy_wants_and_nobody_has_names_the_remedy(
+    report: Report, here: pytest.MonkeyPatch
+) -> None:
+    here.setenv("WFLO_TESTKIT_IMAGES", "official")
+    here.setattr(checks.images, "inspect", lambda *_: None)
+
+    for entry in catalog.services():
+        check = report()[entry.name]
+        assert check.status == "warn"
+        assert check.fix == "run `wflo-testkit images pull`"
+
+
+def test_a_local_image_that_was_not_built_is_an_error(
+    report: Report, here: pytest.MonkeyPatch
+) -> None:
+    here.setenv("WFLO_TESTKIT_IMAGES", "local")
+    here.setattr(checks.images, "inspect", lambda *_: None)
+
+    for entry in catalog.services():
+        check = report()[entry.name]
+        assert check.status == "error"
+        assert check.fix == f"run `wflo-testkit images build {entry.name}`"
+
+
+def test_without_a_daemon_the_exit_code_is_1_and_the_address_is_named(
+    here: pytest.MonkeyPatch, tmp_path: Path, root: Path
+) -> None:
+    here.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    here.setenv("PYTHONPATH", str(root))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "wflo_testkit.cli.main", "doctor"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.returncode == 1, done.stderr
+    assert f"unix://{tmp_path}/none.sock (environment: DOCKER_HOST)" in done.stdout
+    assert "        -> start Docker" in done.stdout
+    assert done.stdout.splitlines()[-1] == "not ready: see ERROR above"
+
+
+def test_settings_that_are_not_defaults_are_listed_with_their_place_but_no_value(
+    report: Report, here: pytest.MonkeyPatch
+) -> None:
+    here.setenv("WFLO_TESTKIT_REPORT", "secret")
+
+    check = report()["report"]
+
+    assert (check.section, check.text) == ("settings", "environment: WFLO_TESTKIT_REPORT")
+
+
+def test_an_unknown_variable_is_a_warning(report: Report, here: pytest.MonkeyPatch) -> None:
+    here.setenv("WFLO_TESTKIT_IMAGS", "local")
+
+    assert "did you mean 'WFLO_TESTKIT_IMAGES'" in report()["unknown"].text
+
+
+def test_a_wrong_setting_is_an_error_and_the_other_checks_still_run(
+    report: Report, tmp_path: Path
+) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.wflo-testkit]\nimgaes = 'local'\n")
+
+    found = report()
+
+    assert found["settings"].status == "error"
+    assert found["settings"].fix == "did you mean 'images'?"
+    assert found["daemon"].status == "ok"
+
+
+def test_a_table_of_services_that_cannot_be_read_is_an_error_and_not_a_crash(
+    report: Report, here: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise SettingError("two services are called 'store'")
+
+    here.setattr(services, "table", broken)
+
+    found = report()
+
+    assert found["settings"].text == "two services are called 'store'"
+    assert found["daemon"].status == "ok"
+
+
+def fake_service(*packages: str) -> Any:
+    convenience = SimpleNamespace(packages=packages, extra="store")
+    return {"store": SimpleNamespace(conveniences=(convenience,))}
+
+
+def test_a_client_library_that_is_missing_is_a_warning_with_its_extra_by_a_fake_service() -> None:
+    missing, present = list(checks._python(fake_service("no_such_client", "pytest")))[-2:]
+
+    assert (missing.status, missing.fix) == ("warn", "pip install 'wflo-testkit[store]'")
+    assert present.text == f"pytest {pytest.__version__}"
+
+
+@pytest.mark.parametrize(("free", "status"), [(5_000_000_000, "ok"), (20_000_000, "warn")])
+def test_little_room_is_a_warning(free: int, status: str) -> None:
+    check = checks._enough("free disk", free, checks.LITTLE_DISK, "make room")
+
+    assert check.status == status
+
+
+def test_a_cause_of_several_lines_stays_on_one() -> None:
+    text = doctor.lines([Check("docker", "daemon", "error", "a\n  b", "c")])
+
+    assert text == ["docker", "  ERROR  daemon  a b", "        -> c"]

@@ -1,0 +1,61 @@
+"""What every test of the kit shares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+Run = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def fresh_environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """No variable of the machine that runs these tests changes what a suite under test does."""
+    for name in list(os.environ):
+        if name == "CI" or name.startswith(("WFLO_TESTKIT_", "TEST_DATABASE", "PYTEST_")):
+            monkeypatch.delenv(name)
+    return monkeypatch
+
+
+@pytest.fixture
+def run_suite(pytester: pytest.Pytester, fresh_environment: pytest.MonkeyPatch) -> Run:
+    """Run a suite in an empty folder as a user would: a process of its own, warnings are errors.
+
+    run_suite("test source", *options, conftest="...", pyproject="...", files={name: text})
+    """
+
+    def run(
+        source: str = "",
+        *options: str,
+        conftest: str = "",
+        pyproject: str = "",
+        files: dict[str, str] | None = None,
+    ) -> pytest.RunResult:
+        texts = {"test_it.py": source, "conftest.py": conftest, "pyproject.toml": pyproject}
+        for name, text in (texts | (files or {})).items():
+            if text:
+                path = pytester.path / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(_dedented(text))
+        # pytest-asyncio 1.5 warns whoever leaves one of its settings at the default.
+        strict = ("-W", "error", "-W", "ignore::pytest.PytestDeprecationWarning")
+        return pytester.runpytest_subprocess("-p", "no:randomly", *strict, *options)
+
+    return run
+
+
+@pytest.fixture
+def root() -> Path:
+    """The checkout."""
+    return Path(__file__).parent.parent
+
+
+def _dedented(text: str) -> str:
+    from textwrap import dedent
+
+    return dedent(text).lstrip("\n")

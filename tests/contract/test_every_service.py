@@ -1,0 +1,166 @@
+"""What holds for every service: ready at first use, private, reachable from other containers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from wflo_testkit import Server
+from wflo_testkit.plugin.kit import KIT
+from wflo_testkit.services import table
+
+
+@dataclass(frozen=True)
+class Case:
+    """One service as a test sees it.
+
+    lease: suffix of its handle's fixture. use: leaves a trace under a fixed name, and fails if a
+    trace of that name is there already. inside: a shell command that uses the handle's
+    internal_env() from another container.
+    """
+
+    lease: str
+    use: Callable[[Any], None]
+    inside: str
+
+
+def use_postgres(handle: Any) -> None:
+    import psycopg
+
+    with psycopg.connect(handle.url) as connection:
+        connection.execute("create table trace (id int primary key)")
+
+
+def use_redis(handle: Any) -> None:
+    import redis
+
+    with redis.Redis.from_url(handle.url) as client:
+        assert client.set(handle.prefix + "trace", "1", nx=True)
+
+
+def use_kafka(handle: Any) -> None:
+    from kafka import KafkaProducer
+
+    topic = handle.create("trace")
+    producer = KafkaProducer(bootstrap_servers=handle.bootstrap_servers)
+    try:
+        assert producer.send(topic, b"x").get(timeout=10).offset == 0
+    finally:
+        producer.close()
+
+
+def use_temporal(handle: Any) -> None:
+    import asyncio
+
+    async def start() -> None:
+        client = await handle.connect()
+        await client.start_workflow("Trace", id="trace", task_queue=handle.task_queue("none"))
+        await client.get_workflow_handle("trace").terminate()
+
+    asyncio.run(start())
+
+
+CASES = {
+    "postgres": Case("database", use_postgres, 'psql "$DATABASE_URL" -Atc "select 42"'),
+    "redis": Case(
+        "database", use_redis, 'test "$(redis-cli -u "$REDIS_URL" ping)" = PONG && echo 42'
+    ),
+    "kafka": Case(
+        "topics",
+        use_kafka,
+        '/opt/kafka/bin/kafka-get-offsets.sh --bootstrap-server "$KAFKA_BOOTSTRAP_SERVERS" '
+        "> /dev/null && echo 42",
+    ),
+    "temporal": Case(
+        "namespace",
+        use_temporal,
+        'temporal operator namespace describe -n "$TEMPORAL_NAMESPACE" '
+        '--address "$TEMPORAL_ADDRESS" > /dev/null && echo 42',
+    ),
+}
+
+
+@pytest.fixture(params=CASES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, name: str) -> Server:
+    return request.getfixturevalue(f"{name}_server")
+
+
+@pytest.fixture
+def handle(request: pytest.FixtureRequest, name: str) -> Any:
+    return request.getfixturevalue(f"{name}_{CASES[name].lease}")
+
+
+def test_every_service_of_the_kit_is_held_to_this() -> None:
+    assert set(CASES) == set(table())
+
+
+@pytest.mark.parametrize("time", ["first", "second", "third"])
+def test_it_is_ready_at_first_use_and_empty_every_time(name: str, handle: Any, time: str) -> None:
+    CASES[name].use(handle)
+
+
+def test_the_server_survives_json(server: Server) -> None:
+    assert type(server).from_json(json.loads(json.dumps(server.to_json()))) == server
+
+
+def test_the_password_is_not_shown(server: Server) -> None:
+    assert not server.password or server.password not in repr(server)
+
+
+def test_it_listens_on_loopback_only(server: Server) -> None:
+    shown = subprocess.run(
+        ["docker", "inspect", "-f", "{{json .NetworkSettings.Ports}}", server.container_id],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    published = [each for binding in json.loads(shown.stdout).values() for each in binding or ()]
+
+    assert published
+    assert {each["HostIp"] for each in published} == {"127.0.0.1"}
+
+
+def test_logs_are_there_from_the_start(server: Server) -> None:
+    assert server.logs().strip()
+
+
+def test_another_lease_does_not_start_another_server(
+    request: pytest.FixtureRequest, name: str, server: Server, handle: Any
+) -> None:
+    assert request.config.stash[KIT].server(name).container_id == server.container_id
+
+
+def test_handles_and_servers_say_how_to_reach_them(server: Server, handle: Any) -> None:
+    for each in (server, handle):
+        assert each.env()
+        assert set(each.env()) == set(each.internal_env())
+        assert all(isinstance(value, str) for value in each.env().values())
+        assert server.internal_host in " ".join(each.internal_env().values())
+
+
+def test_another_container_uses_the_internal_addresses(
+    name: str, server: Server, handle: Any
+) -> None:
+    variables = [f"--env={key}={value}" for key, value in handle.internal_env().items()]
+    done = subprocess.run(
+        [
+            *("docker", "run", "--rm", f"--network={server.network}"),
+            *(*variables, "--entrypoint=sh", server.image, "-c", CASES[name].inside),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout.strip()) == (0, "42"), done.stderr

@@ -1,0 +1,124 @@
+"""Where Ryuk is switched off or cannot run, the watchdog guards the run, and the run says so."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lifecycle.conftest import Launch
+from tests.services.third_party import notes_service
+from wflo_testkit.broker.core import Core
+from wflo_testkit.errors import StartFailed
+from wflo_testkit.model import Spec
+from wflo_testkit.runtime import daemon, labels, watchdog
+from wflo_testkit.runtime.session import Session
+
+QUICK = {"test_it.py": "def test(redis_client):\n    pass\n"}
+NO_IMAGE = """
+from types import SimpleNamespace
+from wflo_testkit.runtime import reaper
+
+reaper.catalog = SimpleNamespace(official=lambda name: "wflo-testkit/no-such-ryuk:1")
+"""
+NO_SOCKET = {"TESTCONTAINERS_DOCKER_SOCKET_OVERRIDE": "/no/such/docker.sock"}
+OTHER_SOCKET = {"TESTCONTAINERS_DOCKER_SOCKET_OVERRIDE": "/etc/hostname"}
+NOTE = "a watchdog process clears up if this run is killed"
+
+
+@pytest.mark.parametrize(
+    ("variables", "conftest", "says"),
+    [
+        ({"WFLO_TESTKIT_RYUK": "0"}, "", "Ryuk is switched off"),
+        pytest.param(
+            {"TESTCONTAINERS_RYUK_DISABLED": "true"},
+            "",
+            "Ryuk is switched off",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {}, NO_IMAGE, "image wflo-testkit/no-such-ryuk:1 is not", marks=pytest.mark.slow
+        ),
+        (NO_SOCKET, "", "the reaper could not be started"),
+        pytest.param(OTHER_SOCKET, "", "the reaper exited at its start", marks=pytest.mark.slow),
+    ],
+    ids=["setting", "testcontainers' variable", "no image", "no socket", "not the socket"],
+)
+def test_the_run_passes_and_its_summary_has_one_line_about_it(
+    launch: Launch, variables: dict[str, str], conftest: str, says: str
+) -> None:
+    run = launch(texts=QUICK | {"conftest.py": conftest}, **variables)
+    run.process.wait(60)
+
+    [line] = [line for line in run.output.splitlines() if NOTE in line]
+    assert "1 passed" in run.output
+    assert says in line
+    assert run.is_gone(0)
+
+
+def test_a_run_that_ryuk_guards_says_nothing(launch: Launch) -> None:
+    run = launch(texts=QUICK)
+    run.process.wait(60)
+
+    assert "1 passed" in run.output
+    assert "Ryuk" not in run.output
+
+
+@pytest.mark.slow
+def test_nothing_is_left_of_a_killed_run_whose_ryuk_could_not_start(launch: Launch) -> None:
+    run = launch(**NO_SOCKET)
+    run.await_ready()
+    run.die(signal.SIGKILL, everybody=True)
+
+    run.seconds_until_gone()
+
+
+@pytest.fixture
+def spec() -> Spec:
+    return notes_service.spec("notes", {"image": "", "memory": "16mb"})
+
+
+def core(*, ryuk: bool) -> Core:
+    run = secrets.token_hex(4)
+    return Core({"notes": notes_service.SERVICE}, Session(run, reaper=ryuk))
+
+
+@pytest.fixture
+def no_watchdog(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process can be started."""
+    monkeypatch.setattr(watchdog, "SCRIPT", Path("/no/such/script.py"))
+
+
+@pytest.mark.usefixtures("no_watchdog")
+def test_nothing_is_started_that_nobody_guards(spec: Spec) -> None:
+    unguarded = core(ryuk=False)
+    try:
+        with pytest.raises(StartFailed, match=r"the watchdog.* did not start"):
+            unguarded.servers.get(spec)
+        [container] = left_containers(unguarded)
+        assert container["State"] == "created"
+    finally:
+        unguarded.close()
+    assert left_containers(unguarded) == []
+
+
+@pytest.mark.usefixtures("no_watchdog")
+def test_ryuk_does_without_the_watchdog(spec: Spec) -> None:
+    guarded = core(ryuk=True)
+    try:
+        assert guarded.servers.get(spec).container_id
+        assert guarded.notes == []
+    finally:
+        guarded.close()
+
+
+def left_containers(core: Core) -> list[Any]:
+    client = daemon.connect().client
+    try:
+        label = f"{labels.RUN}={core._session.run}"
+        return list(client.api.containers(all=True, filters={"label": label}))
+    finally:
+        client.close()

@@ -1,0 +1,85 @@
+"""A failed test's report shows what its services said, and where its data is kept."""
+
+from __future__ import annotations
+
+from tests.conftest import Run
+
+
+def test_the_report_holds_the_log_since_the_test_began_and_nothing_older(run_suite: Run) -> None:
+    result = run_suite(
+        """
+        import pytest
+        from sqlalchemy import text
+        from sqlalchemy.exc import ProgrammingError
+
+        def test_before(postgres_session):
+            with pytest.raises(ProgrammingError):
+                postgres_session.execute(text("select * from table_of_the_test_before"))
+
+        def test_failing(postgres_session):
+            postgres_session.execute(text("select * from table_of_this_test"))
+        """
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    log = result.stdout.str().partition("postgres log since the test began")[2]
+
+    assert 'relation "table_of_this_test" does not exist' in log
+    assert "table_of_the_test_before" not in log
+
+
+def test_a_passing_test_shows_no_log(run_suite: Run) -> None:
+    result = run_suite("def test(redis_client):\n    redis_client.ping()\n", "-rA")
+
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("*log since the test began*")
+
+
+def test_a_failed_tests_database_is_kept_and_its_address_shown(run_suite: Run) -> None:
+    result = run_suite(
+        """
+        import re, subprocess
+        import psycopg
+        from sqlalchemy import text
+
+        kept = {}
+
+        def test_failing(postgres_database, postgres_session):
+            postgres_session.execute(text("create table evidence (fact text)"))
+            postgres_session.execute(text("insert into evidence values ('it was me')"))
+            postgres_session.commit()
+            kept["url"] = postgres_database.url
+            assert False
+
+        def test_later():
+            with psycopg.connect(kept["url"]) as connection:
+                [row] = connection.execute("select fact from evidence").fetchall()
+            assert row == ("it was me",)
+        """
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*kept for you to look at*", "postgres_database: *postgresql://*"])
+
+
+def test_a_passing_tests_database_is_not_kept(run_suite: Run) -> None:
+    result = run_suite(
+        """
+        import psycopg, pytest
+        from wflo_testkit import wait_until
+
+        used = {}
+
+        def test_passing(postgres_database):
+            used["url"] = postgres_database.url
+
+        def test_later():
+            def gone():
+                try:
+                    psycopg.connect(used["url"]).close()
+                except psycopg.OperationalError as error:
+                    return "does not exist" in str(error)
+                return False
+
+            wait_until(gone, timeout=5, describe="the database is dropped")
+        """
+    )
+    result.assert_outcomes(passed=2)

@@ -1,0 +1,104 @@
+"""Servers start when they are needed, side by side, and not before."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.conftest import Run
+from tests.docker_state import docker_state
+
+PAIR = """
+def test_plain():
+    pass
+
+def test_cached(redis_client):
+    redis_client.ping()
+"""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--collect-only",), ("-k", "plain"), ("--setup-plan",), ("--fixtures",)],
+    ids=lambda options: " ".join(options),
+)
+def test_nothing_touches_docker_unless_a_selected_test_needs_it(
+    run_suite: Run, fresh_environment: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    # A daemon that is not there: any contact would be an error.
+    fresh_environment.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    result = run_suite(PAIR, "--wflo-require", *options)
+
+    assert result.ret == 0
+
+
+def test_a_run_starts_only_what_its_tests_use(run_suite: Run, pytester: pytest.Pytester) -> None:
+    result = run_suite(PAIR, "--wflo-report=report.json")
+
+    result.assert_outcomes(passed=2)
+    report = json.loads((pytester.path / "report.json").read_text())
+    assert [row["name"] for row in report["services"]] == ["redis"]
+
+
+def test_servers_that_later_tests_need_start_while_earlier_ones_run(run_suite: Run) -> None:
+    result = run_suite(
+        """
+        import docker
+        from wflo_testkit import wait_until
+
+        def test_first():
+            client = docker.from_env()
+            try:
+                label = {"label": f"dev.wflo.testkit.run={RUN}"}
+                def names():
+                    return {c.labels["dev.wflo.testkit.server"]
+                            for c in client.containers.list(filters=label)}
+                wait_until(lambda: names() >= {"redis", "postgres"}, timeout=20)
+            finally:
+                client.close()
+
+        def test_later(redis_database, postgres_database):
+            pass
+        """,
+        conftest="""
+        def pytest_report_header(config):
+            return None
+
+        def pytest_collection_modifyitems(config, items):
+            from wflo_testkit.plugin.kit import KIT
+            items[0].module.RUN = config.stash[KIT].run
+        """,
+    )
+    result.assert_outcomes(passed=2)
+
+
+LISTS_ITSELF = """
+import docker, pytest
+
+@pytest.fixture(autouse=True, scope="session")
+def list_what_this_run_made(redis_server, postgres_server):
+    yield
+    client = docker.from_env()
+    run = client.containers.get(redis_server.container_id).labels["dev.wflo.testkit.run"]
+    names = ("wflo-redis-", "wflo-postgres-", "wflo-reaper-")
+    mine = [c.id for c in client.containers.list(all=True)
+            if c.name.startswith(names) and run in c.name]
+    mine += [n.id for n in client.networks.list() if n.name == f"wflo-{run}"]
+    client.close()
+    with open("made.txt", "w") as file:
+        file.write(" ".join(mine))
+"""
+
+
+@pytest.mark.parametrize(("body", "passed"), [("pass", 1), ("assert False", 0)])
+def test_nothing_is_left_behind(
+    run_suite: Run, pytester: pytest.Pytester, body: str, passed: int
+) -> None:
+    source = f"def test(redis_client, postgres_session):\n    {body}\n"
+    result = run_suite(source, conftest=LISTS_ITSELF)
+    made = (pytester.path / "made.txt").read_text().split()
+
+    result.assert_outcomes(passed=passed, failed=1 - passed)
+    assert len(made) == 4, "two servers, their reaper and their network"
+    assert not set(made) & set(docker_state())

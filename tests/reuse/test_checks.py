@@ -1,0 +1,184 @@
+"""A good record is never trusted: what is behind it is looked at, within a second."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.reuse.conftest import Begin
+from tests.reuse.damages import (
+    Damage,
+    garble,
+    name_another_daemon,
+    newer_image,
+    open_to_all,
+    pause,
+    point_elsewhere,
+    remove,
+    restart,
+    rewrite,
+    stop,
+    take_its_port,
+)
+from tests.reuse.parts import docker, kept_by
+from tests.services.third_party import notes_service
+from wflo_testkit.broker import reuse
+from wflo_testkit.broker.core import Core
+from wflo_testkit.model import Server, Spec
+from wflo_testkit.runtime.reuse import check, shelf
+from wflo_testkit.runtime.reuse.check import Finding
+from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.runtime.reuse.records import Record, Records
+from wflo_testkit.wait import clock, wait_until
+
+DAMAGES = (
+    *(stop, remove, pause, restart, take_its_port, point_elsewhere, name_another_daemon),
+    *(newer_image, garble, open_to_all),
+)
+
+
+@pytest.fixture
+def server(begin: Begin, spec: Spec, home: Home) -> Iterator[Server]:
+    """A kept server that no run uses, as a dead process has left it."""
+    core = begin()
+    server = core.servers.get(spec)
+    core.close()
+    yield server
+    if ids := docker("ps", "-aq", "--filter", f"name=wflo-test-foreign-{home.id}"):
+        docker("rm", "-fv", ids)
+
+
+@pytest.fixture(autouse=True)
+def makers_are_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The maker of the first container is this process; let it count as dead there."""
+    rival = shelf.Shelf.rival
+
+    def orphaned(self: shelf.Shelf, spec: Spec, key: str) -> shelf.Rival | None:
+        found = rival(self, spec, key)
+        return found and dataclasses.replace(found, is_orphan=True)
+
+    monkeypatch.setattr(shelf.Shelf, "rival", orphaned)
+
+
+def found_out(core: Core, spec: Spec) -> float:
+    """Return the seconds in which the run sees that it cannot attach; it must not."""
+    way = core.servers._reuse
+    assert way is not None
+    replace, seen = way._replace, []
+
+    def seen_and_replaced(record: Record, finding: Finding) -> None:
+        seen.append(clock.monotonic())
+        replace(record, finding)
+
+    way._replace = seen_and_replaced  # type: ignore[method-assign]
+    began = clock.monotonic()
+    assert way._attach(core.servers._services["notes"], way._shelf.key(spec)) is None
+    return min([*seen, clock.monotonic()]) - began
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda each: each.__name__)
+def test_it_is_found_within_a_second_and_replaced(
+    begin: Begin, spec: Spec, home: Home, server: Server, damage: Damage
+) -> None:
+    damage(server, home)
+    core = begin()
+    seconds = found_out(core, spec)
+    replaced = core.servers.get(spec)
+
+    assert seconds <= 1.0
+    assert replaced.container_id != server.container_id
+    assert kept_by(home) == [replaced.container_id]
+    assert notes_service.ask(replaced, "PING") == "PONG"
+    assert begin().servers.get(spec).container_id == replaced.container_id
+
+
+def test_a_server_that_nobody_uses_and_that_answers_nothing_is_replaced(
+    begin: Begin, spec: Spec, home: Home, server: Server
+) -> None:
+    core = begin(greet=starting_up)
+    replaced = core.servers.get(spec)
+
+    assert replaced.container_id != server.container_id
+    assert kept_by(home) == [replaced.container_id]
+
+
+def test_a_foreign_container_is_left_alone(
+    begin: Begin, spec: Spec, home: Home, server: Server
+) -> None:
+    take_its_port(server, home)
+    foreign = docker("ps", "-q", "--no-trunc", "--filter", f"name=wflo-test-foreign-{home.id}")
+    begin().servers.get(spec)
+
+    assert docker("inspect", "-f", "{{.State.Running}}", foreign) == "true"
+
+
+@pytest.mark.parametrize("damage", [take_its_port, restart, newer_image], ids=lambda d: d.__name__)
+def test_mutant_without_the_look_the_wrong_container_is_taken(
+    begin: Begin,
+    spec: Spec,
+    home: Home,
+    server: Server,
+    damage: Damage,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    damage(server, home)
+    if damage is restart:  # the mutant gets as far as the port, which is another one now
+        rewrite(home, ports={"main": published_port(server)})
+        wait_until(lambda: listens(published_port(server)), timeout=10)
+    monkeypatch.setattr(shelf, "look", lambda *_args, **_kwargs: Finding(""))
+
+    with pytest.raises(AssertionError):
+        found_out(begin(), spec)
+
+
+def starting_up(_server: Server) -> None:
+    raise ConnectionError("not up yet")
+
+
+def test_a_server_that_is_still_starting_up_is_not_taken(
+    begin: Begin, spec: Spec, server: Server
+) -> None:
+    assert found_out(begin(greet=starting_up), spec) <= 1.0
+
+
+def test_mutant_without_the_greeting_it_is_taken(
+    begin: Begin, spec: Spec, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reuse.Reuse, "_answers", lambda *_args: True)
+
+    with pytest.raises(AssertionError):
+        found_out(begin(greet=starting_up), spec)
+
+
+def test_every_finding_says_what_is_wrong(server: Server, home: Home) -> None:
+    [record] = Records(home)
+    sound = json.loads(docker("inspect", server.container_id))[0]
+
+    def finding(**state: object) -> Finding:
+        return check.look(record, sound | {"State": sound["State"] | state}, image_id="")
+
+    assert check.look(record, None, image_id="").reason == "its container is gone"
+    assert finding().reason == ""
+    assert finding(Paused=True).reason == "its container is paused"
+    assert finding(Running=False, Status="exited").reason == "its container has exited"
+    assert finding(Restarting=True, Status="restarting").reason == "its container has restarting"
+    assert "restarted" in finding(StartedAt="2020").reason
+    assert "newer" in check.look(record, sound, image_id="another").reason
+    assert is_other_ports(record, sound)
+
+
+def is_other_ports(record: Record, sound: dict[str, object]) -> bool:
+    moved = dataclasses.replace(record, server={**record.server, "ports": {"main": 1}})
+    return check.look(moved, sound, image_id="").reason == "its ports are others than before"
+
+
+def published_port(server: Server) -> int:
+    return int(docker("port", server.container_id, "6379/tcp").splitlines()[0].rpartition(":")[2])
+
+
+def listens(port: int) -> bool:
+    address = Server(service="notes", name="notes", host="127.0.0.1", ports={"main": port})
+    return notes_service.ask(address, "PING") == "PONG"

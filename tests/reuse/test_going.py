@@ -1,0 +1,210 @@
+"""Kept servers go when nobody has used them for long, or when their spec has changed."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import pytest
+
+from tests.reuse.conftest import Begin
+from tests.reuse.parts import Processes, kept_by, said
+from wflo_testkit.broker.idle import sweep_behind
+from wflo_testkit.model import Spec
+from wflo_testkit.runtime.reuse import shelf as shelf_module
+from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.runtime.reuse.shelf import Shelf
+from wflo_testkit.runtime.reuse.sweep import DRAFT_AGE, sweep
+from wflo_testkit.wait import clock, wait_until
+
+HOUR = 3600.0
+
+
+def other(spec: Spec) -> Spec:
+    """Return the same server with another command."""
+    return dataclasses.replace(spec, command=(*spec.command, "--maxclients", "50"))
+
+
+def unused_for(home: Home, seconds: float) -> None:
+    """Let every server look as if nobody had used it for so long."""
+    for path in home.files("*.json"):
+        then = clock.wall() - seconds
+        os.utime(path, (then, then))
+
+
+def gone(home: Home, *containers: str) -> None:
+    wait_until(
+        lambda: not set(containers) & set(kept_by(home)),
+        timeout=20,
+        poll=0.1,
+        describe="the container is removed",
+    )
+
+
+def test_an_idle_server_goes_with_the_next_run_of_another_project(
+    begin: Begin, spec: Spec, home: Home
+) -> None:
+    first = begin(max_idle=HOUR)
+    idle = first.servers.get(spec)
+    first.close()
+    unused_for(home, HOUR + 60)
+    begin(project="elsewhere").servers.get(other(spec))
+
+    gone(home, idle.container_id)
+    assert len(home.files("*.json")) == 1
+
+
+def test_a_run_without_reuse_removes_it_too(begin: Begin, spec: Spec, home: Home) -> None:
+    first = begin(max_idle=HOUR)
+    idle = first.servers.get(spec)
+    first.close()
+    unused_for(home, HOUR + 60)
+    sweep_behind("another")
+
+    gone(home, idle.container_id)
+
+
+def test_each_server_has_the_limit_of_the_project_that_used_it_last(
+    begin: Begin, spec: Spec, home: Home, shelf: Shelf
+) -> None:
+    for max_idle in (HOUR, 2 * HOUR):
+        core = begin(max_idle=max_idle)
+        used = core.servers.get(spec)
+        core.close()
+    unused_for(home, HOUR + 60)
+
+    assert sweep(shelf) == []
+    assert kept_by(home) == [used.container_id]
+
+
+def test_one_in_use_never_goes(begin: Begin, spec: Spec, home: Home, shelf: Shelf) -> None:
+    used = begin(max_idle=HOUR).servers.get(spec)
+    unused_for(home, 99 * HOUR)
+
+    assert sweep(shelf) == []
+    assert kept_by(home) == [used.container_id]
+    assert len(home.files("*.json")) == 1
+
+
+def test_a_run_does_not_remove_what_it_has_used_itself_for_longer_than_that(
+    begin: Begin, spec: Spec, home: Home
+) -> None:
+    core = begin(max_idle=HOUR)
+    used = core.servers.get(spec)
+    unused_for(home, 99 * HOUR)
+    core.servers.get(dataclasses.replace(spec, name="second"))  # looks for idle ones, too
+    way = core.servers._reuse
+    assert way is not None
+    for thread in way._threads:
+        thread.join(20)
+
+    assert used.container_id in kept_by(home)
+    assert len(home.files("*.json")) == 2
+
+
+def test_mutant_without_marks_of_use_it_goes(
+    begin: Begin, spec: Spec, home: Home, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(max_idle=HOUR).servers.get(spec)
+    unused_for(home, 99 * HOUR)
+    monkeypatch.setattr(shelf_module.Uses, "living", lambda *_args, **_kwargs: [])
+    sweep(shelf)
+
+    assert kept_by(home) == []
+
+
+def test_use_renews_the_time(begin: Begin, spec: Spec, home: Home, shelf: Shelf) -> None:
+    first = begin(max_idle=HOUR)
+    used = first.servers.get(spec)
+    first.close()
+    unused_for(home, HOUR - 60)
+    second = begin(max_idle=HOUR)
+    second.servers.get(spec)
+    second.close()
+
+    assert sweep(shelf) == []
+    assert kept_by(home) == [used.container_id]
+
+
+def test_a_changed_spec_replaces_the_server_of_that_name(
+    begin: Begin, spec: Spec, home: Home
+) -> None:
+    first = begin()
+    old = first.servers.get(spec)
+    first.close()
+    new = begin().servers.get(other(spec))
+
+    gone(home, old.container_id)
+    assert kept_by(home) == [new.container_id]
+
+
+def test_a_changed_spec_does_not_replace_what_a_run_uses(
+    begin: Begin, spec: Spec, home: Home
+) -> None:
+    old = begin().servers.get(spec)
+    second = begin()
+    new = second.servers.get(other(spec))
+    second.close()  # waits for what it does in the background
+
+    assert kept_by(home) == sorted([old.container_id, new.container_id])
+
+
+def test_another_projects_server_of_the_same_name_is_not_replaced(
+    begin: Begin, spec: Spec, home: Home
+) -> None:
+    first = begin(project="there")
+    old = first.servers.get(spec)
+    first.close()
+    second = begin(project="here")
+    new = second.servers.get(other(spec))
+    second.close()
+
+    assert kept_by(home) == sorted([old.container_id, new.container_id])
+
+
+def test_a_half_made_server_of_a_dead_process_goes_with_whatever_run_comes_next(
+    processes: Processes, spec: Spec, home: Home, shelf: Shelf
+) -> None:
+    dying = processes.begin("dying", "created")
+    assert said(dying) == "halted"
+    [half_made] = kept_by(home)
+    sweep(shelf)
+    assert kept_by(home) == [half_made]
+
+    dying.kill()
+    dying.wait()
+    sweep(shelf)
+
+    assert kept_by(home) == []
+
+
+def test_what_resists_is_left_to_the_next_run(
+    begin: Begin, spec: Spec, home: Home, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = begin(max_idle=HOUR)
+    idle = first.servers.get(spec)
+    first.close()
+    unused_for(home, HOUR + 60)
+
+    def refuse(_container: str) -> None:
+        raise ConnectionError("the daemon is restarting")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf.engine, "remove", refuse)
+        assert sweep(shelf) == []
+    assert kept_by(home) == [idle.container_id]
+    assert len(home.files("*.json")) == 1
+
+    assert [record.container_id for record in sweep(shelf)] == [idle.container_id]
+    assert kept_by(home) == []
+
+
+def test_drafts_of_killed_writers_go_after_an_hour(home: Home, shelf: Shelf) -> None:
+    old, new = home.folder / ".draft-old", home.folder / ".draft-new"
+    for path in (old, new):
+        path.touch()
+    then = clock.wall() - DRAFT_AGE - 60
+    os.utime(old, (then, then))
+    sweep(shelf)
+
+    assert (old.exists(), new.exists()) == (False, True)

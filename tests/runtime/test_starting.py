@@ -1,0 +1,104 @@
+"""A start ends in a ready server or in an error that says what happened inside."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from tests.services.third_party import notes_service
+from wflo_testkit.broker.core import Core
+from wflo_testkit.errors import ImageUnavailable, StartFailed
+from wflo_testkit.model import Server, Spec
+from wflo_testkit.runtime.session import Session
+from wflo_testkit.wait import Deadline, clock
+
+
+def test_a_ready_server_answers_on_loopback(core: Core, spec: Spec) -> None:
+    server = core.servers.get(spec)
+
+    assert server.host == "127.0.0.1"
+    assert notes_service.ask(server, "PING") == "PONG"
+    assert "Ready to accept connections" in server_logs(core, server)
+
+
+def test_logs_can_begin_at_a_moment(core: Core, spec: Spec) -> None:
+    server = core.servers.get(spec)
+    moment = clock.wall()
+
+    assert core.servers.logs(server.key, moment) == ""
+
+
+def test_an_exited_container_is_noticed_at_once_and_its_log_is_shown(
+    core: Core, spec: Spec
+) -> None:
+    patience = Deadline(20)
+    broken = dataclasses.replace(spec, command=("redis-server", "--no-such-option", "1"))
+    with pytest.raises(StartFailed) as caught:
+        core.servers.get(broken)
+
+    assert not patience.passed
+    assert "exited with code 1" in caught.value.what
+    assert "no-such-option" in str(caught.value.cause)
+
+
+def test_a_container_that_runs_out_of_memory_is_called_so(
+    core: Core, spec: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The kit sets no memory limit, so this state is told by a fake daemon.
+    from wflo_testkit.runtime.containers import Containers, State
+
+    dead = State("exited", exit_code=137, out_of_memory=True)
+    monkeypatch.setattr(Containers, "state", lambda _self, _id: dead)
+    never_ready = dataclasses.replace(spec, command=("sleep", "60"))
+
+    with pytest.raises(StartFailed, match="ran out of memory"):
+        core.servers.get(never_ready)
+
+
+def test_a_server_that_never_gets_ready_shows_the_last_probe_and_the_setting(
+    core: Core, spec: Spec
+) -> None:
+    silent = dataclasses.replace(spec, command=("sleep", "60"), startup_timeout=0.5)
+    with pytest.raises(StartFailed, match=r"not ready after 0\.5 s") as caught:
+        core.servers.get(silent)
+
+    assert "last probe: Connection" in str(caught.value.cause)
+    assert "notes_startup_timeout" in str(caught.value.fix)
+
+
+def test_an_image_that_is_nowhere_names_the_command_that_helps(core: Core, spec: Spec) -> None:
+    absent = dataclasses.replace(spec, image="wflo-testkit/no-such-image:1")
+    with pytest.raises(ImageUnavailable) as caught:
+        core.servers.get(absent)
+
+    assert "wflo-testkit/no-such-image:1" in caught.value.text
+    assert caught.value.fix
+
+
+def test_placeholders_are_filled_with_password_and_published_address(
+    core: Core, spec: Spec, session: Session
+) -> None:
+    waiting = "until [ -s /tmp/late.sh ]; do sleep 0.02; done; exec sh /tmp/late.sh"
+    script = (
+        'echo "at {host}:{port:main} secret {password}"\nexec redis-server --protected-mode no\n'
+    )
+    late = dataclasses.replace(spec, command=("sh", "-c", waiting), files={"/tmp/late.sh": script})
+    server = core.servers.get(late)
+
+    assert server.password
+    assert f"at 127.0.0.1:{server.port} secret {server.password}" in server_logs(core, server)
+
+
+def test_servers_of_one_run_reach_each_other_by_name(core: Core, spec: Spec) -> None:
+    first = core.servers.get(spec)
+    other = core.servers.get(dataclasses.replace(spec, name="other"))
+    code, output = core._session.client.client.containers.get(other.container_id).exec_run(
+        ["redis-cli", "-h", first.internal_host, "-p", str(first.internal_port), "ping"]
+    )
+
+    assert (code, output.strip()) == (0, b"PONG")
+
+
+def server_logs(core: Core, server: Server) -> str:
+    return core.servers.logs(server.key, None)

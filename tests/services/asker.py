@@ -1,0 +1,99 @@
+"""A test process in front of a real broker: leases as the plugin does, without pytest between."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from wflo_testkit.broker.api import Ask, Broker
+from wflo_testkit.broker.core import Core
+from wflo_testkit.model import Grant, Server
+from wflo_testkit.runtime.session import Session
+from wflo_testkit.service import Lease, Service
+from wflo_testkit.settings.options import common
+
+
+@dataclass
+class Asker:
+    """Leases from one server; it is the TestContext, too."""
+
+    broker: Broker
+    service: Service
+    server: Server
+    settings: Mapping[str, Any]
+    mode: str = ""
+    nodeid: str = "test_it.py::test"
+    warnings: list[str] = field(default_factory=list)
+
+    __test__ = False
+
+    def afresh(self) -> Asker:
+        """Return the same without warnings."""
+        return replace(self, warnings=[])
+
+    def sibling(self, suffix: str) -> Any:
+        raise NotImplementedError(suffix)
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+    @contextmanager
+    def lease(self, mode: str = "", keep: bool = False) -> Iterator[Any]:
+        """Yield the handle of the service's first kind of lease; leftovers go to `warnings`."""
+        kind = self.service.leases[0]
+        params = kind.params(self)
+        grant = self.broker.lease(
+            Ask(key=self.server.key, kind=kind.name, mode=mode or self.mode, params=params)
+        )
+        assert isinstance(grant, Grant)
+        lease = Lease(
+            id=grant.id, server=self.server, data=grant.data, call=partial(self._call, grant.id)
+        )
+        try:
+            with kind.handle(lease, self) as handle:
+                yield handle
+        finally:
+            self.warnings += self.broker.release(grant.id, keep)
+
+    @contextmanager
+    def opened(self, name: str, handle: Any) -> Iterator[Any]:
+        """Yield the value of the convenience `name` on top of `handle`."""
+        [row] = [each for each in self.service.conveniences if each.name == name]
+        with contextmanager(row.open)(handle, self) as value:
+            yield value
+
+    def _call(self, lease_id: str, verb: str, **args: Any) -> Any:
+        return self.broker.call(lease_id, verb, args)
+
+
+@contextmanager
+def run_of_its_own() -> Iterator[Core]:
+    """A broker with these tests' services; what it started is removed at the end."""
+    core = Core({name: row(name) for name in ("redis", "kafka")}, Session(secrets.token_hex(4)))
+    try:
+        yield core
+    finally:
+        core.close()
+
+
+def asker(core: Core, service: str, owner: str = "main", name: str = "", **given: Any) -> Asker:
+    """Start `service` with these settings and return who asks it for leases."""
+    found = row(service)
+    options = (*common(service), *found.options)
+    defaults = {each.key.removeprefix(f"{service}_"): each.default for each in options}
+    settings = defaults | given
+    broker = core.owner(owner)
+    server = broker.server(found.spec(name or service, settings))
+    return Asker(broker, found, server, settings)
+
+
+def row(service: str) -> Service:
+    """Return the row of the table of services."""
+    found = import_module(f"wflo_testkit.services.{service}").SERVICE
+    assert isinstance(found, Service)
+    return found

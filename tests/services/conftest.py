@@ -1,0 +1,41 @@
+"""One broker for the tests of services that ask it directly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.services.asker import Asker, asker, run_of_its_own
+from wflo_testkit.broker.core import Core
+from wflo_testkit.services.kafka import library
+
+library.load()  # before the modules that import kafka-python, since warnings are errors here
+
+
+@pytest.fixture(scope="session")
+def service_core() -> Iterator[Core]:
+    with run_of_its_own() as core:
+        yield core
+
+
+@pytest.fixture(scope="session")
+def redis_started(service_core: Core) -> Asker:
+    """Somebody who asks for parts of a Redis with eight databases."""
+    return asker(service_core, "redis", databases=8)
+
+
+@pytest.fixture
+def redis_asker(redis_started: Asker) -> Asker:
+    return redis_started.afresh()
+
+
+@pytest.fixture(scope="session")
+def kafka_started(service_core: Core) -> Asker:
+    """Somebody who asks for topics of a broker."""
+    return asker(service_core, "kafka")
+
+
+@pytest.fixture
+def kafka_asker(kafka_started: Asker) -> Asker:
+    return kafka_started.afresh()

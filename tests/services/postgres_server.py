@@ -1,0 +1,177 @@
+"""A Postgres server from the service's own Spec, and a stand-in for the plugin."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import pytest
+
+from wflo_testkit.errors import StartFailed
+from wflo_testkit.model import MAIN, Build, Server
+from wflo_testkit.service import Convenience, Lease, LeaseRequest
+from wflo_testkit.services.postgres import SERVICE, PostgresDatabase, PostgresServer
+from wflo_testkit.services.postgres.isolation import PostgresIsolation
+from wflo_testkit.wait import wait_until
+
+IMAGE = "wflo-testkit/postgres:17"
+
+
+@contextmanager
+def started(password: str = "", **settings: Any) -> Iterator[PostgresServer]:
+    """Run the Spec for `settings` with docker-py, on a random port of 127.0.0.1."""
+    import docker
+
+    password = password or secrets.token_urlsafe(12)
+    spec = SERVICE.spec("postgres", {"image": IMAGE, **settings})
+    client = docker.from_env()
+    container = client.containers.run(
+        spec.image,
+        list(spec.command),
+        environment={k: v.replace("{password}", password) for k, v in spec.environment.items()},
+        tmpfs=dict(spec.tmpfs),
+        ports={f"{spec.ports[MAIN]}/tcp": ("127.0.0.1", None)},
+        detach=True,
+    )
+    try:
+        container.reload()
+        published = container.ports[f"{spec.ports[MAIN]}/tcp"][0]["HostPort"]
+        server = PostgresServer(
+            service="postgres",
+            name="postgres",
+            host="127.0.0.1",
+            ports={MAIN: int(published)},
+            internal_host="postgres",
+            internal_ports=dict(spec.ports),
+            username=spec.username,
+            password=password,
+            options=dict(spec.options),
+        )
+        wait_until(lambda: SERVICE.probe(server) is None, timeout=60, describe="Postgres")
+        yield server
+    except TimeoutError as error:
+        raise StartFailed("no Postgres", cause=container.logs().decode()) from error
+    finally:
+        container.remove(force=True, v=True)
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with started() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared_isolation(server: PostgresServer) -> Iterator[PostgresIsolation]:
+    made = PostgresIsolation(server, uuid.uuid4().hex[:8])
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def asker(shared_isolation: PostgresIsolation, server: PostgresServer) -> Asker:
+    return Asker(shared_isolation, server)
+
+
+@dataclass
+class Asker:
+    """A test process: asks for leases and builds what they need, as the plugin does.
+
+    It is the TestContext, too; `schema` is what the fixture `postgres_schema` returns.
+    """
+
+    isolation: PostgresIsolation
+    server: PostgresServer
+    schema: Any = None
+    mode: str = "database"
+    owner: str = "main"
+    keep: bool = False
+    warnings: list[str] = field(default_factory=list)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    nodeid: str = "test_it.py::test"
+
+    __test__ = False
+
+    def sibling(self, suffix: str) -> Any:
+        assert suffix == "schema"
+        return self.schema
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+    @contextmanager
+    def database(self, kind: str = "database", **changes: Any) -> Iterator[PostgresDatabase]:
+        """Lease, yield the handle, release; leftovers go to `warnings`."""
+        for name, value in changes.items():
+            setattr(self, name, value)
+        row = next(each for each in SERVICE.leases if each.name == kind)
+        lease = self.take(row)
+        try:
+            with row.handle(lease, self) as handle:
+                yield handle
+        finally:
+            self.warnings += self.isolation.release(lease.id, keep=self.keep)
+
+    def take(self, row: Any) -> Lease:
+        while True:
+            request = self.request(row)
+            got = self.isolation.lease(request)
+            if not isinstance(got, Build):
+                return Lease(
+                    id=request.id,
+                    server=self.server,
+                    data=got,
+                    call=partial(self.call, request.id),
+                )
+            self.build(row, got)
+
+    def call(self, lease_id: str, verb: str, **args: Any) -> Any:
+        return self.isolation.call(lease_id, verb, args)
+
+    def build(self, row: Any, build: Build) -> None:
+        try:
+            row.build(self, build.data)
+        except BaseException as error:
+            self.isolation.built(build.token, str(error))
+            raise
+        self.isolation.built(build.token, None)
+
+    def request(self, row: Any) -> LeaseRequest:
+        return LeaseRequest(
+            kind=row.name,
+            mode=self.mode,
+            params=row.params(self),
+            id=uuid.uuid4().hex[:8],
+            owner=self.owner,
+        )
+
+    @contextmanager
+    def convenience(self, name: str, handle: PostgresDatabase) -> Iterator[Any]:
+        """Open the convenience `name` on `handle`, and close it as the plugin does."""
+        row: Convenience = next(each for each in SERVICE.conveniences if each.name == name)
+        with contextmanager(row.open)(handle, self) as value:
+            yield value
+
+
+def query(where: Server | PostgresDatabase, sql: str, database: str = "") -> list[tuple[Any, ...]]:
+    """Run one statement in a connection of its own."""
+    import psycopg
+
+    address = where.address if isinstance(where, PostgresServer) else where.address()
+    keywords: dict[str, Any] = address.keywords()
+    if database:
+        keywords["dbname"] = database
+    with psycopg.connect(**keywords, autocommit=True) as connection:
+        cursor = connection.execute(sql.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def databases(server: PostgresServer) -> set[str]:
+    """Return the names of all databases that the kit has made."""
+    return {row[0] for row in query(server, "SELECT datname FROM pg_database") if "wflo" in row[0]}

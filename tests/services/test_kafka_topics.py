@@ -1,0 +1,267 @@
+"""Topics that only one test has, ready when they are handed out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from unittest import mock
+
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from tests.services.asker import Asker
+from wflo_testkit.errors import IsolationFailed, TestkitError
+from wflo_testkit.services.kafka import KafkaTopics, pool
+from wflo_testkit.services.kafka.admin import Admin
+from wflo_testkit.wait import wait_until
+
+
+@contextmanager
+def admin(handle: KafkaTopics) -> Iterator[KafkaAdminClient]:
+    client = KafkaAdminClient(bootstrap_servers=handle.bootstrap_servers)
+    yield client
+    client.close()
+
+
+def send(handle: KafkaTopics, topic: str, *values: bytes) -> None:
+    producer = KafkaProducer(bootstrap_servers=handle.bootstrap_servers, retries=0)
+    try:
+        for value in values:
+            producer.send(topic, value).get(timeout=10)
+    finally:
+        producer.close()
+
+
+def test_two_tests_at_once_get_topics_of_their_own(kafka_asker: Asker) -> None:
+    with kafka_asker.lease() as one, kafka_asker.lease() as two:
+        first, second = one.create("orders"), two.create("orders")
+        send(one, first, b"mine")
+        send(two, second, b"yours")
+
+        assert [record.value for record in one.read(first)] == [b"mine"]
+        assert [record.value for record in two.read(second)] == [b"yours"]
+
+
+def test_threads_never_share_a_topic(kafka_asker: Asker) -> None:
+    def test(n: int) -> list[str]:
+        with kafka_asker.lease() as handle:
+            return [handle.create(f"orders-{n % 3}") for _ in range(4)]
+
+    with ThreadPoolExecutor(4) as threads:
+        topics = [topic for names in threads.map(test, range(32)) for topic in names]
+
+    assert len(set(topics)) == 128
+
+
+def test_a_topic_is_ready_when_it_is_handed_out(kafka_asker: Asker) -> None:
+    with kafka_asker.lease() as handle:
+        for partitions in (1, 3):
+            send(handle, handle.create("at-once", partitions=partitions), b"no retries")
+
+
+def test_topics_that_lie_ready_are_ready_too(kafka_asker: Asker) -> None:
+    """Not only handed-out ones: the pool asks for leaders before it shelves a batch."""
+    made: list[str] = []
+    create = Admin.create
+
+    def noting(self: Admin, topics: dict[str, dict[str, int]]) -> None:
+        create(self, topics)
+        made.extend(topics)
+
+    with mock.patch.object(Admin, "create", noting), kafka_asker.lease() as handle:
+        for _ in range(20):
+            handle.create("batch")
+        wait_until(lambda: made, timeout=10)
+        with admin(handle) as client:
+            found = client.describe_topics(made)
+
+        assert all(part["leader_id"] == 1 for topic in found for part in topic["partitions"])
+
+
+def test_a_base_name_that_comes_back_is_in_the_names_of_pooled_topics(kafka_asker: Asker) -> None:
+    def one_more() -> str:
+        with kafka_asker.lease() as handle:
+            return str(handle.create("invoices"))
+
+    wait_until(lambda: one_more().endswith("-invoices"), timeout=20)
+
+
+def test_a_topic_with_settings_has_them_and_carries_its_name(kafka_asker: Asker) -> None:
+    with kafka_asker.lease() as handle:
+        topic = handle.create("audit", partitions=3, cleanup_policy="compact", retention_ms=1000)
+        again = handle.create("audit", partitions=3)
+        with admin(handle) as client:
+            [described] = client.describe_topics([topic])
+            configs = client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+
+        assert topic == f"{handle.stem}audit"
+        assert again == f"{handle.stem}audit-2"
+        assert len(described["partitions"]) == 3
+        assert "compact" in str(configs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cause"),
+    [
+        ({"cleanup_policy": "no-such"}, "Invalid value no-such"),
+        ({"no_such_setting": 1}, "Unknown topic config name: no.such.setting"),
+        ({"partitions": 0}, "Number of partitions"),
+    ],
+)
+def test_what_the_cluster_refuses_is_said_in_its_words(
+    kafka_asker: Asker, arguments: dict[str, str], cause: str
+) -> None:
+    with kafka_asker.lease() as handle, pytest.raises(IsolationFailed) as caught:
+        handle.create("bad", **arguments)
+
+    assert f"refused the topic '{handle.stem}bad'" in caught.value.text
+    assert cause in caught.value.text
+
+
+def test_names_are_the_same_for_equal_bases_and_differ_between_tests(kafka_asker: Asker) -> None:
+    with kafka_asker.lease() as one, kafka_asker.lease() as two:
+        for kind in ("unique_name", "group", "transactional_id"):
+            name = getattr(one, kind)("orders")
+
+            assert name == getattr(one, kind)("orders")
+            assert name.endswith("-orders")
+            assert name != getattr(two, kind)("orders")
+
+
+def test_reading_begins_at_the_first_record_each_time(kafka_asker: Asker) -> None:
+    with kafka_asker.lease() as handle:
+        topic = handle.create("many", partitions=3)
+        send(handle, topic, *(b"%d" % n for n in range(9)))
+        for _ in range(2):
+            records = handle.read(topic, count=9)
+
+            assert sorted(record.value for record in records) == [b"%d" % n for n in range(9)]
+        assert len(handle.read(topic, count=4)) == 4
+
+
+def test_too_few_records_are_told_with_those_that_came(kafka_asker: Asker) -> None:
+    with kafka_asker.lease() as handle:
+        topic = handle.create("few")
+        send(handle, topic, b"one", b"two")
+        with pytest.raises(TestkitError) as caught:
+            handle.read(topic, count=3, timeout=0.5)
+        with pytest.raises(TestkitError, match="nothing arrived"):
+            handle.read(handle.create("none"), timeout=0.2)
+
+    assert f"2 of 3 records arrived in '{topic}' within 0.5 s" in caught.value.text
+    assert "arrived: b'one', b'two'" in caught.value.text
+
+
+def test_reading_a_topic_that_is_not_there_says_so(kafka_asker: Asker) -> None:
+    with kafka_asker.lease() as handle, pytest.raises(TestkitError, match="there is no topic"):
+        handle.read("misspelt", timeout=1)
+
+
+def test_records_of_open_and_aborted_transactions_can_be_left_out(kafka_asker: Asker) -> None:
+    with kafka_asker.lease() as handle:
+        topic = handle.create("ledger")
+        producer = KafkaProducer(
+            bootstrap_servers=handle.bootstrap_servers,
+            transactional_id=handle.transactional_id("ledger"),
+        )
+        producer.init_transactions()
+        ends = ((b"no", producer.abort_transaction), (b"yes", producer.commit_transaction))
+        for value, end in ends:
+            producer.begin_transaction()
+            producer.send(topic, value)
+            producer.flush()
+            end()
+        producer.close()
+
+        assert [r.value for r in handle.read(topic, committed_only=True)] == [b"yes"]
+        assert [r.value for r in handle.read(topic, count=2)] == [b"no", b"yes"]
+
+
+def test_a_misspelt_topic_is_an_error_and_is_not_made(kafka_asker: Asker) -> None:
+    from kafka.errors import KafkaTimeoutError
+
+    with kafka_asker.lease() as handle:
+        with (
+            mock.patch("wflo_testkit.services.kafka.clients._MILLISECONDS", 300),
+            kafka_asker.opened("producer", handle) as producer,
+            pytest.raises(KafkaTimeoutError),
+        ):
+            producer.send("misspelt", b"")
+        with admin(handle) as client:
+            assert "misspelt" not in client.list_topics()
+
+
+def test_topics_of_ended_tests_are_deleted_behind(kafka_asker: Asker) -> None:
+    with (
+        mock.patch("wflo_testkit.services.kafka.janitor.BATCH", 1),
+        kafka_asker.lease() as watching,
+        admin(watching) as client,
+    ):
+        with kafka_asker.lease() as handle:
+            mine = {handle.create("gone"), handle.create("gone-too", partitions=2)}
+            own = handle.unique_name("by-the-app")
+            client.create_topics([own], wait_for_metadata=True)
+            mine.add(own)
+
+            assert mine <= set(client.list_topics())
+        wait_until(lambda: not mine & set(client.list_topics()), timeout=20)
+
+
+def test_kept_topics_stay(kafka_asker: Asker) -> None:
+    with mock.patch("wflo_testkit.services.kafka.janitor.BATCH", 1):
+        with kafka_asker.lease(keep=True) as kept:
+            topic = kept.create("evidence")
+            send(kept, topic, b"seen")
+        with kafka_asker.lease() as other:
+            other.create("gone")
+
+    assert [record.value for record in kept.read(topic)] == [b"seen"]
+
+
+def test_a_pool_whose_cluster_fails_leaves_the_error_to_the_asker() -> None:
+    def fails(_names: list[str]) -> None:
+        raise IsolationFailed("no more topics")
+
+    empty = pool.Pool(fails, lambda number, base: f"{base}{number}")
+
+    assert empty.take("orders") is None
+    empty.close()
+
+
+def test_a_fake_cluster_is_asked_for_batches_and_for_few_base_names() -> None:
+    batches: list[list[str]] = []
+    ready = threading.Event()
+
+    def make(names: list[str]) -> None:
+        batches.append(names)
+        ready.set()
+
+    shelves = pool.Pool(make, lambda number, base: f"{number}-{base}")
+    taken = [shelves.take(f"base-{n}") for n in range(100)]
+    for n in range(100):
+        shelves.take(f"base-{n}")
+    shelves.close()
+    bases = {name.partition("-")[2] for names in batches for name in names} - {""}
+
+    assert None not in taken
+    assert len(set(taken)) == 100
+    assert len(bases) <= pool.MOST_BASES
+    assert max(map(len, batches)) <= pool.SIZE + pool.MOST_BASES * pool.SIZE_OF_A_BASE
+
+
+def test_a_fake_pool_that_hands_a_topic_out_twice_would_be_noticed() -> None:
+    """What the check with threads counts must be able to be wrong: one clause switched off."""
+    shelves = pool.Pool(lambda _names: None, lambda number, base: f"{number}-{base}")
+
+    def peek(self: pool.Pool, _base: str) -> str | None:
+        shelf = self._free[pool.ANONYMOUS]
+        return shelf[0] if shelf else None
+
+    with mock.patch.object(pool.Pool, "_pick", peek):
+        taken = [shelves.take("orders") for _ in range(4)]
+    shelves.close()
+
+    assert len(set(taken)) < len(taken)

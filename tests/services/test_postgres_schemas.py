@@ -1,0 +1,412 @@
+"""Every kind of schema is applied, is known by its content, and fails with a place to look."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase
+
+from tests.services.postgres_server import Asker, asker, query, server, shared_isolation
+from wflo_testkit.errors import SchemaFailed
+from wflo_testkit.services.postgres.schema import schema_of
+
+__all__ = ["asker", "server", "shared_isolation"]
+
+
+def tables(handle: Any) -> list[str]:
+    found = query(
+        handle,
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND oid >= 16384"
+        " AND pg_table_is_visible(oid) ORDER BY 1",
+    )
+    return [row[0] for row in found]
+
+
+def metadata(*names: str, **options: Any) -> sa.MetaData:
+    made = sa.MetaData()
+    for name in names:
+        sa.Table(name, made, sa.Column("id", sa.Integer, primary_key=True), **options)
+    return made
+
+
+def sql_file(folder: Path, text: str, name: str = "schema.sql") -> Path:
+    path = folder / name
+    path.write_text(textwrap.dedent(text))
+    return path
+
+
+def fill(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE filled (id int)")
+
+
+async def fill_async(url: str) -> None:
+    import asyncpg
+
+    connection = await asyncpg.connect(url)
+    await connection.execute("CREATE TABLE filled (id int)")
+    await connection.close()
+
+
+@pytest.mark.parametrize("mode", ["database", "schema", "create", "rollback"])
+def test_each_kind_brings_its_tables_in_each_mode(asker: Asker, tmp_path: Path, mode: str) -> None:
+    schema = [
+        metadata("from_metadata"),
+        sql_file(tmp_path, "CREATE TABLE from_sql (id int);"),
+        alembic_project(tmp_path / "migrations"),
+        fill,
+    ]
+    with asker.database(schema=schema, mode=mode) as handle:
+        assert tables(handle) == ["alembic_version", "filled", "from_metadata", "from_sql", "moved"]
+
+
+def test_a_coroutine_function_will_do(asker: Asker) -> None:
+    with asker.database(schema=fill_async) as handle:
+        assert tables(handle) == ["filled"]
+
+
+def test_a_folder_stands_for_its_sql_files_in_order(asker: Asker, tmp_path: Path) -> None:
+    sql_file(tmp_path, "CREATE TABLE parent (id int PRIMARY KEY)", "001.sql")
+    sql_file(tmp_path, "CREATE TABLE child (id int REFERENCES parent)", "002.sql")
+    with asker.database(schema=str(tmp_path)) as handle:
+        assert tables(handle) == ["child", "parent"]
+
+
+def test_metadata_may_name_postgres_schemas(asker: Asker) -> None:
+    with asker.database(schema=metadata("orders", schema="shop")) as handle:
+        assert query(handle, "SELECT count(*) FROM shop.orders") == [(0,)]
+
+
+def test_metadata_that_names_postgres_schemas_cannot_share_a_database(asker: Asker) -> None:
+    with (
+        pytest.raises(SchemaFailed, match="which tests would share"),
+        asker.database(schema=metadata("orders", schema="shop"), mode="schema"),
+    ):
+        pass
+
+
+def test_an_sql_file_may_be_a_dump(asker: Asker, tmp_path: Path) -> None:
+    dump = sql_file(
+        tmp_path,
+        r"""
+        \restrict k3y
+        -- Dumped
+        SET client_encoding = 'UTF8';
+        CREATE TABLE notes (id int, what text); /* a ; /* nested ; */ one */
+        COPY notes (id, what) FROM stdin;
+        1	it's; 100%
+        2	\N
+        \.
+        CREATE FUNCTION twice(n int) RETURNS int LANGUAGE plpgsql AS $body$
+        BEGIN RETURN 2 * n; END;
+        $body$;
+        CREATE FUNCTION one() RETURNS int LANGUAGE sql
+        BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; END;
+        INSERT INTO notes VALUES (twice(2), E'don\'t; ''stop''');
+        VACUUM notes;
+        \unrestrict k3y
+        """,
+    )
+    with asker.database(schema=dump) as handle:
+        found = query(handle, "SELECT id, what FROM notes ORDER BY id")
+
+    assert found == [(1, "it's; 100%"), (2, None), (4, "don't; 'stop'")]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "cause"),
+    [
+        ("CREATE TABLE a (id int);\n\nCREATE TABLE b (\n  id nonsense\n);", 4, "nonsense"),
+        ("SELECT 1;\n-- why\nDROP TABLE nowhere;", 3, "nowhere"),
+        ("SELECT 1;\n\\copy a from 'x'\n", 2, "command of psql"),
+        ("SELECT 1;\n\nSELECT 'open;\n", 3, "never closed"),
+        ("SELECT 1;\n/* open\n", 2, "never closed"),
+        ("CREATE TABLE a ();\nCOPY a FROM stdin;\n", 2, "COPY"),
+        ("CREATE TABLE a (id int);\nCOPY a FROM stdin;\nx\n\\.\n", 2, "integer"),
+    ],
+)
+def test_an_error_in_an_sql_file_names_its_line(
+    asker: Asker, tmp_path: Path, text: str, line: int, cause: str
+) -> None:
+    path = sql_file(tmp_path, text)
+    with pytest.raises(SchemaFailed) as caught, asker.database(schema=path):
+        pass
+
+    assert f"schema.sql, line {line}:" in caught.value.text
+    assert cause in str(caught.value.cause)
+    assert f"{path}:{line}" in str(caught.value.looked_at)
+    assert "postgres_schema" in str(caught.value.looked_at)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("nowhere.sql", "does not exist"),
+        (7, "a int"),
+        (Path(__file__), "cannot be used"),
+        ({"a": 1}, "a dict"),
+        ([fill, 7], "a int"),
+    ],
+)
+def test_what_is_no_schema_is_named(value: Any, said: str) -> None:
+    with pytest.raises(SchemaFailed, match=said) as caught:
+        schema_of(value)
+
+    assert "postgres_schema" in str(caught.value.looked_at)
+
+
+def test_a_declarative_base_leads_to_its_metadata() -> None:
+    class Base(DeclarativeBase):
+        pass
+
+    with pytest.raises(SchemaFailed, match=r"return its metadata: Base\.metadata"):
+        schema_of(Base)
+
+
+def test_a_failing_callable_is_named_with_its_file() -> None:
+    def broken(_url: str) -> None:
+        raise ZeroDivisionError("oops")
+
+    with pytest.raises(SchemaFailed, match="broken failed") as caught:
+        schema_of(broken).apply("postgresql://nowhere")  # type: ignore[union-attr]
+
+    assert "ZeroDivisionError: oops" in str(caught.value.cause)
+    assert str(Path(__file__)) in str(caught.value.looked_at)
+
+
+def test_metadata_that_cannot_be_created_is_explained(asker: Asker) -> None:
+    bad = sa.MetaData()
+    sa.Table("orders", bad, sa.Column("id", sa.Integer, server_default=sa.text("nonsense()")))
+    with (
+        pytest.raises(SchemaFailed, match=r"nonsense\(\) does not exist"),
+        asker.database(schema=bad),
+    ):
+        pass
+
+
+# -- fingerprints
+
+
+def fingerprint(value: Any) -> str:
+    schema = schema_of(value)
+    assert schema is not None
+    return schema.fingerprint
+
+
+def test_equal_metadata_have_one_fingerprint_in_any_order_of_tables() -> None:
+    assert fingerprint(metadata("a", "b")) == fingerprint(metadata("b", "a"))
+    assert fingerprint(metadata("a")) != fingerprint(metadata("b"))
+
+
+def test_metadata_that_grows_gets_another_fingerprint() -> None:
+    growing = metadata("a")
+    before = fingerprint(growing)
+    sa.Table("later", growing, sa.Column("id", sa.Integer))
+    with_table = fingerprint(growing)
+    growing.tables["a"].append_column(sa.Column("more", sa.Integer))
+
+    assert len({before, with_table, fingerprint(growing)}) == 3
+
+
+def test_a_file_is_known_by_its_content(tmp_path: Path) -> None:
+    one = sql_file(tmp_path, "SELECT 1", "one.sql")
+    two = sql_file(tmp_path, "SELECT 1", "two.sql")
+
+    assert fingerprint(one) == fingerprint(two)
+    two.write_text("SELECT 2")
+    assert fingerprint(one) != fingerprint(two)
+
+
+def test_the_order_of_a_list_counts(tmp_path: Path) -> None:
+    one, two = sql_file(tmp_path, "SELECT 1", "1.sql"), sql_file(tmp_path, "SELECT 2", "2.sql")
+
+    assert fingerprint([one, two]) != fingerprint([two, one])
+
+
+def test_a_callable_is_known_by_its_name_and_code() -> None:
+    def closure(name: str) -> Any:
+        def apply(_url: str) -> None:
+            print(name)
+
+        return apply
+
+    assert fingerprint(fill) == fingerprint(fill)
+    assert fingerprint(closure("a")) == fingerprint(closure("a"))
+    assert fingerprint(closure("a")) != fingerprint(closure("b"))
+    assert fingerprint(lambda url: url) != fingerprint(lambda url: url + "x")
+    assert fingerprint(functools.partial(fill, "a")) != fingerprint(functools.partial(fill, "b"))
+
+
+def test_a_callable_may_bring_its_own_fingerprint() -> None:
+    def apply(_url: str) -> None: ...
+
+    apply.fingerprint = "v1"  # type: ignore[attr-defined]
+    before = fingerprint(apply)
+    apply.fingerprint = "v2"  # type: ignore[attr-defined]
+
+    assert fingerprint(apply) != before
+
+
+# -- Alembic
+
+SYNC_ENV = """
+    import logging
+    from logging.config import fileConfig
+    from alembic import context
+    from sqlalchemy import engine_from_config, pool
+
+    config = context.config
+    if config.config_file_name is not None:
+        fileConfig(config.config_file_name)
+    connectable = engine_from_config(
+        config.get_section(config.config_ini_section, {}),
+        prefix="sqlalchemy.", poolclass=pool.NullPool)
+    with connectable.connect() as connection:
+        context.configure(connection=connection, target_metadata=None)
+        with context.begin_transaction():
+            context.run_migrations()
+"""
+ASYNC_ENV = """
+    import asyncio
+    from alembic import context
+    from sqlalchemy import pool
+    from sqlalchemy.ext.asyncio import async_engine_from_config
+
+    config = context.config
+
+    def migrate(connection):
+        context.configure(connection=connection, target_metadata=None)
+        with context.begin_transaction():
+            context.run_migrations()
+
+    async def main():
+        engine = async_engine_from_config(
+            config.get_section(config.config_ini_section, {}),
+            prefix="sqlalchemy.", poolclass=pool.NullPool)
+        async with engine.connect() as connection:
+            await connection.run_sync(migrate)
+        await engine.dispose()
+
+    asyncio.run(main())
+"""
+DEAF_ENV = "print('this env.py migrates another database')"
+FIRST = """
+    import sqlalchemy as sa
+    from alembic import op
+    revision, down_revision = "001", None
+
+    def upgrade():
+        op.create_table("moved", sa.Column("id", sa.Integer, primary_key=True))
+"""
+INI = """\
+[alembic]
+script_location = {location}
+sqlalchemy.url = {url}
+[loggers]
+keys = root
+[handlers]
+keys = console
+[formatters]
+keys = plain
+[logger_root]
+level = WARNING
+handlers = console
+[handler_console]
+class = StreamHandler
+args = (sys.stderr,)
+formatter = plain
+[formatter_plain]
+format = %(message)s
+"""
+
+
+def alembic_project(
+    folder: Path,
+    env: str = SYNC_ENV,
+    url: str = "driver://user:pass@localhost/x",
+    location: str = "%(here)s/scripts",
+) -> Path:
+    versions = folder / "scripts" / "versions"
+    versions.mkdir(parents=True)
+    (versions.parent / "env.py").write_text(textwrap.dedent(env))
+    (versions / "001_first.py").write_text(textwrap.dedent(FIRST))
+    ini = folder / "alembic.ini"
+    ini.write_text(INI.format(location=location, url=url))
+    return ini
+
+
+@pytest.mark.parametrize(
+    ("env", "url"),
+    [
+        (SYNC_ENV, "driver://user:pass@localhost/x"),
+        (SYNC_ENV, "postgresql+psycopg://localhost/x"),
+        (ASYNC_ENV, "postgresql+asyncpg://localhost/x"),
+        (ASYNC_ENV, ""),
+    ],
+)
+@pytest.mark.parametrize("mode", ["database", "schema"])
+def test_migrations_run_with_the_driver_that_env_py_is_written_for(
+    asker: Asker, tmp_path: Path, env: str, url: str, mode: str
+) -> None:
+    ini = alembic_project(tmp_path, env, url)
+    with asker.database(schema=ini, mode=mode) as handle:
+        assert tables(handle) == ["alembic_version", "moved"]
+
+
+def test_a_relative_script_location_is_found_beside_the_ini(asker: Asker, tmp_path: Path) -> None:
+    with asker.database(schema=alembic_project(tmp_path, location="scripts")) as handle:
+        assert tables(handle) == ["alembic_version", "moved"]
+
+
+def test_a_migration_changes_the_fingerprint(tmp_path: Path) -> None:
+    ini = alembic_project(tmp_path)
+    before = fingerprint(ini)
+    (tmp_path / "scripts/versions/001_first.py").write_text(FIRST + "# changed")
+
+    assert fingerprint(ini) != before
+
+
+def test_env_pys_file_config_leaves_the_suites_logging_alone(asker: Asker, tmp_path: Path) -> None:
+    root, mine = logging.getLogger(), logging.getLogger("shop")
+    before = root.level, list(root.handlers)
+    with asker.database(schema=alembic_project(tmp_path)):
+        assert (root.level, list(root.handlers)) == before
+        assert not mine.disabled
+
+
+def test_migrations_that_go_elsewhere_are_noticed(asker: Asker, tmp_path: Path) -> None:
+    ini = alembic_project(tmp_path, DEAF_ENV)
+    with (
+        pytest.raises(SchemaFailed, match="did not reach the test's database"),
+        asker.database(schema=ini),
+    ):
+        pass
+
+
+def test_a_failing_migration_names_the_ini(asker: Asker, tmp_path: Path) -> None:
+    ini = alembic_project(tmp_path)
+    (tmp_path / "scripts/versions/002.py").write_text(
+        'from alembic import op\nrevision, down_revision = "002", "001"\n'
+        'def upgrade(): op.execute("SELECT nonsense")\n'
+    )
+    with pytest.raises(SchemaFailed, match="nonsense") as caught, asker.database(schema=ini):
+        pass
+
+    assert str(ini) in str(caught.value.looked_at)
+
+
+def test_an_ini_without_scripts_is_named(tmp_path: Path) -> None:
+    ini = tmp_path / "alembic.ini"
+    ini.write_text("[alembic]\nscript_location = %(here)s/nowhere\n")
+    with pytest.raises(SchemaFailed, match="does not exist"):
+        schema_of(ini).fingerprint  # type: ignore[union-attr]  # noqa: B018
+    ini.write_text("[other]\n")
+    with pytest.raises(SchemaFailed, match="names no script_location"):
+        schema_of(ini).fingerprint  # type: ignore[union-attr]  # noqa: B018

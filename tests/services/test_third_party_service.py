@@ -1,0 +1,68 @@
+"""A service of another package needs one file and one entry point."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run
+
+SOURCE = """
+import pytest
+
+@pytest.mark.parametrize("n", range(4))
+def test_private(notes_book, n):
+    assert notes_book.write("first") == 1
+    assert notes_book.write("second") == 2
+
+def test_server(notes_server):
+    assert notes_server.service == "notes"
+"""
+
+
+@pytest.fixture
+def installed(pytester: pytest.Pytester, fresh_environment: pytest.MonkeyPatch) -> Path:
+    """A package with the service, installed: its module and its metadata on the path."""
+    site = pytester.mkdir("site")
+    source = Path(__file__).parent / "third_party" / "notes_service.py"
+    (site / "notes_service.py").write_text(source.read_text())
+    metadata = site / "notes_service-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: notes-service\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[wflo_testkit.services]\nnotes = notes_service:SERVICE\n"
+    )
+    fresh_environment.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
+    return site
+
+
+def test_its_fixtures_settings_and_markers_follow_from_the_entry_point(
+    run_suite: Run, installed: Path
+) -> None:
+    result = run_suite(
+        SOURCE,
+        "-m",
+        "notes",
+        "--strict-markers",
+        "-n",
+        "2",
+        pyproject='[tool.wflo-testkit]\nnotes_memory = "32mb"\n',
+    )
+    result.assert_outcomes(passed=5)
+
+
+def test_it_is_about_sixty_lines(root: Path) -> None:
+    source = (root / "tests/services/third_party/notes_service.py").read_text()
+    code = [line for line in source.splitlines() if line.strip()]
+
+    assert len(code) <= 75
+
+
+def test_an_entry_point_that_is_no_service_is_named(run_suite: Run, installed: Path) -> None:
+    (installed / "notes_service.py").write_text("SERVICE = 'not a service'\n")
+    result = run_suite(SOURCE)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*'notes' is a str, not a Service*", "*notes-service*"])

@@ -1,0 +1,56 @@
+"""What a test process asks of the broker, whether it lives here or behind a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from wflo_testkit.model import Build, Grant, Json, Server, Spec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What to lease: from which server (its key), which kind, how isolated."""
+
+    key: str
+    kind: str
+    mode: str
+    params: Mapping[str, Json]
+
+
+class Broker(Protocol):
+    """The broker as one owner (a process that runs tests) sees it."""
+
+    def server(self, spec: Spec) -> Server:
+        """Return the server for `spec`, started at most once per run. Blocks until ready.
+
+        Raises the TestkitError of the start; the same one for everybody who asks.
+        """
+
+    def prefetch(self, spec: Spec) -> None:
+        """Begin to start the server for `spec` in the background; returns at once."""
+
+    def discard(self, key: str) -> None:
+        """Stop and forget a server that nobody else uses."""
+
+    def logs(self, key: str, since: float | None) -> str:
+        """Return a server's output since `since`, seconds since the epoch."""
+
+    def lease(self, ask: Ask) -> Grant | Build:
+        """Grant a private part, or name what the asker has to build first."""
+
+    def built(self, token: str, error: str | None) -> None:
+        """End a Build with success or with `error`."""
+
+    def call(self, lease_id: str, verb: str, args: Mapping[str, Json]) -> Json:
+        """Ask the isolation of a lease to do something in the middle of a test."""
+
+    def release(self, lease_id: str, keep: bool) -> list[str]:
+        """Give a lease back; returns a sentence per leftover that was closed."""
+
+    def summary(self) -> list[dict[str, Json]]:
+        """Return a row per server: name, service, image, origin, seconds, error, leases."""
+
+    def close(self) -> None:
+        """End this owner's part: give back every lease it still holds."""

@@ -1,0 +1,89 @@
+"""The broker itself: starts servers, hands out leases, takes them back, removes everything."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from wflo_testkit.broker.api import Ask
+from wflo_testkit.broker.leases import Leases
+from wflo_testkit.broker.servers import Servers
+from wflo_testkit.model import Build, Grant, Json, Server, Spec
+from wflo_testkit.runtime.containers import Containers
+from wflo_testkit.runtime.session import Session
+from wflo_testkit.service import Service
+
+if TYPE_CHECKING:
+    from wflo_testkit.broker.reuse import Reuse
+
+
+class Core:
+    """One per run, in the only process or in xdist's controller."""
+
+    def __init__(
+        self, services: Mapping[str, Service], session: Session, reuse: Reuse | None = None
+    ) -> None:
+        self._session = session
+        self.servers = Servers(services, Containers(session), session.run, reuse)
+        self.leases = Leases(self.servers)
+
+    def owner(self, name: str) -> Owner:
+        """Return the broker as the process `name` sees it."""
+        return Owner(self, name)
+
+    @property
+    def notes(self) -> list[str]:
+        """Return what a person should know about how this run is guarded."""
+        return self._session.notes
+
+    def close(self) -> None:
+        """Close every connection, then remove every container and network of the run.
+
+        Raises TestkitError when something had to be left to the guard.
+        """
+        try:
+            self.servers.close()
+        finally:
+            self._session.close()
+
+
+class Owner:
+    """A broker.api.Broker for one process that runs tests."""
+
+    def __init__(self, core: Core, name: str) -> None:
+        self._core = core
+        self.name = name
+
+    def server(self, spec: Spec) -> Server:
+        return self._core.servers.get(spec)
+
+    def prefetch(self, spec: Spec) -> None:
+        self._core.servers.begin(spec)
+
+    def discard(self, key: str) -> None:
+        self._core.leases.drop_server(key)
+        self._core.servers.discard(key)
+
+    def logs(self, key: str, since: float | None) -> str:
+        return self._core.servers.logs(key, since)
+
+    def lease(self, ask: Ask) -> Grant | Build:
+        return self._core.leases.lease(ask, self.name)
+
+    def built(self, token: str, error: str | None) -> None:
+        self._core.leases.built(token, error)
+
+    def call(self, lease_id: str, verb: str, args: Mapping[str, Json]) -> Json:
+        return self._core.leases.call(lease_id, verb, args)
+
+    def release(self, lease_id: str, keep: bool) -> list[str]:
+        return self._core.leases.release(lease_id, keep=keep)
+
+    def summary(self) -> list[dict[str, Json]]:
+        return self._core.servers.summary()
+
+    def close(self) -> None:
+        # The run ends or its process is gone: nobody is left to whom an error could be told.
+        with contextlib.suppress(Exception):
+            self._core.leases.drop_owner(self.name)

@@ -1,0 +1,86 @@
+"""The broker's Unix socket, by which xdist's workers reach it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections import Counter
+from io import BufferedRWPair
+
+from wflo_testkit.broker import wire
+from wflo_testkit.broker.core import Core
+from wflo_testkit.runtime import folders
+
+
+class Listener:
+    """Serves a Core on a socket that only this user can open.
+
+    A connection begins with {"hello": owner}. When the last connection of an owner closes, its
+    process is done or dead, and what it still holds is given back.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        # The system's temp folder keeps the path under the 108 bytes that a Unix socket's
+        # address may have, which pytest's own often exceeds.
+        self._folder = folders.make()
+        self.path = self._folder / "broker.sock"
+        self._lock = threading.Lock()
+        self._open: Counter[str] = Counter()
+        self._connections: set[socket.socket] = set()
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.bind(str(self.path))
+        self.path.chmod(0o600)
+        self._socket.listen(64)
+        threading.Thread(target=self._accept, name="wflo-broker", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop listening, hang up, remove the socket."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        folders.remove(self._folder)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            threading.Thread(
+                target=self._serve, args=(connection,), name="wflo-broker-client", daemon=True
+            ).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._connections.add(connection)
+        try:
+            with connection, connection.makefile("rwb") as stream:
+                hello = wire.receive(stream)
+                if hello is not None:
+                    self._converse(stream, hello["hello"])
+        except (OSError, ValueError):
+            pass  # the other side died in the middle of a line; _converse has cleaned up
+        finally:
+            with self._lock:
+                self._connections.discard(connection)
+
+    def _converse(self, stream: BufferedRWPair, name: str) -> None:
+        owner = self._core.owner(name)
+        with self._lock:
+            self._open[name] += 1
+        try:
+            while (request := wire.receive(stream)) is not None:
+                wire.send(stream, wire.answer(owner, request))
+        finally:
+            with self._lock:
+                self._open[name] -= 1
+                gone = self._open[name] == 0
+            if gone:
+                owner.close()

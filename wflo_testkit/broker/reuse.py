@@ -1,0 +1,218 @@
+"""Attaches to a kept server, or starts one that is kept; says so when neither can be done."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from wflo_testkit.broker.starting import Starter
+from wflo_testkit.model import Server, Spec
+from wflo_testkit.runtime.containers import Containers, NameTaken
+from wflo_testkit.runtime.reuse.check import Finding
+from wflo_testkit.runtime.reuse.records import Record, project_of
+from wflo_testkit.runtime.reuse.shelf import Shelf
+from wflo_testkit.runtime.reuse.sweep import sweep
+from wflo_testkit.service import Service
+from wflo_testkit.wait import Deadline, WaitTimeout, clock, wait_until
+
+POLL = 0.05
+PATIENCE = 30.0
+"""Seconds, beyond a start's own time-out, to wait for another process that is starting the same."""
+IDLE_PATIENCE = 0.6
+"""Seconds in which a server that nobody uses has to answer; else it is replaced."""
+BUSY_PATIENCE = 10.0
+"""The same for one that another run uses: it may only be slow."""
+
+
+class CannotReuse(Exception):
+    """This run has to start a server of its own; the text says why."""
+
+
+class Reuse:
+    """One run's way to the kept servers. Safe to use from several threads."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._lock = threading.Lock()
+        self._keys: dict[str, str] = {}  # a server's key -> what it is kept under
+        self._half_made: set[str] = set()
+        self._threads: list[threading.Thread] = []
+        self._closing = False
+        self.containers = Containers(shelf.session)
+
+    @classmethod
+    def begin(cls, run: str, project: Path, *, max_idle: float, policy: str) -> Self:
+        """Return the way of `run`; touches neither Docker nor the disk.
+
+        project: the folder whose tests run. For the rest see Shelf.
+        """
+        return cls(Shelf(run, project_of(project), max_idle, policy=policy))
+
+    def get(self, spec: Spec, service: Service) -> tuple[Server, bool]:
+        """Return the ready kept server for `spec`, and whether it was found, not started.
+
+        Raises CannotReuse, or what Starter.start raises.
+        """
+        shelf, key = self._shelf, self._shelf.key(spec)
+        try:
+            shelf.home.prepare()
+            # Before the first look, so that nobody removes what is about to be found.
+            shelf.uses.mark(key, shelf.run)
+            server, found = self._settle(spec, service, key)
+        except BaseException as error:
+            shelf.uses.end(key, shelf.run, kept=False)
+            if isinstance(error, OSError):
+                raise CannotReuse(f"{type(error).__name__}: {error}") from None
+            raise
+        with self._lock:
+            self._keys[server.key] = key
+        self._behind(lambda: sweep(shelf, [(spec.name, key)]))
+        return server, found
+
+    def clear_after_dead_runs(self, server: Server, service: Service) -> None:
+        """Drop, in the background, what runs that are proven over have left on `server`."""
+        key = self._keys[server.key]
+        runs = self._shelf.uses.over(key)
+        if not runs or service.sweep is None:
+            return
+        work = service.sweep
+
+        def clear() -> None:
+            for _step in work(server, runs):
+                if self._closing:
+                    return
+            for run in runs:
+                self._shelf.uses.drop(key, run)
+
+        self._behind(clear)
+
+    def leave(self, server: Server, *, kept: bool) -> None:
+        """End this run's use of `server`. kept: it has left data there for people to look at."""
+        with self._lock:
+            key = self._keys.pop(server.key, "")
+        if key:
+            self._shelf.leave(key, kept=kept)
+
+    def close(self) -> None:
+        """Finish what runs in the background; remove what was being started."""
+        self._closing = True
+        with self._lock:
+            threads, half_made = self._threads, self._half_made
+        for container in list(half_made):
+            with contextlib.suppress(OSError):
+                self._shelf.engine.remove(container)
+        patience = Deadline(10)
+        for thread in threads:
+            thread.join(patience.left)
+        self._shelf.close()
+
+    def _settle(self, spec: Spec, service: Service, key: str) -> tuple[Server, bool]:
+        deadline = Deadline(spec.startup_timeout + PATIENCE)
+        while not deadline.passed:
+            if (server := self._attach(service, key)) is not None:
+                return server, True
+            try:
+                return self._start(spec, service, key), False
+            except NameTaken:
+                self._await_rival(spec, key, deadline)
+        raise CannotReuse("it came and went again and again")
+
+    def _attach(self, service: Service, key: str) -> Server | None:
+        """Return the server that is written down if it is sound; remove it if it is not."""
+        began = clock.monotonic()
+        record = self._shelf.find(key)
+        if record is None:
+            return None
+        server = service.server.from_json(record.server)
+        finding = self._shelf.examine(record)
+        if not finding.reason and self._answers(service, server, record):
+            self._shelf.attached(record)
+            return dataclasses.replace(server, seconds=clock.monotonic() - began)
+        if finding.is_ours:
+            self._replace(record, finding)
+        return None
+
+    def _answers(self, service: Service, server: Server, record: Record) -> bool:
+        greet = service.greet or service.probe
+        patience = BUSY_PATIENCE if self._users(record) else IDLE_PATIENCE
+        try:
+            wait_until(lambda: _greeted(greet, server), timeout=patience, poll=POLL)
+        except WaitTimeout:
+            return False
+        return True
+
+    def _replace(self, record: Record, finding: Finding) -> None:
+        """Remove a sick server, but never one that is up and that another run is using."""
+        if not self._shelf.retire(record, sick=True, force=not finding.is_up):
+            users = ", ".join(self._users(record)) or "another"
+            reason = finding.reason or "it does not answer"
+            raise CannotReuse(f"{reason}, and run {users} uses it")
+
+    def _users(self, record: Record) -> list[str]:
+        shelf = self._shelf
+        return shelf.uses.living(record.key, but=shelf.run, container=record.container_id)
+
+    def _start(self, spec: Spec, service: Service, key: str) -> Server:
+        """Start the container, whose name keeps others from doing the same, and write it down."""
+        place = self._shelf.place(key, created=self._half_made.add)
+        try:
+            server = Starter(Containers(place)).start(spec, service)
+            server = dataclasses.replace(server, is_shared=True)
+            self._shelf.write_down(key, server)
+        except BaseException:
+            if place.container:
+                with contextlib.suppress(OSError):
+                    self._shelf.engine.remove(place.container)
+            raise
+        finally:
+            self._half_made.discard(place.container)
+        return server
+
+    def _await_rival(self, spec: Spec, key: str, deadline: Deadline) -> None:
+        """Wait until whoever has the container's name is done with its start, or dead.
+
+        Raises CannotReuse at the deadline, and for a name that is taken for something else.
+        """
+        shelf = self._shelf
+        owner = ""
+
+        def is_over() -> bool:
+            nonlocal owner
+            rival = shelf.rival(spec, key)
+            if rival is None:
+                return True
+            if not rival.is_ours:
+                raise CannotReuse(f"a foreign container {rival.id[:12]} has its name")
+            owner = rival.owner
+            record = shelf.find(key)  # after the look: a record is the last thing its owner makes
+            if record is not None and record.container_id == rival.id:
+                return True
+            if rival.is_orphan:
+                shelf.engine.remove(rival.id)
+            return rival.is_orphan
+
+        try:
+            wait_until(is_over, timeout=deadline.left, poll=POLL, catch=())
+        except WaitTimeout:
+            raise CannotReuse(f"the process {owner!r} has not finished starting it") from None
+
+    def _behind(self, work: Callable[[], object]) -> None:
+        """Do `work` in the background; nobody waits for it, and the next run tries again."""
+
+        def quietly() -> None:
+            with contextlib.suppress(Exception):
+                work()
+
+        thread = threading.Thread(target=quietly, name="wflo-reuse", daemon=True)
+        with self._lock:
+            self._threads.append(thread)
+        thread.start()
+
+
+def _greeted(greet: Callable[[Server], None], server: Server) -> bool:
+    greet(server)
+    return True

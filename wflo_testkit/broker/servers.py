@@ -1,0 +1,201 @@
+"""Starts each server once and waits until it is ready."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from wflo_testkit.broker.starting import Starter, connect
+from wflo_testkit.errors import TestkitError
+from wflo_testkit.model import Json, Server, Spec
+from wflo_testkit.runtime.containers import Containers
+from wflo_testkit.service import Isolation, Service
+
+if TYPE_CHECKING:
+    from wflo_testkit.broker.reuse import Reuse
+
+
+@dataclass(slots=True)
+class Started:
+    """One server of the run: its future, and its isolation once somebody leased from it.
+
+    kept: leases whose data stays for people to look at.
+    reused: "found" or "started" for a server that outlives the run, else "", and `note` says why
+        if one was wanted.
+    """
+
+    spec: Spec
+    service: Service
+    ready: Future[Server] = field(default_factory=Future)
+    isolation: Isolation | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    leases: int = 0
+    kept: int = 0
+    reused: str = ""
+    note: str = ""
+
+
+class Servers:
+    """The servers of one run by key (the spec's fingerprint). Safe to use from several threads.
+
+    reuse: where servers are found that outlive the run; None starts every server anew.
+    """
+
+    def __init__(
+        self,
+        services: Mapping[str, Service],
+        containers: Containers,
+        run: str,
+        reuse: Reuse | None = None,
+    ) -> None:
+        self._services = services
+        self._containers = containers
+        self._reuse = reuse
+        self._run = run
+        self._lock = threading.Lock()
+        self._started: dict[str, Started] = {}
+
+    def begin(self, spec: Spec) -> Started:
+        """Start the server for `spec` in the background unless that has happened already."""
+        with self._lock:
+            if (started := self._started.get(spec.fingerprint)) is not None:
+                return started
+            started = Started(spec, self._services[spec.service])
+            self._started[spec.fingerprint] = started
+        threading.Thread(
+            target=self._run_start, args=(started,), name=f"wflo-start-{spec.name}", daemon=True
+        ).start()
+        return started
+
+    def get(self, spec: Spec) -> Server:
+        """Return the ready server; raises what its start raised, the same for everybody."""
+        return self.begin(spec).ready.result()
+
+    def isolation(self, key: str) -> Isolation:
+        """Return the one isolation of the server `key`, made at first use."""
+        started = self._started[key]
+        server = started.ready.result()
+        with started.lock:
+            if started.isolation is None:
+                started.isolation = started.service.isolation(server, self._run)
+                if server.is_shared and self._reuse is not None:
+                    self._reuse.clear_after_dead_runs(server, started.service)
+            return started.isolation
+
+    def count(self, key: str) -> None:
+        """Count one lease of the server `key`, for the summary."""
+        started = self._started[key]
+        with started.lock:
+            started.leases += 1
+
+    def note_kept(self, key: str) -> None:
+        """Note that a lease of the server `key` was given back with its data left in place."""
+        started = self._started[key]
+        with started.lock:
+            started.kept += 1
+
+    def logs(self, key: str, since: float | None) -> str:
+        """Return a container's output; empty for an external server or one that never ran."""
+        started = self._started.get(key)
+        if started is None or not started.ready.done() or started.ready.exception():
+            return ""
+        server = started.ready.result()
+        return "" if server.is_external else self._home(server).logs(server.container_id, since)
+
+    def discard(self, key: str) -> None:
+        """Close and remove one server."""
+        with self._lock:
+            started = self._started.pop(key, None)
+        if started is not None:
+            self._close(started)
+            if started.ready.exception() is None:
+                server = started.ready.result()
+                if not server.is_external and not server.is_shared:
+                    self._containers.remove(server.container_id)
+
+    def summary(self) -> list[dict[str, Json]]:
+        """Return a row per server, in the order in which they were asked for."""
+        return [_row(started) for started in list(self._started.values())]
+
+    def close(self) -> None:
+        """Close every isolation; the containers themselves go with the run's session, or stay."""
+        with self._lock:
+            everything = list(self._started.values())
+        try:
+            with contextlib.ExitStack() as stack:  # an error of one does not save the others
+                for started in everything:
+                    stack.callback(self._close, started)
+        finally:
+            if self._reuse is not None:
+                self._reuse.close()
+
+    def _close(self, started: Started) -> None:
+        with started.lock:
+            isolation, started.isolation = started.isolation, None
+        try:
+            if isolation is not None:
+                isolation.close()
+        except TestkitError:
+            started.kept += 1  # on a shared server another run clears what is left
+        finally:
+            self._leave(started)
+
+    def _leave(self, started: Started) -> None:
+        if self._reuse is None or not started.ready.done() or started.ready.exception():
+            return
+        self._reuse.leave(started.ready.result(), kept=started.kept > 0)
+
+    def _home(self, server: Server) -> Containers:
+        """Return the containers among which `server` is."""
+        if server.is_shared and self._reuse is not None:
+            return self._reuse.containers
+        return self._containers
+
+    def _run_start(self, started: Started) -> None:
+        try:
+            server = self._start(started)
+        except BaseException as error:  # noqa: BLE001 - handed to everybody who asks
+            started.ready.set_exception(error)
+        else:
+            started.ready.set_result(server)
+
+    def _start(self, started: Started) -> Server:
+        spec, service = started.spec, started.service
+        if spec.external:
+            return connect(spec, service)
+        if self._reuse is not None and not spec.unique:
+            from wflo_testkit.broker.reuse import CannotReuse
+
+            try:
+                server, found = self._reuse.get(spec, service)
+                started.reused = "found" if found else "started"
+                return server
+            except CannotReuse as reason:
+                started.note = f"not reused: {reason}"
+        return Starter(self._containers).start(spec, service)
+
+
+def _row(started: Started) -> dict[str, Json]:
+    row: dict[str, Json] = {
+        "name": started.spec.name,
+        "service": started.spec.service,
+        "image": started.spec.image,
+        "origin": "external" if started.spec.external else "",
+        "seconds": None,
+        "error": None,
+        "leases": started.leases,
+        "reused": started.reused,
+        "note": started.note,
+    }
+    if not started.ready.done():
+        return row | {"error": "still starting"}
+    if error := started.ready.exception():
+        return row | {"error": error.what if isinstance(error, TestkitError) else str(error)}
+    server = started.ready.result()
+    if server.is_external:
+        return row | {"image": f"{server.host}:{server.port}"}
+    return row | {"image": server.image, "origin": server.origin, "seconds": server.seconds}

@@ -1,0 +1,110 @@
+"""Starts a container for a spec and waits until it serves."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+
+from wflo_testkit.errors import ServiceUnavailable, StartFailed
+from wflo_testkit.model import Server, Spec
+from wflo_testkit.runtime.containers import Containers, Running
+from wflo_testkit.service import Service
+from wflo_testkit.wait import WaitTimeout, clock, wait_until
+
+POLL = 0.03
+EXTERNAL_TIMEOUT = 10.0
+LOG_LINES = 20
+
+
+class Starter:
+    """Starts servers among `containers`. Safe to use from several threads."""
+
+    def __init__(self, containers: Containers) -> None:
+        self.containers = containers
+
+    def start(self, spec: Spec, service: Service) -> Server:
+        """Return a ready server. Raises what Containers.start raises, and StartFailed."""
+        password = secrets.token_hex(16)
+        running = self.containers.start(spec, password)
+        server = _server(spec, service, running, password)
+        try:
+            wait_until(
+                lambda: _ready(service, server),
+                timeout=spec.startup_timeout,
+                poll=POLL,
+                describe=spec.name,
+                give_up=lambda: self._raise_if_dead(spec, running),
+            )
+        except WaitTimeout as error:
+            raise self._too_slow(spec, running, error.__cause__) from None
+        return dataclasses.replace(server, seconds=clock.monotonic() - running.began)
+
+    def _raise_if_dead(self, spec: Spec, running: Running) -> None:
+        state = self.containers.state(running.id)
+        if not state.alive:
+            raise self._failed(f"{spec.name} ({running.image}) {state}", running, None)
+
+    def _too_slow(self, spec: Spec, running: Running, last: BaseException | None) -> StartFailed:
+        what = f"{spec.name} ({running.image}) was not ready after {spec.startup_timeout:g} s"
+        return self._failed(
+            what, running, last, f"raise the setting {spec.service}_startup_timeout, or "
+        )
+
+    def _failed(
+        self, what: str, running: Running, last: BaseException | None, remedy: str = ""
+    ) -> StartFailed:
+        logs = self.containers.logs(running.id, tail=LOG_LINES).rstrip() or "(no output)"
+        probe = f"last probe: {type(last).__name__}: {last}\n" if last else ""
+        ports = ", ".join(f"{running.host}:{port}" for port in running.ports.values())
+        return StartFailed(
+            what,
+            cause=f"{probe}last log lines:\n{logs}",
+            looked_at=f"{ports}, container {running.id[:12]}",
+            fix=f"{remedy}run `wflo-testkit doctor`",
+        )
+
+
+def connect(spec: Spec, service: Service) -> Server:
+    """Return the external server of `spec` once it answers. Raises ServiceUnavailable."""
+    server = dataclasses.replace(service.external(spec), key=spec.fingerprint)
+    try:
+        wait_until(lambda: _ready(service, server), timeout=EXTERNAL_TIMEOUT, describe=spec.name)
+    except WaitTimeout as error:
+        address = f"{server.host}:{server.port}"
+        raise ServiceUnavailable(
+            f"the external {spec.service} server at {address} does not answer",
+            cause=error.__cause__,
+            looked_at=f"{address} (server {spec.name!r}: an address is set, so none was started)",
+            fix="start that server, correct the address, or unset it to get a container",
+        ) from None
+    return server
+
+
+def _ready(service: Service, server: Server) -> bool:
+    service.probe(server)
+    return True
+
+
+def _server(spec: Spec, service: Service, running: Running, password: str) -> Server:
+    return service.server(
+        service=spec.service,
+        name=spec.name,
+        host=running.host,
+        ports=dict(running.ports),
+        internal_host=running.internal_host,
+        internal_ports=dict(spec.ports),
+        username=spec.username,
+        password=password if _uses_password(spec) else "",
+        options=dict(spec.options),
+        container_id=running.id,
+        network=running.network,
+        image=running.image,
+        origin=running.origin,
+        is_for_one_test=bool(spec.unique) and not spec.per_process,
+        key=spec.fingerprint,
+    )
+
+
+def _uses_password(spec: Spec) -> bool:
+    texts = (*spec.command, *spec.environment.values(), *spec.files.values())
+    return any("{password}" in text for text in texts)

@@ -1,0 +1,121 @@
+"""`wflo-testkit images`: list, pull and build the images that tests run."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from wflo_testkit.cli.progress import Progress
+
+if TYPE_CHECKING:
+    import docker
+
+    from wflo_testkit.runtime.provision import ImageState
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand and its actions."""
+    images = subparsers.add_parser("images", help="list, pull or build the images")
+    actions = images.add_subparsers(metavar="ACTION", required=True)
+    _register_pull(actions)
+    _register_build(actions)
+    show = actions.add_parser("list", help="show which image serves each service")
+    show.add_argument("--json", action="store_true", help="print JSON")
+    show.set_defaults(run=list_)
+
+
+def pull(arguments: argparse.Namespace) -> int:
+    """Bring every image onto the daemon: pulled, or built where no registry answers."""
+    from wflo_testkit.runtime import provision
+
+    with _client() as client, Progress() as progress:
+        provision.provide(client, arguments.names, source=arguments.source, report=progress.report)
+        states = provision.states(client)
+    shown = [state for state in states if not arguments.names or state.name in arguments.names]
+    print("\n".join(_row(state) for state in shown))
+    return 0
+
+
+def build(arguments: argparse.Namespace) -> int:
+    """Build local stand-ins; what is current is left alone."""
+    from wflo_testkit import catalog
+    from wflo_testkit.runtime import build as builder
+
+    names = arguments.names or [entry.name for entry in catalog.services()]
+    with _client() as client, Progress() as progress:
+        built = builder.build(client, names, report=progress.report, no_cache=arguments.no_cache)
+    print(f"built: {', '.join(built)}" if built else "everything is current")
+    return 0
+
+
+def list_(arguments: argparse.Namespace) -> int:
+    """Print one row for each service, or all of it as JSON."""
+    from wflo_testkit.runtime import provision
+
+    with _client() as client:
+        states = provision.states(client)
+    if arguments.json:
+        print(json.dumps([dataclasses.asdict(state) for state in states], indent=2))
+    else:
+        print("\n".join(_row(state) for state in states))
+    return 0
+
+
+def _register_pull(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = actions.add_parser("pull", help="pull, or build where no registry answers")
+    _add_names(parser)
+    parser.add_argument(
+        "--source",
+        choices=("auto", "official", "local"),
+        default="auto",
+        help="official: never build; local: never pull; auto: build what cannot be pulled",
+    )
+    parser.set_defaults(run=pull)
+
+
+def _register_build(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = actions.add_parser("build", help="build local stand-ins from containers/")
+    _add_names(parser)
+    parser.add_argument(
+        "--no-cache", action="store_true", help="build everything anew, without cached layers"
+    )
+    parser.set_defaults(run=build)
+
+
+def _add_names(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", type=_known, metavar="NAME", help="default: all")
+
+
+def _known(name: str) -> str:
+    from wflo_testkit import catalog
+
+    if name not in catalog.entries():
+        known = ", ".join(catalog.entries())
+        raise argparse.ArgumentTypeError(f"no image is called {name!r} (known: {known})")
+    return name
+
+
+@contextlib.contextmanager
+def _client() -> Iterator[docker.DockerClient]:
+    from wflo_testkit.runtime import daemon
+
+    client = daemon.connect().client
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _row(state: ImageState) -> str:
+    if state.serves == "official":
+        text = f"official  {state.official}"
+    elif state.serves == "local":
+        note = "" if state.current else ", out of date: run `wflo-testkit images pull`"
+        text = f"local     {state.local}  (stands in for {state.official}{note})"
+    else:
+        text = f"missing   {state.official}: run `wflo-testkit images pull`"
+    return f"{state.name:<10} {text}"

@@ -1,0 +1,148 @@
+"""Plain data that crosses processes: what to run (Spec) and where it runs (Server)."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+Json = Any
+"""What survives a JSON round trip: str, int, float, bool, None, lists and string-keyed dicts."""
+
+MAIN = "main"
+"""The name of the port that clients use, in `Spec.ports` and `Server.ports`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """What to run for one service: frozen, comparable, and with a fingerprint.
+
+    service: the kind, such as "postgres"; name: this server's own name ("postgres", "orders"),
+        also its host name on the kit's network.
+    image: reference of an image, official tag by default.
+    command, environment, files: may hold the placeholders `{password}` (random per start),
+        `{name}` (host name on the kit's network), `{host}` and `{port:NAME}` (published).
+    ports: port name -> port inside the container; one is called "main".
+    tmpfs: path -> mount options. files: path inside -> text, put there once the published
+        ports are known, so the command has to wait for it.
+    options: what the service itself needs to know later (number of databases, namespaces, ...).
+    external: address of a server that already runs; then no container is started.
+    unique: non-empty for a server that must not be shared (one test's own server).
+    per_process: whether each process that runs tests needs a server to itself, because its tests
+        may change what is server-wide.
+    startup_timeout: seconds.
+    """
+
+    service: str
+    name: str
+    image: str = ""
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ports: Mapping[str, int] = field(default_factory=dict)
+    tmpfs: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    username: str = ""
+    options: Mapping[str, Json] = field(default_factory=dict)
+    external: str = ""
+    unique: str = ""
+    per_process: bool = False
+    startup_timeout: float = 60.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "command", tuple(self.command))
+
+    @property
+    def fingerprint(self) -> str:
+        """Content hash: equal for equal specs, in every process and on every machine."""
+        text = json.dumps(self.to_json(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def to_json(self) -> dict[str, Json]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Json]) -> Self:
+        return cls(**data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A running server: plain data, survives JSON. Services add `url` and `env` in a subclass.
+
+    host, ports: where a client on this machine connects (port name -> published port).
+    internal_host, internal_ports: the same for a container on the kit's network; empty when
+        the server is external.
+    password: empty when the service has none.
+    seconds: from the start of the container, or of the look for it, to readiness.
+    origin: where the image came from.
+    is_shared: the kit's own, but it outlives the run, and other runs may use it meanwhile.
+    is_for_one_test: whether the spec was unique, so that a test may do anything to the server.
+    """
+
+    service: str
+    name: str
+    host: str
+    ports: Mapping[str, int]
+    internal_host: str = ""
+    internal_ports: Mapping[str, int] = field(default_factory=dict)
+    username: str = ""
+    password: str = field(default="", repr=False)
+    options: Mapping[str, Json] = field(default_factory=dict)
+    container_id: str = ""
+    network: str = ""
+    image: str = ""
+    origin: str = ""
+    seconds: float = 0.0
+    is_external: bool = False
+    is_shared: bool = False
+    is_for_one_test: bool = False
+    key: str = ""
+    read_logs: Callable[[float | None], str] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def port(self) -> int:
+        """The published port that clients use."""
+        return self.ports[MAIN]
+
+    @property
+    def internal_port(self) -> int:
+        """The port that other containers on the kit's network use."""
+        return self.internal_ports[MAIN]
+
+    def logs(self, since: float | None = None) -> str:
+        """Return the container's output since `since` (seconds since the epoch), oldest first.
+
+        Empty for an external server, whose logs the kit cannot read.
+        """
+        return self.read_logs(since) if self.read_logs is not None else ""
+
+    def to_json(self) -> dict[str, Json]:
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        del values["read_logs"]
+        return values
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Json], **extra: Any) -> Self:
+        return cls(**data, **extra)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """One test's lease as the broker describes it: an id and what the service said about it."""
+
+    id: str
+    data: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """The broker's answer to a lease that first needs something made, once, by the asker.
+
+    token: names the work in `built` and `build_failed`; data: where to make it.
+    """
+
+    token: str
+    data: Mapping[str, Json]

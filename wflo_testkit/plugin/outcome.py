@@ -1,0 +1,78 @@
+"""What is known of one test while it runs, and what its report says when it fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from wflo_testkit.wait import clock
+
+if TYPE_CHECKING:
+    from wflo_testkit.model import Server
+
+LOG_LINES = 200
+
+
+@dataclass(slots=True)
+class Outcome:
+    """One test: when it began, whether it failed, what it uses."""
+
+    began: float = field(default_factory=clock.wall)
+    failed: bool = False
+    servers: dict[str, Server] = field(default_factory=dict)
+    handles: dict[str, Any] = field(default_factory=dict)
+
+
+_OUTCOME = pytest.StashKey[Outcome]()
+
+
+def begin(item: pytest.Item) -> None:
+    """Start afresh; a rerun of the same item begins again."""
+    item.stash[_OUTCOME] = Outcome()
+
+
+def uses(item: pytest.Item, server: Server) -> None:
+    _of(item).servers[server.key] = server
+
+
+def holds(item: pytest.Item, fixture: str, handle: Any) -> None:
+    _of(item).handles[fixture] = handle
+
+
+def failed(item: pytest.Item) -> bool:
+    return _of(item).failed
+
+
+def record(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Note a failure, and add the servers' logs and the kept data's addresses to its report."""
+    if not report.failed or _OUTCOME not in item.stash:
+        return
+    outcome = _of(item)
+    if report.when != "teardown":
+        outcome.failed = True
+    for server in outcome.servers.values():
+        if text := _last_lines(server.logs(outcome.began)):
+            report.sections.append((f"{server.name} log since the test began", text))
+    if kept := _kept(outcome):
+        report.sections.append(("kept for you to look at, while the server lives", kept))
+
+
+def _kept(outcome: Outcome) -> str:
+    """Return a line for each handle that can be opened after the test."""
+    commands = ((name, getattr(h, "kept_command", "")) for name, h in outcome.handles.items())
+    return "\n".join(f"{name}: {command}" for name, command in commands if command)
+
+
+def _last_lines(text: str) -> str:
+    lines = text.rstrip().splitlines()
+    if len(lines) > LOG_LINES:
+        lines = [f"... {len(lines) - LOG_LINES} earlier lines", *lines[-LOG_LINES:]]
+    return "\n".join(lines)
+
+
+def _of(item: pytest.Item) -> Outcome:
+    if _OUTCOME not in item.stash:
+        begin(item)
+    return item.stash[_OUTCOME]

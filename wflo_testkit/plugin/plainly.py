@@ -1,0 +1,25 @@
+"""How an error of the kit reaches the person who runs the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from wflo_testkit.errors import DockerUnavailable, TestkitError
+from wflo_testkit.plugin.kit import Kit
+
+
+@contextmanager
+def plainly(kit: Kit) -> Iterator[None]:
+    """Report an error of the kit by its own words, without a traceback through the kit."""
+    try:
+        yield
+    except TestkitError as error:
+        failure = error
+    else:
+        return
+    if isinstance(failure, DockerUnavailable) and not kit.requires_docker:
+        raise pytest.skip.Exception(failure.text) from None
+    raise pytest.fail.Exception(failure.text, pytrace=False) from None

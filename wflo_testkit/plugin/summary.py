@@ -1,0 +1,61 @@
+"""What a run says about its servers: the header line, the closing table, the report file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import wflo_testkit
+from wflo_testkit.errors import SettingError
+
+if TYPE_CHECKING:
+    from wflo_testkit.plugin.kit import Kit
+
+
+def header(kit: Kit) -> str:
+    """Return the kit's line of the header; touches neither Docker nor the settings file."""
+    names = ", ".join(kit.names)
+    return f"wflo-testkit: {wflo_testkit.__version__}, run {kit.run}, servers on demand: {names}"
+
+
+def write(reporter: pytest.TerminalReporter, kit: Kit) -> None:
+    """Print a line per server, and write the report file if one is asked for."""
+    rows = kit.rows()
+    if rows:
+        reporter.section("wflo-testkit")
+        width = max(len(row["name"]) for row in rows)
+        for row in rows:
+            reporter.line(_line(row, width))
+        for note in kit.notes():
+            reporter.line(note)
+    try:
+        path = kit.settings["report"] if rows else ""
+    except SettingError:
+        return  # the tests that needed the settings have reported it
+    for warning in kit.settings.warnings if rows else ():
+        reporter.line(f"warning: {warning}", yellow=True)
+    if path:
+        _save(Path(path), kit, rows)
+
+
+def _line(row: dict[str, Any], width: int) -> str:
+    name = f"{row['name']:<{width}}"
+    if row["error"]:
+        return f"{name}  not started: {row['error']}"
+    if row["origin"] == "external":
+        return f"{name}  external at {row['image']}, {row['leases']} leases"
+    how = {"": "ready", "found": "reused, found", "started": "kept for reuse, ready"}[row["reused"]]
+    note = f"; {row['note']}" if row["note"] else ""
+    return (
+        f"{name}  {how} in {row['seconds']:.2f} s, {row['leases']} leases, "
+        f"{row['image']} ({row['origin']}){note}"
+    )
+
+
+def _save(path: Path, kit: Kit, rows: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"version": wflo_testkit.__version__, "run": kit.run, "services": rows}
+    path.write_text(json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,1 @@
+"""Runs containers; knows no service."""

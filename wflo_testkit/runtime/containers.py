@@ -1,0 +1,226 @@
+"""Starts, watches and removes the containers of one run."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from wflo_testkit.errors import StartFailed
+from wflo_testkit.model import Spec
+from wflo_testkit.runtime import images, labels
+from wflo_testkit.runtime.placeholders import with_address, with_password
+from wflo_testkit.wait import clock, wait_until
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+    from testcontainers.core.docker_client import DockerClient
+
+
+class Place(Protocol):
+    """Where containers go: the session of a run, or what is kept for reuse (reuse.place)."""
+
+    policy: str
+
+    @property
+    def client(self) -> DockerClient: ...
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def network(self) -> str: ...
+
+    def bindings(self, ports: Mapping[str, int]) -> dict[str, Any]: ...
+
+    def alias(self, name: str) -> dict[str, Any]: ...
+
+    def labels(self, kind: str, **more: str) -> dict[str, str]: ...
+
+    def container_name(self, spec: Spec) -> str: ...
+
+    def host_name(self, spec: Spec) -> str: ...
+
+    def create(self, reference: str, **config: Any) -> Container: ...
+
+    def wait_for_reaper(self) -> None: ...
+
+
+class NameTaken(Exception):
+    """A container of that name is there already: another process was first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A started container: where it is reached from here and from the kit's network."""
+
+    id: str
+    host: str
+    ports: Mapping[str, int]
+    internal_host: str
+    network: str
+    image: str
+    origin: str
+    began: float = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What Docker says about a container: status, exit code, and whether memory ran out."""
+
+    status: str
+    exit_code: int = 0
+    out_of_memory: bool = False
+
+    @property
+    def alive(self) -> bool:
+        return self.status in ("created", "running", "restarting")
+
+    def __str__(self) -> str:
+        if self.alive:
+            return self.status
+        if self.out_of_memory:
+            return "killed because it ran out of memory"
+        return f"{self.status} with code {self.exit_code}"
+
+
+class Containers:
+    """The containers of one place. Safe to use from several threads."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def start(self, spec: Spec, password: str) -> Running:
+        """Create and start a container for `spec`; readiness is the caller's business.
+
+        Nothing is started before the reaper has acknowledged; creating goes on beside it.
+        Raises DockerUnavailable, ImageUnavailable, NameTaken, or StartFailed.
+        """
+        from docker.errors import APIError
+
+        began = clock.monotonic()
+        client = self._place.client
+        image = images.resolve(client.client, spec.image, policy=self._place.policy)
+        filled = with_password(spec, password, self._place.host_name(spec))
+        try:
+            container = self._create(spec, filled, image.reference)
+            self._place.wait_for_reaper()
+            client.start(container)
+            return self._running(filled, container, image, began)
+        except APIError as error:
+            raise StartFailed(
+                f"{spec.name} ({image.reference}) could not be started",
+                cause=error.explanation or error,
+                looked_at=self._place.address,
+                fix="run `wflo-testkit doctor`",
+            ) from None
+
+    def state(self, container_id: str) -> State:
+        """Return the container's state; "gone" when Docker no longer knows it."""
+        from docker.errors import NotFound
+
+        try:
+            state = self._place.client.client.api.inspect_container(container_id)["State"]
+        except NotFound:
+            return State("gone")
+        return State(state["Status"], state["ExitCode"], state["OOMKilled"])
+
+    def logs(self, container_id: str, since: float | None = None, tail: int | None = None) -> str:
+        """Return output since `since` (seconds since the epoch), at most the last `tail` lines."""
+        from docker.errors import NotFound
+
+        api = self._place.client.client.api
+        try:
+            raw = api.logs(container_id, since=since, tail="all" if tail is None else tail)
+        except NotFound:
+            return ""
+        return bytes(raw).decode(errors="replace")
+
+    def remove(self, container_id: str) -> None:
+        """Remove the container with its volumes; one that is gone already is fine."""
+        from docker.errors import APIError, NotFound
+
+        try:
+            self._place.client.client.api.remove_container(container_id, v=True, force=True)
+        except NotFound:
+            return
+        except APIError as error:
+            if error.status_code != 409:  # 409: its removal is under way
+                raise
+
+    def _create(self, spec: Spec, filled: Spec, reference: str) -> Container:
+        from docker.errors import APIError
+
+        place, marks = self._place, {labels.SERVER: spec.name, labels.FINGERPRINT: spec.fingerprint}
+        name = place.container_name(spec)
+        try:
+            return place.create(
+                reference,
+                command=list(filled.command) or None,
+                environment=dict(filled.environment),
+                ports=place.bindings(spec.ports),
+                labels=place.labels("server", **marks),
+                name=name,
+                tmpfs=dict(spec.tmpfs),
+                network=place.network,
+                networking_config=place.alias(place.host_name(spec)),
+            )
+        except APIError as error:
+            if error.status_code == 409 and name in str(error.explanation):
+                raise NameTaken(name) from None
+            raise
+
+    def _running(
+        self, spec: Spec, container: Container, image: images.ResolvedImage, began: float
+    ) -> Running:
+        ports = self._published(spec, container)
+        host = self._place.host
+        if spec.files:
+            container.put_archive("/", _archive(with_address(spec.files, host, ports)))
+        return Running(
+            id=str(container.id),
+            host=host,
+            ports=ports,
+            internal_host=self._place.host_name(spec),
+            network=self._place.network,
+            image=image.reference,
+            origin=image.origin,
+            began=began,
+        )
+
+    def _published(self, spec: Spec, container: Container) -> dict[str, int]:
+        def bindings() -> dict[str, Any]:
+            container.reload()
+            if container.status == "exited":
+                return {"exited": None}
+            found = container.ports
+            return found if all(found.get(f"{p}/tcp") for p in spec.ports.values()) else {}
+
+        found = wait_until(bindings, timeout=10, poll=0.01, describe="published ports")
+        if "exited" in found:
+            self._raise_exited(spec, str(container.id))
+        return {n: int(found[f"{p}/tcp"][0]["HostPort"]) for n, p in spec.ports.items()}
+
+    def _raise_exited(self, spec: Spec, container_id: str) -> None:
+        raise StartFailed(
+            f"{spec.name} ({spec.image}) {self.state(container_id)} right after its start",
+            cause="last log lines:\n" + self.logs(container_id, tail=20),
+            looked_at=f"container {container_id[:12]}",
+        )
+
+
+def _archive(files: Mapping[str, str]) -> bytes:
+    """Pack path -> text as a tar of files that any user may read and run."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path, text in files.items():
+            content = text.encode()
+            member = tarfile.TarInfo(path.lstrip("/"))
+            member.size, member.mode = len(content), 0o755
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()

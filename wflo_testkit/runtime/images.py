@@ -1,0 +1,106 @@
+"""Which image serves: the published one, the local stand-in, or the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wflo_testkit import catalog
+from wflo_testkit.errors import ImageUnavailable
+from wflo_testkit.runtime import pull
+
+if TYPE_CHECKING:
+    import docker
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedImage:
+    """An image that is on the daemon now.
+
+    reference: what to run. origin: "official", "local" (a stand-in built from containers/) or
+    "user" (not in the catalogue). id: the image's content id. reason: why this one, in words.
+    """
+
+    reference: str
+    origin: str
+    id: str
+    reason: str
+
+
+def resolve(client: docker.DockerClient, image: str, *, policy: str = "auto") -> ResolvedImage:
+    """Find what to run for `image`, a published name of the catalogue or any image of the user's.
+
+    policy: "official" or "local" forces one; "auto" takes what is here, official first, and
+    pulls the official image only when neither is. One call to the daemon when it is here.
+    Raises ImageUnavailable.
+    """
+    entry = catalog.find(image)
+    if entry is None:
+        return _here(client, image, "user", "named by the test suite") or _pulled(
+            client, image, "user"
+        )
+    if image == entry.local or policy == "local":
+        return _here(client, entry.local, "local", "asked for") or _no_stand_in(entry)
+    here = _here(client, entry.official, "official", "present on the daemon")
+    if here is None and policy == "auto":
+        here = _here(client, entry.local, "local", f"{entry.official} is not on the daemon")
+    return here or _pulled(client, entry.official, "official", entry)
+
+
+def inspect(client: docker.DockerClient, reference: str) -> Mapping[str, Any] | None:
+    """Return what the daemon says of an image, or None if it does not have it."""
+    from docker.errors import ImageNotFound, NotFound
+
+    try:
+        answer: Mapping[str, Any] = client.api.inspect_image(reference)
+    except (ImageNotFound, NotFound):
+        return None
+    return answer
+
+
+def _here(
+    client: docker.DockerClient, reference: str, origin: str, reason: str
+) -> ResolvedImage | None:
+    answer = inspect(client, reference)
+    if answer is None:
+        return None
+    return ResolvedImage(reference, origin, str(answer["Id"]), reason)
+
+
+def _pulled(
+    client: docker.DockerClient,
+    image: str,
+    origin: str,
+    entry: catalog.ImageEntry | None = None,
+) -> ResolvedImage:
+    try:
+        pull.pull(client, image)
+    except pull.PullFailed as error:
+        raise _unavailable(image, error, entry) from None
+    resolved = _here(client, image, origin, "pulled")
+    if resolved is None:
+        raise _unavailable(image, "it was pulled, and is gone again", entry)
+    return resolved
+
+
+def _no_stand_in(entry: catalog.ImageEntry) -> ResolvedImage:
+    raise ImageUnavailable(
+        f"local image {entry.local} is not on the daemon",
+        fix=f"run `wflo-testkit images build {entry.name}`",
+    )
+
+
+def _unavailable(
+    image: str, cause: BaseException | str, entry: catalog.ImageEntry | None
+) -> ImageUnavailable:
+    if entry is None:
+        fix = f"check the name, log in to its registry, or `docker load` {image} from elsewhere"
+    else:
+        fix = f"run `wflo-testkit images pull`, which builds {entry.local} where nothing answers"
+    return ImageUnavailable(
+        f"image {image} is not on the daemon and could not be pulled",
+        cause=str(cause),
+        looked_at=image if entry is None else f"{entry.official}, {entry.local}",
+        fix=fix,
+    )

@@ -1,0 +1,150 @@
+"""Finds what carries the kit's labels on the daemon, and removes it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from wflo_testkit.runtime import labels
+from wflo_testkit.wait import Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """Something on the daemon that carries the kit's label.
+
+    kind: what Docker calls it; delete: deletes it, raising docker's APIError.
+    running: whether it is a container that is not stopped.
+    """
+
+    kind: str
+    name: str
+    labels: dict[str, str]
+    delete: Callable[[], object]
+    running: bool = False
+
+    @property
+    def in_use(self) -> bool:
+        """Whether its maker may still be running; an image outlives every run on purpose.
+
+        What is kept for reuse outlives its maker: there it counts whether a run uses it.
+        """
+        if labels.HOME in self.labels:
+            from wflo_testkit.runtime.reuse import kept  # only when there is such a thing
+
+            return bool(kept.hindrance(self.labels))
+        return self.kind != "image" and not labels.owner_is_dead(self.labels.get(labels.OWNER, ""))
+
+    def remove(self) -> str:
+        """Remove it; returns what Docker objected, or "" (gone or going already is fine)."""
+        from docker.errors import APIError, NotFound
+
+        try:
+            self.delete()
+        except NotFound:
+            return ""
+        except APIError as error:
+            if self.kind == "container" and error.status_code == 409:  # its removal is under way
+                return ""
+            return str(error.explanation or error)
+        return ""
+
+    def __str__(self) -> str:
+        run = self.labels.get(labels.RUN)
+        return f"{self.kind} {self.name}" + (f" of run {run}" if run else "")
+
+
+def things(api: Any, *wanted: str, images: bool = False) -> Iterator[Thing]:
+    """Yield what carries every label in `wanted`, in the order in which it can be removed.
+
+    api: docker-py's low-level client. wanted: `key` or `key=value`.
+    """
+    filters = {"label": list(wanted)}
+    yield from _containers(api, filters)
+    for each in api.networks(filters=filters):
+        yield _thing("network", each["Name"], each, partial(api.remove_network, each["Id"]))
+    for each in api.volumes(filters=filters)["Volumes"] or []:
+        yield _thing("volume", each["Name"], each, partial(api.remove_volume, each["Name"]))
+    if images:
+        for each in api.images(filters=filters):
+            tags = [tag for tag in each["RepoTags"] or [] if not tag.startswith("<none>")]
+            for name in tags or [each["Id"]]:
+                yield _thing("image", name, each, partial(api.remove_image, name))
+
+
+def of_dead_runs(api: Any) -> list[Thing]:
+    """Return what should have gone with a run whose process is proven dead.
+
+    What is kept on purpose carries no run's label. A reaper that runs is about to do its work,
+    and then goes by itself.
+    """
+    return [thing for thing in things(api, labels.KIT) if _is_of_dead_run(thing)]
+
+
+def stopped(api: Any) -> list[Thing]:
+    """Return the containers among `of_dead_runs` that do not run, in one call to the daemon."""
+    found = _containers(api, {"label": [labels.KIT]})
+    return [thing for thing in found if not thing.running and _is_of_dead_run(thing)]
+
+
+def remove_run(api: Any, run: str) -> bool:
+    """Remove what `run` made; True when nothing was there (any more)."""
+    found = list(things(api, f"{labels.RUN}={run}"))
+    remove_all(found)
+    return not found
+
+
+def remove_all(found: Iterable[Thing], *, running: bool = True) -> None:
+    """Remove each kind side by side, one kind after the other; a later look tells what stayed.
+
+    running: whether containers that run go too.
+    """
+    chosen = (thing for thing in found if running or not thing.running)
+    for _, group in groupby(chosen, key=lambda thing: thing.kind):
+        # Daemon threads: one that waits for a lost daemon must not hold the process back.
+        threads = [threading.Thread(target=_quietly, args=(t,), daemon=True) for t in group]
+        for thread in threads:
+            thread.start()
+        patience = Deadline(30)
+        for thread in threads:
+            thread.join(patience.left)
+
+
+def _quietly(thing: Thing) -> None:
+    with contextlib.suppress(Exception):
+        thing.remove()
+
+
+def _containers(api: Any, filters: dict[str, Any]) -> Iterator[Thing]:
+    """Yield containers, the reapers last: until then they cover for us if we are killed."""
+    found = api.containers(all=True, filters=filters)
+    for each in sorted(found, key=lambda each: _kind(each["Labels"]) == "reaper"):
+        name = each["Names"][0].lstrip("/") if each["Names"] else each["Id"][:12]
+        delete = partial(api.remove_container, each["Id"], v=True, force=True)
+        running = each["State"] in ("running", "restarting", "paused")
+        yield _thing("container", name, each, delete, running=running)
+
+
+def _thing(
+    kind: str,
+    name: str,
+    found: dict[str, Any],
+    delete: Callable[[], object],
+    *,
+    running: bool = False,
+) -> Thing:
+    return Thing(kind, name, dict(found["Labels"] or {}), delete, running)
+
+
+def _is_of_dead_run(thing: Thing) -> bool:
+    is_idle_reaper = _kind(thing.labels) == "reaper" and not thing.running
+    return (labels.RUN in thing.labels or is_idle_reaper) and not thing.in_use
+
+
+def _kind(found: dict[str, str]) -> str:
+    return found.get(labels.KIT, "")

@@ -1,0 +1,102 @@
+"""Where kept containers go: a network of their home's, no run's label, no guard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from wflo_testkit.model import Spec
+from wflo_testkit.runtime import labels
+from wflo_testkit.runtime.reuse.engine import Engine
+from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.runtime.session import Session
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+    from testcontainers.core.docker_client import DockerClient
+
+
+class KeptPlace:
+    """A containers.Place for the one server `key`; its container's name is the mutex.
+
+    session: the connection to the daemon, of a Session that keeps and guards nothing.
+    created: told the id of a container as soon as there is one; also in `container`.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        key: str,
+        session: Session,
+        engine: Engine,
+        created: Callable[[str], object],
+    ) -> None:
+        self._home = home
+        self._key = key
+        self._session = session
+        self._engine = engine
+        self._created = created
+        self.policy = session.policy
+        self.container = ""
+
+    @property
+    def client(self) -> DockerClient:
+        return self._session.client
+
+    @property
+    def host(self) -> str:
+        return self._session.host
+
+    @property
+    def address(self) -> str:
+        return self._session.address
+
+    @property
+    def network(self) -> str:
+        """The name of the home's network, made by whoever needs it first."""
+        name = self._home.network
+        # Docker's own check for duplicates is "best effort" (Engine API, NetworkCreate).
+        with self._home.lock("network"):
+            if not self._engine.has_network(name):
+                self.client.client.networks.create(
+                    name, check_duplicate=True, labels=self.labels("network")
+                )
+        return name
+
+    def bindings(self, ports: Mapping[str, int]) -> dict[str, Any]:
+        return self._session.bindings(ports)
+
+    def alias(self, name: str) -> dict[str, Any]:
+        endpoint = self.client.client.api.create_endpoint_config(aliases=[name])
+        return {self._home.network: endpoint}
+
+    def labels(self, kind: str, **more: str) -> dict[str, str]:
+        if kind == "server":
+            more[labels.REUSE] = self._key
+        return labels.of_kept(kind, **{labels.HOME: self._home.label}, **more)
+
+    def container_name(self, spec: Spec) -> str:
+        return container_name(spec, self._key)
+
+    def host_name(self, spec: Spec) -> str:
+        """Return a host name that differs from those of other projects on the same network."""
+        return f"{spec.name}-{self._key[:8]}"
+
+    def create(self, reference: str, **config: Any) -> Container:
+        """Create a container without testcontainers' labels.
+
+        Its session label would hand the container to the reaper of whoever uses testcontainers
+        in this process.
+        """
+        made = self.client.client.containers.create(reference, **config)
+        self.container = str(made.id)
+        self._created(self.container)
+        return made
+
+    def wait_for_reaper(self) -> None:
+        """No reaper guards what is to stay."""
+
+
+def container_name(spec: Spec, key: str) -> str:
+    """Return the name of the kept container for `spec`; the same in every process."""
+    return f"wflo-reused-{spec.name}-{key}"

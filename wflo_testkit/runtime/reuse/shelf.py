@@ -1,0 +1,137 @@
+"""What is kept for reuse, as one run sees it: found, examined, taken, put back, removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from wflo_testkit.model import Server, Spec
+from wflo_testkit.runtime import labels
+from wflo_testkit.runtime.reuse.check import Finding, is_made_for, look, owner_of
+from wflo_testkit.runtime.reuse.engine import Engine
+from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.runtime.reuse.place import KeptPlace, container_name
+from wflo_testkit.runtime.reuse.records import Record, Records, key_of
+from wflo_testkit.runtime.reuse.uses import Uses
+from wflo_testkit.runtime.session import Session
+from wflo_testkit.wait import clock
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """The container that has the name of one that is to be started.
+
+    is_ours: whether it was made for the same key. is_orphan: whether its maker is proven dead.
+    """
+
+    id: str
+    is_ours: bool
+    is_orphan: bool
+    owner: str
+
+
+class Shelf:
+    """The kept servers of one home on one daemon. Safe to use from several threads.
+
+    run: this run's id. project: see records.project_of. policy: which images serve.
+    max_idle: seconds without use after which what this run uses may be removed.
+    """
+
+    def __init__(
+        self, run: str, project: str, max_idle: float, *, policy: str = "auto", address: str = ""
+    ) -> None:
+        self.run = run
+        self.project = project
+        self.max_idle = max_idle
+        self.policy = policy
+        self.home = Home()
+        self.engine = Engine(address)
+        self.records = Records(self.home)
+        self.uses = Uses(self.home)
+        # The connection over which servers are started; attaching never touches it.
+        self.session = Session(run, policy=policy, keep=True)
+
+    def key(self, spec: Spec) -> str:
+        engine = self.engine
+        return key_of(spec, self.home, daemon=engine.address, host=engine.host, policy=self.policy)
+
+    def place(self, key: str, created: Callable[[str], object]) -> KeptPlace:
+        """Return where the container for `key` goes. created: told its id at once."""
+        return KeptPlace(self.home, key, self.session, self.engine, created)
+
+    def find(self, key: str) -> Record | None:
+        """Return the record of `key` if it is about this daemon."""
+        record = self.records.read(key)
+        if record is None or record.daemon != self.engine.address:
+            return None
+        return record if record.server["host"] == (self.engine.host or self.session.host) else None
+
+    def examine(self, record: Record) -> Finding:
+        """Compare a record with its container, in one or two requests. Raises OSError."""
+        found = self.engine.container(record.container_id)
+        image = str(record.server["image"])
+        return look(record, found, image_id=self.engine.image_id(image) if found else "")
+
+    def write_down(self, key: str, server: Server) -> None:
+        """Write the record of a ready server, the last step of its start. Raises OSError."""
+        found = self.engine.container(server.container_id)
+        if found is None:
+            raise ConnectionError("its container went away")
+        self.uses.mark(key, self.run, server.container_id)
+        record = Record(
+            key=key,
+            name=server.name,
+            project=self.project,
+            daemon=self.engine.address,
+            server=server.to_json(),
+            image_id=str(found["Image"]),
+            started_at=str(found["State"]["StartedAt"]),
+            made=clock.wall(),
+            max_idle=self.max_idle,
+        )
+        self.records.write(record)
+
+    def attached(self, record: Record) -> None:
+        """Note that this run uses what `record` describes. Raises OSError."""
+        self.uses.mark(record.key, self.run, record.container_id)
+        if record.max_idle != self.max_idle:
+            self.records.write(replace(record, max_idle=self.max_idle))
+        self.records.touch(record.key)
+
+    def rival(self, spec: Spec, key: str) -> Rival | None:
+        """Look at who has the name of the container for `spec`; None when it is free."""
+        found = self.engine.container(container_name(spec, key))
+        if found is None:
+            return None
+        owner = owner_of(found)
+        return Rival(str(found["Id"]), is_made_for(key, found), labels.owner_is_dead(owner), owner)
+
+    def leave(self, key: str, *, kept: bool) -> None:
+        """End this run's use. kept: data of failed tests stays until another run comes by."""
+        self.records.touch(key)
+        self.uses.end(key, self.run, kept=kept)
+
+    def retire(self, record: Record, *, sick: bool = False, force: bool = False) -> bool:
+        """Remove a server with its record, unless a living run uses it. Raises OSError.
+
+        sick: it cannot be used, so that only those count who were attached to it before this run.
+        force: whoever uses it. Returns whether it is gone.
+        """
+        with self.home.lock():
+            but, container = (self.run, record.container_id) if sick else ("", "")
+            if not force and self.uses.living(record.key, but=but, container=container):
+                return False
+            # Without its record nobody can attach to it any more; then there is time to remove it.
+            self.records.forget(record)
+        try:
+            found = self.engine.container(record.container_id)
+            if found is not None and is_made_for(record.key, found):
+                self.engine.remove(record.container_id)
+        except OSError:
+            self.records.write(record)  # so that another run can try again
+            raise
+        return True
+
+    def close(self) -> None:
+        """Close the connection to the daemon, if one was made."""
+        self.session.close()

@@ -1,0 +1,58 @@
+"""What nobody has used for long, or has been replaced, goes with the next run of any project."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection
+
+from wflo_testkit.runtime import labels
+from wflo_testkit.runtime.reuse.records import Record
+from wflo_testkit.runtime.reuse.shelf import Shelf
+from wflo_testkit.wait import clock
+
+DRAFT_AGE = 3600.0
+"""Seconds after which the draft of a record is nobody's any more."""
+
+
+def sweep(shelf: Shelf, wanted: Collection[tuple[str, str]] = ()) -> list[Record]:
+    """Remove idle and replaced servers that no living run uses; return their records.
+
+    wanted: (server name, key) of what this run uses: another key of the same name and project is
+    an older spec. Half-made servers of dead processes go, too. Whatever resists is left to the
+    next run.
+    """
+    gone = []
+    for record in shelf.records:
+        if record.daemon == shelf.engine.address and _is_over(shelf, record, wanted):
+            with contextlib.suppress(OSError):
+                if shelf.retire(record):
+                    gone.append(record)
+    with contextlib.suppress(OSError):
+        _remove_half_made(shelf)
+    _remove_drafts(shelf)
+    return gone
+
+
+def _remove_half_made(shelf: Shelf) -> None:
+    """Remove containers whose maker died before it could write them down."""
+    for found in shelf.engine.containers(f"{labels.HOME}={shelf.home.label}"):
+        key = found["Labels"].get(labels.REUSE, "")
+        if not key or not labels.owner_is_dead(found["Labels"].get(labels.OWNER, "")):
+            continue
+        record = shelf.records.read(key)  # after the look at its owner, who writes it last
+        if record is None or record.container_id != found["Id"]:
+            shelf.engine.remove(found["Id"])
+
+
+def _is_over(shelf: Shelf, record: Record, wanted: Collection[tuple[str, str]]) -> bool:
+    if record.is_idle:
+        return True
+    keys = {key for name, key in wanted if name == record.name}
+    return record.project == shelf.project and bool(keys) and record.key not in keys
+
+
+def _remove_drafts(shelf: Shelf) -> None:
+    for path in shelf.home.files(".draft-*"):
+        with contextlib.suppress(OSError):
+            if clock.wall() - path.stat().st_mtime > DRAFT_AGE:
+                path.unlink()

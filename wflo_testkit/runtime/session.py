@@ -1,0 +1,189 @@
+"""What all containers of one run share: the client, the network, the guard, the labels."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from wflo_testkit.errors import StartFailed, TestkitError
+from wflo_testkit.model import Spec
+from wflo_testkit.runtime import daemon, labels, leftovers
+from wflo_testkit.runtime.guard import Guard
+from wflo_testkit.runtime.placeholders import alias
+from wflo_testkit.runtime.sweep import Sweep
+from wflo_testkit.wait import WaitTimeout, wait_until
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+    from testcontainers.core.docker_client import DockerClient
+
+REMOVAL_TIMEOUT = 60.0
+"""Seconds to try at the end; then the guard removes what is left as soon as Docker answers."""
+
+
+class Session:
+    """One run's view of the daemon. Nothing touches Docker before `client` is first asked for.
+
+    run: the run's id. policy: which images serve ("auto", "official", "local").
+    reaper: whether Ryuk is wanted. keep: leave everything running at the end, unguarded.
+    """
+
+    def __init__(self, run: str, *, policy: str = "auto", reaper: bool = True, keep: bool = False):
+        self.run = run
+        self.policy = policy
+        self._wants_ryuk = reaper
+        self._keep = keep
+        self._lock = threading.RLock()
+        self._guard: Guard | None = None
+        self._sweep: Sweep | None = None
+        self._client: DockerClient | None = None
+        self._network = ""
+        self._ending = False
+        self._under_way = 0
+
+    @property
+    def client(self) -> DockerClient:
+        """testcontainers' client; the first access connects and arms the guard.
+
+        Raises DockerUnavailable, and StartFailed once the run is ending.
+        """
+        with self._lock:
+            if self._client is None:
+                self._refuse_at_the_end()
+                client = daemon.connect()
+                if not self._keep:
+                    self._guard = Guard(client, self.run, policy=self.policy, ryuk=self._wants_ryuk)
+                    self._guard.begin()
+                    self._sweep = Sweep(client.client.api)
+                    self._sweep.begin()
+                self._client = client
+            return self._client
+
+    @cached_property
+    def host(self) -> str:
+        """The address of published ports."""
+        return daemon.published_host(self.client)
+
+    def bindings(self, ports: Mapping[str, int]) -> dict[str, Any]:
+        """Return docker-py's `ports`: each published on a random port, loopback if local."""
+        return {f"{port}/tcp": (daemon.publish_address(self.host),) for port in ports.values()}
+
+    @property
+    def address(self) -> str:
+        """The daemon's address and where it comes from, for messages."""
+        return "{} ({})".format(*daemon.tried())
+
+    @property
+    def network(self) -> str:
+        """The name of the run's network, made at first use."""
+        with self._lock:
+            if not self._network:
+                name = f"wflo-{self.run}"
+                with self._making():
+                    self.client.client.networks.create(name, labels=self.labels("network"))
+                self._network = name
+            return self._network
+
+    def alias(self, name: str) -> dict[str, Any]:
+        """Return docker-py's networking_config that makes a container known as `name`."""
+        endpoint = self.client.client.api.create_endpoint_config(aliases=[name])
+        return {self.network: endpoint}
+
+    def labels(self, kind: str, **more: str) -> dict[str, str]:
+        """Return the labels of something this run makes; kept things have no run to die with."""
+        if self._keep:
+            return labels.of_kept(kind, **more)
+        return labels.of_run(self.run, kind, **more)
+
+    def container_name(self, spec: Spec) -> str:
+        suffix = f"-{spec.unique}" if spec.unique else f"-{spec.fingerprint[:4]}"
+        return f"wflo-{spec.name}-{self.run}{suffix}"
+
+    def host_name(self, spec: Spec) -> str:
+        """Return the container's host name on the run's network."""
+        return alias(spec)
+
+    def create(self, reference: str, **config: Any) -> Container:
+        """Create a container; testcontainers adds its own labels to those in `config`."""
+        with self._making():
+            return self.client.create(reference, **config)
+
+    def wait_for_reaper(self) -> None:
+        """Return once this run is guarded, and stopped leftovers of others are out of the way.
+
+        Raises StartFailed when it cannot be guarded, and once it is ending.
+        """
+        if self._guard is not None:
+            self._guard.wait()
+        if self._sweep is not None:
+            self._sweep.wait()
+        self._refuse_at_the_end()
+
+    @property
+    def notes(self) -> list[str]:
+        """Return what a person should know about how this run is guarded."""
+        return [self._guard.note] if self._guard is not None and self._guard.note else []
+
+    def close(self) -> None:
+        """Remove everything that the run made, then its guard; a second call is harmless.
+
+        Found by label, not from memory, and looked for again until nothing is being made, so
+        that what a thread was just creating goes too. What cannot be removed is left to the
+        guard. Raises TestkitError then.
+        """
+        with self._lock:
+            ended, self._ending = self._ending, True
+            client = self._client
+        if client is None or ended:
+            return
+        try:
+            self._remove(client)
+            if self._sweep is not None:
+                self._sweep.finish()
+        except WaitTimeout as error:
+            raise TestkitError(
+                f"the containers of run {self.run} could not be removed",
+                cause=error.__cause__ or error,
+                looked_at=self.address,
+                fix=f"when Docker answers again: `wflo-testkit clean --run {self.run}`",
+            ) from None
+        finally:
+            client.client.close()
+
+    def _remove(self, client: DockerClient) -> None:
+        if self._guard is None:
+            return
+        try:
+            wait_until(
+                lambda: self._is_gone(client),
+                timeout=REMOVAL_TIMEOUT,
+                poll=0.05,
+                describe="removal of the run",
+            )
+        except BaseException:  # a second Ctrl-C, too
+            self._guard.hang_up()
+            raise
+        self._guard.dismiss()
+
+    def _is_gone(self, client: DockerClient) -> bool:
+        idle = self._under_way == 0  # asked first: what is made later is refused
+        return leftovers.remove_run(client.client.api, self.run) and idle
+
+    @contextlib.contextmanager
+    def _making(self) -> Iterator[None]:
+        """Hold the run's end back while something is being made; refuse once it has begun."""
+        with self._lock:
+            self._refuse_at_the_end()
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
+
+    def _refuse_at_the_end(self) -> None:
+        if self._ending:
+            raise StartFailed("nothing is started any more: the run is ending")

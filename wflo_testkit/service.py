@@ -1,0 +1,226 @@
+"""What a service is: the table row from which fixtures, settings and reports follow.
+
+A service describes; it starts nothing. The broker calls `spec`, `probe` and `isolation` in the
+process that owns the containers; the plugin calls `LeaseKind` and `Convenience` in the process
+that runs the test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from wflo_testkit.model import Build, Json, Server, Spec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One setting: option on the command line, variable, key in pyproject.toml and row in the docs.
+
+    key: full name, for a service's own "<service>_<word>".
+    default: also gives the type (str, int, float, bool, list of str, dict).
+    choices: the only values allowed, if not empty.
+    variables: further environment variables that set it, weaker than WFLO_TESTKIT_<KEY>.
+    on_command_line: whether `--wflo-<key>` exists.
+    """
+
+    key: str
+    default: Any
+    help: str
+    choices: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    on_command_line: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseRequest:
+    """What the broker asks an isolation for.
+
+    kind: name of the LeaseKind; mode: how to isolate ("" for the service's default).
+    params: what `LeaseKind.params` said, plain data.
+    id: unique for the life of the run, lower-case letters and digits, usable in names.
+    owner: the process that asks, such as "main" or "gw0".
+    """
+
+    kind: str
+    mode: str
+    params: Mapping[str, Json]
+    id: str
+    owner: str
+
+
+class Isolation(Protocol):
+    """Makes, hands out and takes back the private parts of one running server.
+
+    One instance per server, in the broker's process; called from several threads at once.
+    """
+
+    def lease(self, request: LeaseRequest) -> Mapping[str, Json] | Build:
+        """Return what the handle needs, or a Build that the asker has to do first.
+
+        Blocks while another asker builds the same. Raises IsolationFailed.
+        """
+
+    def built(self, token: str, error: str | None) -> None:
+        """End the Build `token`: a success, or `error`, or the builder died."""
+
+    def call(self, lease_id: str, verb: str, args: Mapping[str, Json]) -> Json:
+        """Do something for a lease in the middle of a test (make a topic, ...)."""
+
+    def release(self, lease_id: str, *, keep: bool) -> list[str]:
+        """Take a lease back; close and clear what the test left.
+
+        keep: leave the data in place for a person to look at.
+        Returns one sentence per leftover, to be warned about with the test's name.
+        """
+
+    def close(self) -> None:
+        """Drop every connection. On an external or shared server remove what this run made.
+
+        On a shared one (`Server.is_shared`) what was released with `keep` stays: `Service.sweep`
+        of another run drops it, and also what was left because of a TestkitError raised here.
+        """
+
+
+class TestContext(Protocol):
+    """What test-side code of a service can ask of the plugin."""
+
+    __test__: bool
+
+    @property
+    def nodeid(self) -> str:
+        """The test's id."""
+
+    @property
+    def server(self) -> Server:
+        """The server that this test uses, started when first asked for."""
+
+    @property
+    def mode(self) -> str:
+        """The isolation mode: the test's marker, else the setting, else ""."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """This server's settings, without the service's prefix."""
+
+    def sibling(self, suffix: str) -> Any:
+        """Return the value of the fixture `<server name>_<suffix>`."""
+
+    def warn(self, message: str) -> None:
+        """Warn about something that the test left open, with the test's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A granted lease on the side of the test.
+
+    call: asks the isolation to do something: `call(verb, name=value, ...)`.
+    """
+
+    id: str
+    server: Server
+    data: Mapping[str, Json]
+    call: Callable[..., Json] = field(repr=False, compare=False)
+
+
+def _no_params(_test: TestContext) -> Mapping[str, Json]:
+    return {}
+
+
+def _nothing_to_build(_test: TestContext, _data: Mapping[str, Json]) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseKind:
+    """A function-scoped fixture `<server name>_<name>` whose value is a handle.
+
+    handle: builds the handle; a context manager when something has to be closed in the test's
+        own process before the lease goes back.
+    params: what the isolation must know about this test.
+    build: does the work of a `Build`, in the test's process.
+    """
+
+    name: str
+    doc: str
+    handle: Callable[[Lease, TestContext], AbstractContextManager[Any]]
+    params: Callable[[TestContext], Mapping[str, Json]] = _no_params
+    build: Callable[[TestContext, Mapping[str, Json]], None] = _nothing_to_build
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Convenience:
+    """A function-scoped fixture `<server name>_<name>` on top of a handle: a client, an engine.
+
+    lease: name of the LeaseKind that it needs. open: generator that yields the value.
+    extra: the extra of wflo-testkit that brings the libraries; packages: their import names.
+    """
+
+    name: str
+    doc: str
+    lease: str
+    open: Callable[[Any, TestContext], Iterator[Any]]
+    extra: str = ""
+    packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """A session-scoped fixture `<server name>_<name>` that users override; None by default."""
+
+    name: str
+    doc: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One row of the table of services.
+
+    spec: (server name, its settings without prefix) -> what to run.
+    probe: one cheap attempt to use the server; raises while it is not ready. Takes at most
+        about a second. Called from the broker's process, every 20-50 ms.
+    server: the Server subclass with `url` and `env`.
+    external: (spec whose `external` is set) -> Server; connects to nothing.
+    isolation: (server, run id) -> Isolation; the run id is part of every name it makes.
+    greet: like `probe`, for a server that was ready before: needs no client library, so that
+        attaching to it takes milliseconds. None: `probe` does it.
+    sweep: (shared server, ids of runs that are over) -> drops what those runs left on it. An
+        iterator, so that it can be ended between two steps; another run begins it anew.
+    modes: names accepted by `@pytest.mark.wflo(<service>=...)`, default first.
+    """
+
+    name: str
+    spec: Callable[[str, Mapping[str, Any]], Spec]
+    probe: Callable[[Server], None]
+    server: type[Server]
+    external: Callable[[Spec], Server]
+    isolation: Callable[[Server, str], Isolation]
+    leases: tuple[LeaseKind, ...]
+    conveniences: tuple[Convenience, ...] = ()
+    inputs: tuple[Input, ...] = ()
+    options: tuple[Option, ...] = ()
+    greet: Callable[[Server], None] | None = None
+    sweep: Callable[[Server, Sequence[str]], Iterator[None]] | None = None
+    modes: tuple[str, ...] = ()
+
+
+def lazy(path: str) -> Callable[..., Any]:
+    """Return a function that imports `package.module:function` at its first call and calls that.
+
+    For what a service's row names and most runs never use: the row loads at every pytest start.
+    """
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        from importlib import import_module
+
+        home, _, name = path.partition(":")
+        return getattr(import_module(home), name)(*args, **kwargs)
+
+    return call
+
+
+def plain(handle: Any) -> AbstractContextManager[Any]:
+    """Wrap a handle that has nothing to close in the test's process."""
+    return nullcontext(handle)

@@ -1,0 +1,50 @@
+"""Kafka: the table row from which its fixtures, settings and reports follow."""
+
+from __future__ import annotations
+
+from wflo_testkit.service import Convenience, LeaseKind, Service, lazy
+from wflo_testkit.services.kafka.handle import KafkaTopics, topics
+from wflo_testkit.services.kafka.probe import greet, probe
+from wflo_testkit.services.kafka.server import KafkaServer
+from wflo_testkit.services.kafka.spec import OPTIONS, external, spec
+
+__all__ = ["SERVICE", "KafkaServer", "KafkaTopics"]
+
+
+_HOME = "wflo_testkit.services.kafka"
+
+
+def _convenience(name: str, doc: str) -> Convenience:
+    return Convenience(
+        name=name,
+        doc=doc,
+        lease="topics",
+        open=lazy(f"{_HOME}.clients:{name}"),
+        extra="kafka",
+        packages=("kafka",),
+    )
+
+
+SERVICE = Service(
+    name="kafka",
+    spec=spec,
+    probe=probe,
+    greet=greet,
+    sweep=lazy(f"{_HOME}.sweep:sweep"),
+    server=KafkaServer,
+    external=external,
+    isolation=lazy(f"{_HOME}.isolation:KafkaIsolation"),
+    leases=(
+        LeaseKind(
+            name="topics",
+            doc="Topics, consumer groups and transactional ids that only this test has.",
+            handle=topics,
+        ),
+    ),
+    conveniences=(
+        _convenience("producer", "A KafkaProducer, flushed and closed at the end."),
+        _convenience("consumer", "A factory of consumers: kafka_consumer(*topics, group=None)."),
+        _convenience("admin", "A KafkaAdminClient."),
+    ),
+    options=OPTIONS,
+)

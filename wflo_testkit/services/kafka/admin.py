@@ -1,0 +1,144 @@
+"""The kit's own connection to a cluster: one, kept open."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from wflo_testkit.errors import IsolationFailed, MissingExtra
+from wflo_testkit.services.kafka import library
+from wflo_testkit.services.kafka.server import KafkaServer
+from wflo_testkit.wait import WaitTimeout, wait_until
+
+if TYPE_CHECKING:
+    from kafka import KafkaAdminClient
+
+T = TypeVar("T")
+TIMEOUT = 15.0
+"""Seconds for a connection, an answer, or for topics to get their leaders."""
+
+
+class Admin:
+    """Makes and deletes topics and groups. Safe to use from several threads."""
+
+    def __init__(self, server: KafkaServer) -> None:
+        self._server = server
+        self._lock = threading.Lock()
+        self._client: KafkaAdminClient | None = None
+
+    def connect(self) -> KafkaAdminClient:
+        """Return the connected client. Raises IsolationFailed, MissingExtra."""
+        with self._lock:
+            if self._client is None:
+                self._client = self._connected()
+            return self._client
+
+    def ask(self, what: str, work: Callable[[KafkaAdminClient], T]) -> T:
+        """Return `work(client)`; an error of the library becomes IsolationFailed naming `what`."""
+        client = self.connect()
+        from kafka.errors import KafkaError
+
+        try:
+            return work(client)
+        except (KafkaError, WaitTimeout, OSError) as error:
+            raise self._failed(what, error) from None
+
+    def create(self, topics: Mapping[str, Mapping[str, Any]]) -> None:
+        """Make topics in one request: name -> num_partitions, configs.
+
+        Returns when each partition has a leader that answers, so that a producer's first record
+        meets no NOT_LEADER_OR_FOLLOWER and no UNKNOWN_TOPIC_OR_PARTITION (KAFKA-15780).
+        """
+        self.ask(
+            f"could not make the topics {', '.join(list(topics)[:3])}",
+            lambda client: self._create(client, topics),
+        )
+
+    def delete(self, topics: Iterable[str]) -> None:
+        """Delete topics; those that are gone already are fine."""
+        if names := list(topics):
+            self.ask(
+                "could not delete topics", lambda c: c.delete_topics(names, raise_errors=False)
+            )
+
+    def topics(self) -> list[str]:
+        """Return the names of all topics of the cluster."""
+        return list(self.ask("could not list topics", lambda c: c.list_topics()))
+
+    def close(self) -> None:
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _connected(self) -> KafkaAdminClient:
+        try:
+            library.load()
+            from kafka import KafkaAdminClient
+            from kafka.errors import KafkaError
+        except ModuleNotFoundError as error:
+            raise MissingExtra(
+                "topics of a test's own need the library kafka-python, which is not installed",
+                cause=error,
+                fix='pip install "wflo-testkit[kafka]"',
+            ) from None
+        milliseconds = int(TIMEOUT * 1000)
+        try:
+            return KafkaAdminClient(
+                bootstrap_servers=self._server.bootstrap_servers,
+                client_id="wflo-testkit",
+                request_timeout_ms=milliseconds,
+                bootstrap_timeout_ms=milliseconds,
+                # Every thread of the broker asks over this one connection; past the library's
+                # default of five requests at once it refuses instead of waiting.
+                max_in_flight_requests_per_connection=256,
+            )
+        except (KafkaError, OSError) as error:
+            raise self._failed("the kit could not connect", error) from None
+
+    def _create(self, client: KafkaAdminClient, topics: Mapping[str, Mapping[str, Any]]) -> None:
+        from kafka import TopicPartition
+        from kafka.admin import OffsetSpec
+        from kafka.errors import KafkaError
+
+        self._raise_refused(
+            client.create_topics(
+                {name: dict(options) for name, options in topics.items()}, raise_errors=False
+            )
+        )
+
+        def led() -> bool:
+            found = client.describe_topics(list(topics))
+            parts = [(each["name"], part) for each in found for part in each["partitions"]]
+            if {name for name, _part in parts} != set(topics):
+                return False
+            if any(part["error_code"] or part["leader_id"] < 0 for _name, part in parts):
+                return False
+            client.list_partition_offsets(
+                {
+                    TopicPartition(name, part["partition_index"]): OffsetSpec.EARLIEST
+                    for name, part in parts
+                }
+            )
+            return True
+
+        wait_until(led, timeout=TIMEOUT, poll=0.01, describe="leaders", catch=KafkaError)
+
+    def _raise_refused(self, answer: Mapping[str, Any]) -> None:
+        for topic in answer["topics"]:
+            if topic["error_code"]:
+                raise IsolationFailed(
+                    f"Kafka {self._server.name} refused the topic {topic['name']!r}",
+                    cause=topic.get("error_message") or f"error {topic['error_code']}",
+                    looked_at=self._server.bootstrap_servers,
+                    fix="correct the partitions or the settings that `create` was called with",
+                )
+
+    def _failed(self, what: str, error: Exception) -> IsolationFailed:
+        return IsolationFailed(
+            f"Kafka {self._server.name}: {what}",
+            cause=error.__cause__ if isinstance(error, WaitTimeout) and error.__cause__ else error,
+            looked_at=self._server.bootstrap_servers,
+            fix="see the broker's log; it may have stopped",
+        )

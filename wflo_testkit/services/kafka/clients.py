@@ -1,0 +1,84 @@
+"""`kafka_producer`, `kafka_consumer` and `kafka_admin`: kafka-python's, closed by the kit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from wflo_testkit.service import TestContext
+from wflo_testkit.services.kafka import library
+from wflo_testkit.services.kafka.handle import KafkaTopics
+from wflo_testkit.services.kafka.quick import quick_client
+
+if TYPE_CHECKING:
+    from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+
+PATIENCE = 5.0
+"""Seconds for an unknown topic, for the next record of an iteration, or for a last flush.
+
+The library's own are a minute, for ever and for ever: a test wants to know sooner.
+"""
+_MILLISECONDS = int(PATIENCE * 1000)
+
+
+def producer(handle: KafkaTopics, test: TestContext) -> Iterator[KafkaProducer]:
+    """Yield a producer of bytes; flushed and closed at the end."""
+    library.load()
+    from kafka import KafkaProducer
+
+    made = KafkaProducer(
+        bootstrap_servers=handle.bootstrap_servers,
+        max_block_ms=_MILLISECONDS,
+        kafka_client=quick_client,
+        allow_auto_create_topics=bool(test.settings.get("auto_create_topics", False)),
+        metrics_enabled=False,
+    )
+    try:
+        yield made
+    finally:
+        made.close(timeout=PATIENCE)
+
+
+def consumer(handle: KafkaTopics, _test: TestContext) -> Iterator[Callable[..., KafkaConsumer]]:
+    """Yield `kafka_consumer(*topics, group=None, **kw)`, which makes consumers.
+
+    They begin at a topic's first record. group: a base name for `KafkaTopics.group`, or what that
+    returned; by default each consumer has a group of its own. kw: KafkaConsumer's. Iterating
+    ends after PATIENCE without a record. All are closed at the end.
+    """
+    library.load()
+    from kafka import KafkaConsumer
+
+    made: list[Any] = []
+
+    def make(*topics: str, group: str | None = None, **given: Any) -> KafkaConsumer:
+        base = group or f"consumer-{len(made) + 1}"
+        settings = {
+            "bootstrap_servers": handle.bootstrap_servers,
+            "group_id": base if base.startswith(handle.stem) else handle.group(base),
+            "auto_offset_reset": "earliest",
+            "consumer_timeout_ms": _MILLISECONDS,
+            "kafka_client": quick_client,
+            "allow_auto_create_topics": False,
+            "metrics_enabled": False,
+        }
+        made.append(KafkaConsumer(*topics, **settings | given))
+        return made[-1]
+
+    try:
+        yield make
+    finally:
+        for each in made:
+            each.close(autocommit=False)
+
+
+def admin(handle: KafkaTopics, _test: TestContext) -> Iterator[KafkaAdminClient]:
+    """Yield an admin client; closed at the end."""
+    library.load()
+    from kafka import KafkaAdminClient
+
+    made = KafkaAdminClient(bootstrap_servers=handle.bootstrap_servers)
+    try:
+        yield made
+    finally:
+        made.close()

@@ -1,0 +1,72 @@
+"""Consumers that a test left in its groups: found, described, put out."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from wflo_testkit.services.kafka.admin import Admin
+from wflo_testkit.wait import WaitTimeout, wait_until
+
+if TYPE_CHECKING:
+    from kafka import KafkaAdminClient
+
+GRACE = 0.1
+"""Seconds for consumers that are leaving by themselves."""
+_OVER = ("Empty", "Dead")
+
+
+def put_out(admin: Admin, stem: str) -> list[str]:
+    """Remove the members of every group under `stem`; return a sentence for each.
+
+    A consumer that goes on polling joins again: nothing can end it from outside its process.
+    """
+    busy: list[str] = []
+
+    def nobody() -> bool:
+        busy[:] = [
+            g["group_id"] for g in of_stems(admin, (stem,)) if g.get("group_state") not in _OVER
+        ]
+        return not busy
+
+    with contextlib.suppress(WaitTimeout):
+        wait_until(nobody, timeout=GRACE, poll=0.01, catch=())
+    return [sentence for group in busy for sentence in _emptied(admin, stem, group)]
+
+
+def of_stems(admin: Admin, stems: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the groups whose names begin with one of `stems`."""
+    groups = admin.ask("could not list groups", lambda client: client.list_groups())
+    return [group for group in groups if group["group_id"].startswith(stems)]
+
+
+def delete(admin: Admin, groups: list[str]) -> None:
+    """Delete groups with their offsets; those with members stay."""
+    if groups:
+        admin.ask("could not delete groups", lambda client: client.delete_groups(groups))
+
+
+def _emptied(admin: Admin, stem: str, group: str) -> list[str]:
+    members = admin.ask("could not describe a group", lambda client: _members(client, group))
+    if members:
+        admin.ask("could not empty a group", lambda client: _remove(client, group, members))
+    # Members of the newer group protocols (KIP-848) are not described by this request.
+    names = [f" (client {each['client_id']!r})" for each in members] or [""]
+    base = group.removeprefix(stem)
+    return [f"a consumer{name} was left open in the group {base!r}" for name in names]
+
+
+def _members(client: KafkaAdminClient, group: str) -> list[dict[str, Any]]:
+    return list(client.describe_groups([group])[group].get("members") or ())
+
+
+def _remove(client: KafkaAdminClient, group: str, members: list[dict[str, Any]]) -> None:
+    from kafka.admin import MemberToRemove
+
+    client.remove_group_members(
+        group,
+        [
+            MemberToRemove(each["member_id"], each.get("group_instance_id"), "the test ended")
+            for each in members
+        ],
+    )

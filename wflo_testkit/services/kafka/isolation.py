@@ -1,0 +1,128 @@
+"""Leases on one Kafka cluster: names of their own, topics made ahead, groups emptied."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from wflo_testkit.errors import IsolationFailed, TestkitError
+from wflo_testkit.model import Json, Server
+from wflo_testkit.service import LeaseRequest
+from wflo_testkit.services.kafka import groups
+from wflo_testkit.services.kafka.admin import Admin
+from wflo_testkit.services.kafka.janitor import Janitor
+from wflo_testkit.services.kafka.names import lease_stem, pooled, run_stem, under
+from wflo_testkit.services.kafka.pool import Pool
+from wflo_testkit.services.kafka.server import KafkaServer
+from wflo_testkit.services.kafka.warm import warm_up
+
+
+@dataclass(slots=True)
+class Held:
+    """One lease: what its names begin with, and the topics that it got."""
+
+    stem: str
+    topics: list[str] = field(default_factory=list)
+
+
+class KafkaIsolation:
+    """The isolation of one cluster; lives in the broker's process, used by several threads."""
+
+    def __init__(self, server: Server, run: str) -> None:
+        assert isinstance(server, KafkaServer)
+        self._server = server
+        self._run = run
+        self._admin = Admin(server)
+        self._janitor = Janitor(self._admin)
+        self._pool = Pool(self._make_plain, partial(pooled, run))
+        self._lock = threading.Lock()
+        self._held: dict[str, Held] = {}
+        self._kept: list[Held] = []
+        self._warm: threading.Thread | None = None
+        if not server.is_external:  # on somebody else's cluster nothing is made ahead
+            self._warm = threading.Thread(target=self._warm_up, name="wflo-warm-up", daemon=True)
+            self._warm.start()
+
+    def lease(self, request: LeaseRequest) -> Mapping[str, Json]:
+        """Return what the lease's names begin with. Raises IsolationFailed, MissingExtra."""
+        self._admin.connect()
+        held = Held(lease_stem(self._run, request.id))
+        with self._lock:
+            self._held[request.id] = held
+        return {"stem": held.stem}
+
+    def built(self, token: str, error: str | None) -> None:
+        """Nothing is ever built."""
+
+    def call(self, lease_id: str, verb: str, args: Mapping[str, Json]) -> Json:
+        """`create`: name (a base), partitions, configs (str -> str); returns the topic's name."""
+        if verb != "create":
+            raise IsolationFailed(f"Kafka topics know no {verb!r}", fix="use `create`")
+        with self._lock:
+            held = self._held[lease_id]
+        return self._create(held, args["name"], args["partitions"], args["configs"])
+
+    def release(self, lease_id: str, *, keep: bool) -> list[str]:
+        """Empty the lease's groups and forget its topics; returns a sentence per consumer."""
+        with self._lock:
+            held = self._held.pop(lease_id, None)
+        if held is None:
+            return []
+        leftovers = groups.put_out(self._admin, held.stem)
+        if keep:
+            self._kept.append(held)
+        else:
+            self._janitor.ended(held.stem, held.topics)
+        return leftovers
+
+    def close(self) -> None:
+        """Drop the connection; on a cluster that outlives the run first remove what it made.
+
+        What is kept for people to look at stays on a shared cluster until another run sweeps it.
+        Errors are passed over on an external one: it may be gone already. Raises IsolationFailed.
+        """
+        self._pool.close()
+        self._janitor.close()
+        if self._warm is not None:
+            self._warm.join(timeout=20)
+        try:
+            if self._server.is_external:
+                with contextlib.suppress(Exception):
+                    self._janitor.sweep(run_stem(self._run))
+            elif self._server.is_shared:
+                kept = [name for held in self._kept for name in (held.stem, *held.topics)]
+                self._janitor.sweep(run_stem(self._run), but=tuple(kept))
+        finally:
+            self._admin.close()
+
+    def _create(self, held: Held, base: str, partitions: int, configs: Mapping[str, str]) -> str:
+        is_plain = partitions == 1 and not configs and not self._server.is_external
+        topic = self._pool.take(base) if is_plain else None
+        if topic is None:
+            topic = self._new_name(held, base)
+            self._admin.create({topic: {"num_partitions": partitions, "configs": dict(configs)}})
+        with self._lock:
+            held.topics.append(topic)
+        return topic
+
+    def _new_name(self, held: Held, base: str) -> str:
+        """Return `base` under the lease's stem, numbered from the second topic of that base on."""
+        with self._lock:
+            taken = set(held.topics)
+        name, number = under(held.stem, base), 1
+        while name in taken:
+            number += 1
+            name = under(held.stem, f"{base}-{number}")
+        return name
+
+    def _make_plain(self, names: list[str]) -> None:
+        self._admin.create({name: {"num_partitions": 1} for name in names})
+
+    def _warm_up(self) -> None:
+        # Nobody waits for it, and whoever needs the same later meets the same error.
+        with contextlib.suppress(TestkitError):
+            self._pool.fill()
+            warm_up(self._admin)

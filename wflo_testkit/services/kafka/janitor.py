@@ -1,0 +1,70 @@
+"""Deletes what ended tests have left on the cluster, in the background and in batches."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Collection
+
+from wflo_testkit.errors import TestkitError
+from wflo_testkit.services.kafka import groups
+from wflo_testkit.services.kafka.admin import Admin
+
+BATCH = 32
+"""Ended leases that are cleaned up together; deleting is not urgent, since no name comes back."""
+
+
+class Janitor:
+    """Keeps the cluster small during long runs: topics cost the broker files and memory."""
+
+    def __init__(self, admin: Admin) -> None:
+        self._admin = admin
+        self._changed = threading.Condition()
+        self._stems: list[str] = []
+        self._topics: list[str] = []
+        self._busy = False
+        self._closed = False
+
+    def ended(self, stem: str, topics: Collection[str]) -> None:
+        """Note what one lease leaves: all names under `stem`, and `topics` of the pool."""
+        with self._changed:
+            self._stems.append(stem)
+            self._topics.extend(topics)
+            if len(self._stems) < BATCH or self._busy or self._closed:
+                return
+            self._busy = True
+        threading.Thread(target=self._clean, name="wflo-janitor", daemon=True).start()
+
+    def sweep(self, stem: str, *, but: tuple[str, ...] = ()) -> None:
+        """Delete every topic and group under `stem`, now, but those that begin with one of `but`.
+
+        Raises IsolationFailed.
+        """
+        self._delete((stem,), (), but)
+
+    def close(self) -> None:
+        """Begin nothing new; wait for what is under way."""
+        with self._changed:
+            self._closed = True
+            self._changed.wait_for(lambda: not self._busy, timeout=20)
+
+    def _clean(self) -> None:
+        with self._changed:
+            stems, self._stems = self._stems, []
+            topics, self._topics = self._topics, []
+        try:
+            # Nobody waits for this, and what could not be deleted is in nobody's way.
+            with contextlib.suppress(TestkitError):
+                self._delete(tuple(stems), topics)
+        finally:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+
+    def _delete(
+        self, stems: tuple[str, ...], topics: Collection[str], but: tuple[str, ...] = ()
+    ) -> None:
+        named = [topic for topic in self._admin.topics() if topic.startswith(stems)]
+        self._admin.delete(topic for topic in {*named, *topics} if not topic.startswith(but))
+        found = [group["group_id"] for group in groups.of_stems(self._admin, stems)]
+        groups.delete(self._admin, [group for group in found if not group.startswith(but)])

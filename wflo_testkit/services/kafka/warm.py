@@ -1,0 +1,51 @@
+"""What a broker does only once: making its internal topics, before a test has to wait for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wflo_testkit.services.kafka.admin import TIMEOUT, Admin
+from wflo_testkit.wait import wait_until
+
+if TYPE_CHECKING:
+    from kafka import KafkaAdminClient
+
+_NAME = "wflo-warm-up"
+
+
+def warm_up(admin: Admin) -> None:
+    """Have the broker make the topics behind consumer groups and transactions.
+
+    A look for a coordinator makes them, whether or not there is such a group; the coordinator
+    is found once they are ready. Raises IsolationFailed.
+    """
+    admin.ask("could not warm up", _find_group)
+    admin.ask("could not warm up", _find_transaction)
+
+
+def _find_group(client: KafkaAdminClient) -> None:
+    wait_until(
+        lambda: client.describe_groups([_NAME]),
+        timeout=TIMEOUT,
+        poll=0.05,
+        describe="coordinator of groups",
+    )
+
+
+def _find_transaction(client: KafkaAdminClient) -> None:
+    from kafka.errors import (
+        CoordinatorLoadInProgressError,
+        CoordinatorNotAvailableError,
+        KafkaError,
+    )
+
+    def found() -> bool:
+        try:
+            client.describe_transactions([_NAME])
+        except (CoordinatorNotAvailableError, CoordinatorLoadInProgressError):
+            return False
+        except KafkaError:
+            return True  # no such transaction: somebody is there to say so
+        return True
+
+    wait_until(found, timeout=TIMEOUT, poll=0.05, describe="coordinator of transactions", catch=())

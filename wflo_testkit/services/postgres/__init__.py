@@ -1,0 +1,76 @@
+"""Postgres: the table row from which its fixtures, settings and reports follow."""
+
+from __future__ import annotations
+
+from wflo_testkit.service import Convenience, Input, LeaseKind, Service, lazy
+from wflo_testkit.services.postgres.handle import (
+    PostgresDatabase,
+    build,
+    database,
+    empty_database,
+    params,
+)
+from wflo_testkit.services.postgres.probe import greet, probe
+from wflo_testkit.services.postgres.server import PostgresServer
+from wflo_testkit.services.postgres.spec import MODES, OPTIONS, external, spec
+
+__all__ = ["SERVICE", "PostgresDatabase", "PostgresServer"]
+
+
+_HOME = "wflo_testkit.services.postgres"
+
+
+def _convenience(name: str, doc: str, module: str, driver: str) -> Convenience:
+    return Convenience(
+        name=name,
+        doc=doc,
+        lease="database",
+        open=lazy(f"{_HOME}.conveniences.{module}:{name.removeprefix('async_')}"),
+        extra="postgres",
+        packages=("sqlalchemy", driver),
+    )
+
+
+SERVICE = Service(
+    name="postgres",
+    spec=spec,
+    probe=probe,
+    greet=greet,
+    sweep=lazy(f"{_HOME}.sweep:sweep"),
+    server=PostgresServer,
+    external=external,
+    isolation=lazy(f"{_HOME}.isolation:PostgresIsolation"),
+    leases=(
+        LeaseKind(
+            name="database",
+            doc="A database that only this test sees, with the schema of `postgres_schema`.",
+            handle=database,
+            params=params,
+            build=build,
+        ),
+        LeaseKind(
+            name="empty_database",
+            doc="An empty database that only this test sees, for tests of migrations.",
+            handle=empty_database,
+        ),
+    ),
+    conveniences=(
+        _convenience("engine", "An SQLAlchemy Engine on the test's database.", "sync", "psycopg"),
+        _convenience("session", "An SQLAlchemy Session on the test's database.", "sync", "psycopg"),
+        _convenience(
+            "async_engine", "An SQLAlchemy AsyncEngine on the test's database.", "aio", "asyncpg"
+        ),
+        _convenience(
+            "async_session", "An SQLAlchemy AsyncSession on the test's database.", "aio", "asyncpg"
+        ),
+    ),
+    inputs=(
+        Input(
+            name="schema",
+            doc="What the database of a test contains: a MetaData, .sql files, an alembic.ini, "
+            "a callable(url), or a list of these. None: nothing.",
+        ),
+    ),
+    options=OPTIONS,
+    modes=MODES,
+)

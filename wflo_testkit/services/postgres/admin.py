@@ -1,0 +1,105 @@
+"""The kit's own connections to a server: few, kept open, apart from those of tests."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from wflo_testkit.errors import IsolationFailed, MissingExtra
+from wflo_testkit.services.postgres.server import PostgresServer
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+APPLICATION = "wflo-testkit"
+Row = tuple[Any, ...]
+
+
+class Admin:
+    """Idle connections by database. Safe to use from several threads."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server = server
+        self._lock = threading.Lock()
+        self._idle: dict[str, list[Connection[Row]]] = {}
+        self._closed = False
+
+    @contextmanager
+    def connection(self, database: str = "") -> Iterator[Connection[Row]]:
+        """Lend an autocommit connection to `database`, by default the server's own.
+
+        Raises IsolationFailed when the server does not let the kit in.
+        """
+        name = database or self._server.database
+        connection = self._take(name) or self._connect(name)
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._put(name, connection)
+
+    def rows(self, sql: str, parameters: Sequence[Any] = (), *, database: str = "") -> list[Row]:
+        """Run one statement and return its rows; empty for one that returns none."""
+        with self.connection(database) as connection:
+            # Without parameters psycopg leaves every % in the text alone.
+            cursor = connection.execute(sql.encode(), parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def leave(self, database: str) -> None:
+        """Close the connections to `database`, which is about to be copied or dropped."""
+        with self._lock:
+            idle = self._idle.pop(database, [])
+        for connection in idle:
+            connection.close()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, {}
+        for connection in (one for several in idle.values() for one in several):
+            connection.close()
+
+    def _take(self, database: str) -> Connection[Row] | None:
+        with self._lock:
+            idle = self._idle.get(database, [])
+            while idle:
+                connection = idle.pop()
+                if not connection.closed:
+                    return connection
+        return None
+
+    def _put(self, database: str, connection: Connection[Row]) -> None:
+        with self._lock:
+            if not self._closed and not connection.closed:
+                self._idle.setdefault(database, []).append(connection)
+                return
+        connection.close()
+
+    def _connect(self, database: str) -> Connection[Row]:
+        try:
+            import psycopg
+        except ModuleNotFoundError as error:
+            raise MissingExtra(
+                "a private database needs the library psycopg, which is not installed",
+                cause=error,
+                fix='pip install "wflo-testkit[postgres]"',
+            ) from None
+        keywords: dict[str, Any] = {
+            "application_name": APPLICATION,
+            "connect_timeout": 10,
+            **self._server.address.keywords(),
+            "dbname": database,
+        }
+        try:
+            # No server-side prepared statements: an external server may sit behind PgBouncer.
+            return psycopg.connect(autocommit=True, prepare_threshold=None, **keywords)
+        except psycopg.Error as error:
+            raise IsolationFailed(
+                f"the kit could not connect to {self._server.name}, database {database!r}",
+                cause=str(error).strip(),
+                looked_at=f"{self._server.host}:{self._server.port} as {self._server.user!r}",
+                fix="see the server's log; it may have stopped or run out of connections",
+            ) from None

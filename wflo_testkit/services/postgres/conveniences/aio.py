@@ -1,0 +1,91 @@
+"""`async_engine` and `async_session`: SQLAlchemy on asyncpg, given out by sync fixtures.
+
+No connection outlives a transaction (NullPool), and the rest is closed inside the event loop in
+which it was opened (LoopBound): so they work whichever plugin runs the loop, and for how long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from wflo_testkit.aio import LoopBound
+from wflo_testkit.service import TestContext
+from wflo_testkit.services.postgres.conveniences.opened import Opened
+from wflo_testkit.services.postgres.conveniences.rollback import session_class
+from wflo_testkit.services.postgres.handle import PostgresDatabase, no_connections_of_your_own
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+
+def engine(handle: PostgresDatabase, test: TestContext) -> Iterator[AsyncEngine]:
+    """Yield an engine that connects when first used. Raises IsolationFailed in `rollback`."""
+    if handle.mode == "rollback":
+        raise no_connections_of_your_own("postgres_async_engine")
+    from sqlalchemy.util import greenlet_spawn
+
+    opened = Opened(test, "postgres_async_engine")
+
+    async def close() -> None:
+        await greenlet_spawn(opened.close_left)
+
+    bound = LoopBound(close)
+    try:
+        yield _engine(handle, opened, bound)
+    finally:
+        bound.finish()
+
+
+def session(handle: PostgresDatabase, test: TestContext) -> Iterator[AsyncSession]:
+    """Yield a session; what it has not committed is rolled back at the end.
+
+    Objects stay readable after a commit (expire_on_commit=False), as SQLAlchemy advises for
+    asyncio: reading an expired attribute would need an await.
+    """
+    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.util import greenlet_spawn
+
+    opened = Opened(test, "postgres_async_session")
+
+    async def close() -> None:
+        if handle.mode == "rollback":
+            await made.run_sync(lambda inner: inner.end())  # type: ignore[attr-defined]
+        await made.close()
+        await greenlet_spawn(opened.close_left)
+
+    bound = LoopBound(close)
+    base = _engine(handle, opened, bound)
+    if handle.mode == "rollback":
+        made = AsyncSession(
+            sync_session_class=session_class(),
+            engine=lambda: base.sync_engine,
+            expire_on_commit=False,
+        )
+    else:
+        made = AsyncSession(base, expire_on_commit=False)
+    try:
+        yield made
+    finally:
+        bound.finish()
+
+
+def _engine(handle: PostgresDatabase, opened: Opened, bound: LoopBound) -> AsyncEngine:
+    import asyncpg
+    from sqlalchemy.ext.asyncio import create_async_engine
+    from sqlalchemy.pool import NullPool
+
+    address = handle.address()
+    keywords = address.asyncpg_keywords()
+    if handle.speaks_tls is False:
+        keywords["ssl"] = False
+
+    async def connect() -> Any:
+        await bound.enter()
+        return await asyncpg.connect(**keywords)
+
+    engine = create_async_engine(
+        address.sqlalchemy_url("asyncpg"), async_creator=connect, poolclass=NullPool
+    )
+    opened.watch(engine.sync_engine)
+    return engine

@@ -1,0 +1,55 @@
+"""`engine` and `session`: SQLAlchemy on psycopg."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from wflo_testkit.service import TestContext
+from wflo_testkit.services.postgres.conveniences.opened import Opened
+from wflo_testkit.services.postgres.conveniences.rollback import session_class
+from wflo_testkit.services.postgres.handle import PostgresDatabase, no_connections_of_your_own
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+    from sqlalchemy.orm import Session
+
+
+def engine(handle: PostgresDatabase, test: TestContext) -> Iterator[Engine]:
+    """Yield an engine that connects when first used. Raises IsolationFailed in `rollback`."""
+    if handle.mode == "rollback":
+        raise no_connections_of_your_own("postgres_engine")
+    with _engine(handle, test, "postgres_engine") as made:
+        yield made
+
+
+def session(handle: PostgresDatabase, test: TestContext) -> Iterator[Session]:
+    """Yield a session; what it has not committed is rolled back at the end."""
+    from sqlalchemy.orm import Session
+
+    with _engine(handle, test, "postgres_session") as made:
+        if handle.mode == "rollback":
+            rollback = session_class()(engine=lambda: made)  # type: ignore[call-arg]
+            try:
+                yield rollback
+            finally:
+                rollback.end()  # type: ignore[attr-defined]
+        else:
+            with Session(made) as plain:
+                yield plain
+
+
+@contextmanager
+def _engine(handle: PostgresDatabase, test: TestContext, fixture: str) -> Iterator[Engine]:
+    import sqlalchemy
+
+    opened = Opened(test, fixture)
+    plain = {"sslmode": "disable", "gssencmode": "disable"} if handle.speaks_tls is False else {}
+    made = sqlalchemy.create_engine(handle.address().sqlalchemy_url("psycopg"), connect_args=plain)
+    opened.watch(made)
+    try:
+        yield made
+    finally:
+        made.dispose()
+        opened.close_left()

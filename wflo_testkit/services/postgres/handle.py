@@ -1,0 +1,172 @@
+"""One test's private part of a Postgres server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from wflo_testkit.errors import IsolationFailed
+from wflo_testkit.model import Json
+from wflo_testkit.service import Lease, TestContext
+from wflo_testkit.services.postgres.address import Address
+from wflo_testkit.services.postgres.schema import Schema, schema_of
+from wflo_testkit.services.postgres.server import environment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresDatabase:
+    """Name, address and account of a database that only this test sees; no live connection.
+
+    schema: in mode `schema` the Postgres schema that is the test's own, else "".
+    internal_host, internal_port: for containers on the kit's network; "" and 0 if external.
+    """
+
+    name: str
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    mode: str
+    schema: str = ""
+    internal_host: str = ""
+    internal_port: int = 0
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """libpq URI. Raises IsolationFailed in mode `rollback`."""
+        return self.address("url").url()
+
+    @property
+    def internal_url(self) -> str:
+        """libpq URI for a container on the kit's network."""
+        return self._internal("internal_url").url()
+
+    def sqlalchemy_url(self, driver: str = "asyncpg") -> str:
+        """Return the URL for SQLAlchemy's `driver`: "asyncpg", "psycopg", "psycopg2"."""
+        return self.address("sqlalchemy_url").sqlalchemy_url(driver)
+
+    def env(self) -> dict[str, str]:
+        """Return DATABASE_URL and libpq's variables."""
+        return environment(self.address("env"))
+
+    def internal_env(self) -> dict[str, str]:
+        """Return the same for a container on the kit's network."""
+        return environment(self._internal("internal_env"))
+
+    @property
+    def kept_command(self) -> str:
+        """The command that opens the database after a failed test; "" when nothing is kept."""
+        return (
+            "" if self.mode == "rollback" else f"psql '{self._address(self.host, self.port).url()}'"
+        )
+
+    @property
+    def speaks_tls(self) -> bool | None:
+        """False on the kit's own server, where asking for it costs a round trip; else unknown."""
+        return False if self.internal_host else None
+
+    def address(self, asked: str = "") -> Address:
+        """Return the address as one value.
+
+        asked: what the caller asked for; then mode `rollback` is an error that says why.
+        """
+        if asked and self.mode == "rollback":
+            raise no_connections_of_your_own(f"postgres_database.{asked}")
+        return self._address(self.host, self.port)
+
+    def _internal(self, asked: str) -> Address:
+        self.address(asked)
+        if not self.internal_host:
+            raise IsolationFailed(
+                f"postgres_database.{asked} is not known",
+                cause="the server is external: it is not on the kit's network",
+                fix="use the `url`, or let the kit start the server",
+            )
+        return self._address(self.internal_host, self.internal_port)
+
+    def _address(self, host: str, port: int) -> Address:
+        return Address(
+            host=host,
+            port=port,
+            user=self.user,
+            password=self.password,
+            database=self.name,
+            parameters=self.parameters,
+        )
+
+
+def no_connections_of_your_own(asked: str) -> IsolationFailed:
+    """Return the error for asking, in mode `rollback`, for what leads around the transaction."""
+    return IsolationFailed(
+        f"{asked} is not to be had in Postgres isolation 'rollback'",
+        cause="all the test does happens in one connection, inside a transaction that is rolled "
+        "back; another connection would not see it, and would leave its own data behind",
+        looked_at="setting postgres_isolation, or the test's marker wflo(postgres=...)",
+        fix="use postgres_session or postgres_async_session, or isolation 'database': "
+        '@pytest.mark.wflo(postgres="database")',
+    )
+
+
+def params(test: TestContext) -> Mapping[str, Json]:
+    """Tell the isolation which schema the test's database is to hold."""
+    schema = wanted(test)
+    return {"schema": schema.fingerprint if schema is not None else ""}
+
+
+def build(test: TestContext, data: Mapping[str, Json]) -> None:
+    """Fill the template at data["url"]. Raises SchemaFailed."""
+    schema = wanted(test)
+    if schema is not None:
+        schema.apply(data["url"])
+
+
+def wanted(test: TestContext) -> Schema | None:
+    return schema_of(test.sibling("schema"))
+
+
+@contextmanager
+def database(lease: Lease, test: TestContext) -> Iterator[PostgresDatabase]:
+    """Yield the handle of a database with the test's schema.
+
+    Where no template brought it (modes `schema` and `create`), it is applied here.
+    """
+    handle = handle_of(lease)
+    schema = wanted(test) if handle.mode in ("schema", "create") else None
+    if schema is None:
+        yield handle
+        return
+    schema.apply(handle.url)
+    try:
+        yield handle
+    finally:
+        if handle.mode == "create":
+            # An open transaction of the test would hold up the drop of its tables.
+            leftovers = lease.call("settle")
+            schema.remove(handle.url)
+            if leftovers:
+                test.warn("; ".join(leftovers))
+
+
+@contextmanager
+def empty_database(lease: Lease, _test: TestContext) -> Iterator[PostgresDatabase]:
+    """Yield the handle of a database without any schema."""
+    yield handle_of(lease)
+
+
+def handle_of(lease: Lease) -> PostgresDatabase:
+    """Return the handle that a lease's data describe."""
+    server, data = lease.server, lease.data
+    return PostgresDatabase(
+        name=data["database"],
+        host=server.host,
+        port=server.port,
+        user=data["user"],
+        password=data["password"],
+        mode=data["mode"],
+        schema=data["schema"],
+        internal_host=server.internal_host,
+        internal_port=server.internal_port if server.internal_ports else 0,
+        parameters=data["parameters"],
+    )

@@ -1,0 +1,146 @@
+"""Leases on one Postgres server: who holds which part, in which mode."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
+
+from wflo_testkit.errors import IsolationFailed
+from wflo_testkit.model import Build, Json, Server
+from wflo_testkit.service import LeaseRequest
+from wflo_testkit.services.postgres.cluster import Cluster
+from wflo_testkit.services.postgres.modes import all_modes
+from wflo_testkit.services.postgres.modes.schema import SchemaMode
+from wflo_testkit.services.postgres.pool import Pool
+from wflo_testkit.services.postgres.server import PostgresServer
+from wflo_testkit.services.postgres.sessions import IN_DATABASE, Where, settle
+from wflo_testkit.services.postgres.templates import Templates
+from wflo_testkit.services.postgres.workshop import Mode, Workshop
+from wflo_testkit.wait import Deadline
+
+T = TypeVar("T")
+CLOSE_LIMIT = 15.0
+"""Seconds that dropping what the run has made may take at its end."""
+
+
+class PostgresIsolation:
+    """The isolation of one server; lives in the broker's process, used by several threads."""
+
+    def __init__(self, server: Server, run: str) -> None:
+        assert isinstance(server, PostgresServer)
+        self._cluster = Cluster(server, run)
+        self._pool = Pool(self._cluster)
+        self._templates = Templates(self._cluster)
+        self._modes = all_modes(Workshop(self._cluster, self._templates, self._pool))
+        self._lock = threading.Lock()
+        self._held: dict[str, tuple[Mode, Mapping[str, Json]]] = {}
+        self._gone: set[str] = set()
+
+    def lease(self, request: LeaseRequest) -> Mapping[str, Json] | Build:
+        """Return account, database and parameters for one test, or a Build of its template.
+
+        Raises IsolationFailed, and ServiceUnavailable for what an external server denies.
+        """
+        mode = self._modes[self._mode(request)]
+        answer = self._asked(lambda: mode.lease(request))
+        if isinstance(answer, Build):
+            return answer
+        with self._lock:
+            self._held[request.id] = (mode, answer)
+            died = request.id in self._gone
+        if died:  # given back, by the end of its owner, while it was being made
+            self.release(request.id, keep=False)
+        return answer
+
+    def built(self, token: str, error: str | None) -> None:
+        self._templates.built(token, error)
+
+    def call(self, lease_id: str, verb: str, args: Mapping[str, Json]) -> Json:  # noqa: ARG002
+        """`settle`: end the sessions in a lease's database; returns a sentence per session."""
+        with self._lock:
+            _mode, data = self._held[lease_id]
+        if verb != "settle":
+            raise IsolationFailed(f"a Postgres database knows no {verb!r}", fix="use `settle`")
+        return settle(self._cluster.admin, Where(IN_DATABASE, (data["database"],)))
+
+    def release(self, lease_id: str, *, keep: bool) -> list[str]:
+        with self._lock:
+            held = self._held.pop(lease_id, None)
+            if held is None:
+                self._gone.add(lease_id)
+                return []
+        mode, data = held
+        return self._asked(lambda: mode.release(data, keep))
+
+    def close(self) -> None:
+        """Close every connection; on a server that outlives the run drop what it has made first.
+
+        A server of the run's own goes as a whole, or stays with what is kept on it. On a shared
+        one what is kept stays until another run sweeps it. Raises IsolationFailed for what else
+        is left there.
+        """
+        self._pool.close()
+        server = self._cluster.server
+        try:
+            if server.is_external or server.is_shared:
+                self._drop_everything()
+            if server.is_shared:
+                self._end_role()
+        finally:
+            self._cluster.admin.close()
+
+    def _end_role(self) -> None:
+        if left := self._cluster.made():
+            raise IsolationFailed(
+                f"databases are left on Postgres {self._cluster.server.name}: {', '.join(left[:3])}"
+            )
+        if not self._cluster.keeps:
+            self._cluster.drop_role()
+
+    def _drop_everything(self) -> None:
+        """Errors are passed over, so that one database that resists does not save the others."""
+        deadline = Deadline(CLOSE_LIMIT)
+        work: list[Callable[[], None]] = [
+            partial(self._cluster.drop, name) for name in self._cluster.made()
+        ]
+        if self._cluster.server.is_external:  # else the database of the schemas has just gone
+            work += [mode.close for mode in self._modes.values() if isinstance(mode, SchemaMode)]
+        for drop in work:
+            if not deadline.passed:
+                with contextlib.suppress(Exception):
+                    drop()
+
+    def _mode(self, request: LeaseRequest) -> str:
+        """Return the mode that this lease gets.
+
+        A test that asks for an empty database wants to connect to it: it gets a whole one.
+        Where no databases may be made, a schema takes the place of a database.
+        """
+        mode = request.mode or "database"
+        if mode not in self._modes:
+            raise IsolationFailed(
+                f"there is no Postgres isolation {mode!r}", fix=f"use one of {sorted(self._modes)}"
+            )
+        if request.kind == "empty_database":
+            mode = "database"
+        if mode == "database" and not self._asked(lambda: self._cluster.may_create_databases):
+            mode = "schema"
+        return mode
+
+    def _asked(self, work: Callable[[], T]) -> T:
+        """Do `work`; an error of the driver becomes one of the kit's."""
+        import psycopg
+
+        try:
+            return work()
+        except psycopg.Error as error:
+            server = self._cluster.server
+            raise IsolationFailed(
+                f"Postgres {server.name} refused what a test's private part needs",
+                cause=f"{type(error).__name__}: {str(error).strip()}",
+                looked_at=f"{server.host}:{server.port} as {server.user!r}",
+                fix="see the server's log: it has the statement",
+            ) from None

@@ -1,0 +1,19 @@
+"""The isolation modes, one per file; a new one is a file and a line here."""
+
+from __future__ import annotations
+
+from wflo_testkit.services.postgres.modes.create import CreateMode
+from wflo_testkit.services.postgres.modes.database import DatabaseMode
+from wflo_testkit.services.postgres.modes.rollback import RollbackMode
+from wflo_testkit.services.postgres.modes.schema import SchemaMode
+from wflo_testkit.services.postgres.workshop import Mode, Workshop
+
+
+def all_modes(workshop: Workshop) -> dict[str, Mode]:
+    """Return every mode by its name in `postgres_isolation`."""
+    return {
+        "database": DatabaseMode(workshop),
+        "rollback": RollbackMode(workshop),
+        "schema": SchemaMode(workshop),
+        "create": CreateMode(workshop),
+    }

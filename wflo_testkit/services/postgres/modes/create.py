@@ -1,0 +1,16 @@
+"""Mode `create`: an empty database; the handle creates the schema before and drops it after.
+
+For those who test exactly that; the other modes are faster.
+"""
+
+from __future__ import annotations
+
+from wflo_testkit.service import LeaseRequest
+from wflo_testkit.services.postgres.modes.database import DatabaseMode
+
+
+class CreateMode(DatabaseMode):
+    name = "create"
+
+    def _fingerprint(self, request: LeaseRequest) -> str:  # noqa: ARG002 - always empty
+        return ""

@@ -1,0 +1,34 @@
+"""Mode `database`: a database of the test's own, cloned from a template with the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from wflo_testkit.model import Build, Json
+from wflo_testkit.service import LeaseRequest
+from wflo_testkit.services.postgres.sessions import IN_DATABASE, Where, settle
+from wflo_testkit.services.postgres.workshop import Workshop
+
+
+class DatabaseMode:
+    name = "database"
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+
+    def lease(self, request: LeaseRequest) -> Mapping[str, Json] | Build:
+        self._workshop.cluster.require("create databases", self.name)
+        template = self._workshop.templates.get(self._fingerprint(request))
+        if isinstance(template, Build):
+            return template
+        database = self._workshop.pool.take(template)
+        return self._workshop.grant(self.name, database, template=template)
+
+    def release(self, data: Mapping[str, Json], keep: bool) -> list[str]:
+        name, template = data["database"], data["template"]
+        left = settle(self._workshop.cluster.admin, Where(IN_DATABASE, (name,)))
+        self._workshop.pool.give_back(template, name, keep=keep)
+        return left
+
+    def _fingerprint(self, request: LeaseRequest) -> str:
+        return str(request.params.get("schema") or "")

@@ -1,0 +1,69 @@
+"""Mode `schema`: a Postgres schema and a search_path of the test's own, in a shared database.
+
+The search_path holds nothing else: with `public` behind it, a table that is missing here would
+be found there, and "create if it does not exist" would find it too.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from wflo_testkit.model import Json
+from wflo_testkit.service import LeaseRequest
+from wflo_testkit.services.postgres.sessions import IN_SCHEMA, Where, settle
+from wflo_testkit.services.postgres.workshop import Workshop
+
+
+class SchemaMode:
+    def __init__(self, workshop: Workshop) -> None:
+        self._cluster = workshop.cluster
+        self._workshop = workshop
+        self._lock = threading.Lock()
+        self._database = ""
+        self._made: set[str] = set()
+
+    def lease(self, request: LeaseRequest) -> Mapping[str, Json]:
+        database = self._shared()
+        name = self._cluster.names.schema(request.id)
+        owner, _password = self._cluster.account()
+        with self._lock:
+            self._made.add(name)
+        # The name is made of lower-case letters, digits and underscores.
+        self._cluster.admin.rows(f'CREATE SCHEMA {name} AUTHORIZATION "{owner}"', database=database)
+        return self._workshop.grant("schema", database, schema=name)
+
+    def release(self, data: Mapping[str, Json], keep: bool) -> list[str]:
+        name, database = data["schema"], data["database"]
+        left = settle(self._cluster.admin, Where(IN_SCHEMA, (name, name), database))
+        if keep:
+            self._cluster.keep(database)
+        else:
+            self._workshop.pool.later(lambda: self._drop(name, database))
+        return left
+
+    def close(self) -> None:
+        """Drop what is left in an external server's database."""
+        for name in sorted(self._made):
+            self._drop(name, self._database)
+
+    def _drop(self, name: str, database: str) -> None:
+        with self._cluster.admin.connection(database) as connection:
+            connection.execute("SET lock_timeout = '10s'")
+            connection.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE".encode())
+        with self._lock:
+            self._made.discard(name)
+
+    def _shared(self) -> str:
+        """Return the database of the schemas, made at the first call where that is allowed."""
+        with self._lock:
+            if not self._database:
+                self._database = self._choose()
+            return self._database
+
+    def _choose(self) -> str:
+        cluster = self._cluster
+        if cluster.server.is_external:
+            cluster.require("create schemas", "schema")
+            return cluster.server.database
+        return cluster.create(cluster.names.shared)

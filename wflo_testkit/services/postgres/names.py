@@ -1,0 +1,53 @@
+"""Names of what a run makes on a server; each one carries the run's id."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+_ROOM = 24  # of 63 bytes (PostgreSQL manual, Identifiers), so that every suffix fits
+
+
+class Names:
+    """Names for one run: `wflo_<run>_<what>`."""
+
+    __slots__ = ("_stem",)
+
+    def __init__(self, run: str) -> None:
+        word = re.sub("[^a-z0-9]", "", run.lower())
+        if len(word) > _ROOM or not word:
+            word = hashlib.sha256(run.encode()).hexdigest()[:_ROOM]
+        self._stem = f"wflo_{word}"
+
+    @property
+    def stem(self) -> str:
+        """What the name of each database of the run begins with, and of no other run's."""
+        return f"{self._stem}_"
+
+    @property
+    def role(self) -> str:
+        return self._stem
+
+    @property
+    def shared(self) -> str:
+        """The database that holds the schemas of mode `schema`."""
+        return f"{self._stem}_schemas"
+
+    def template(self, fingerprint: str) -> str:
+        return f"{self._stem}_t_{_word(fingerprint, 16)}"
+
+    def clone(self, number: int) -> str:
+        return f"{self._stem}_{number}"
+
+    def schema(self, lease_id: str) -> str:
+        return f"{self._stem}_s_{_word(lease_id, 24)}"
+
+
+def _word(text: str, length: int) -> str:
+    """Shorten `text` for use in a name; what does not fit, or is no plain word, is hashed."""
+    plain = re.fullmatch("[a-z0-9]+", text)
+    return text if plain and len(text) <= length else _hash(text)[:length]
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

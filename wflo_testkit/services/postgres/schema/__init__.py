@@ -1,0 +1,110 @@
+"""What a test's database contains: whatever the fixture `postgres_schema` returns."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from wflo_testkit.errors import SchemaFailed
+
+
+class Schema(Protocol):
+    """Something that fills an empty database, the same way every time."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the content: equal for equal schemas, in every process of the run."""
+
+    def apply(self, url: str) -> None:
+        """Fill the database at `url` (libpq URI). Raises SchemaFailed."""
+
+    def remove(self, url: str) -> None:
+        """Take away again what `apply` made, as far as the kind of schema knows how."""
+
+
+def schema_of(value: Any) -> Schema | None:
+    """Return the Schema for a value of the `postgres_schema` fixture; None for none.
+
+    value: MetaData, a path of an .sql file or an alembic.ini, a folder of .sql files, a callable
+        that takes the database's URL, or a list of these, applied in order.
+    Raises SchemaFailed for anything else, and for a file that is not there.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str | os.PathLike):
+        return _from_path(Path(value))
+    if _is_metadata(value):
+        from wflo_testkit.services.postgres.schema.metadata import MetaDataSchema
+
+        return MetaDataSchema(value)
+    if isinstance(value, Sequence):
+        from wflo_testkit.services.postgres.schema.several import Several
+
+        return Several([schema for each in value if (schema := schema_of(each)) is not None])
+    if callable(value) and not hasattr(value, "metadata"):
+        from wflo_testkit.services.postgres.schema.function import FunctionSchema
+
+        return FunctionSchema(value)
+    raise _unusable(value)
+
+
+def failed(what: str, cause: object, *, looked_at: str = "", fix: str = "") -> SchemaFailed:
+    """Return the error for a schema that cannot be used or applied."""
+    from wflo_testkit.errors import SchemaFailed
+
+    where = "the value of the fixture postgres_schema (or <server name>_schema)"
+    return SchemaFailed(
+        what,
+        cause=cause if isinstance(cause, BaseException) else str(cause),
+        looked_at=f"{looked_at}; it is {where}" if looked_at else where,
+        fix=fix or "correct it there; the database is made anew for the next test",
+    )
+
+
+def _from_path(path: Path) -> Schema:
+    if path.is_dir():
+        files = sorted(path.glob("*.sql"))
+        if not files:
+            raise failed(f"the folder {path} holds no .sql file", "nothing to apply")
+        return schema_of(files)  # type: ignore[return-value]  # a list is never None
+    if not path.is_file():
+        raise failed(
+            f"the schema file {path} does not exist",
+            f"nothing at {path.absolute()}",
+            fix="give a path that does not depend on where pytest starts: "
+            "Path(__file__).parent / ...",
+        )
+    if path.suffix == ".sql":
+        from wflo_testkit.services.postgres.schema.sql import SqlSchema
+
+        return SqlSchema(path)
+    if path.suffix == ".ini":
+        from wflo_testkit.services.postgres.schema.alembic import AlembicSchema
+
+        return AlembicSchema(path)
+    raise _unusable(path)
+
+
+def _is_metadata(value: Any) -> bool:
+    """Tell without importing SQLAlchemy: whoever has a MetaData has imported it."""
+    module = sys.modules.get("sqlalchemy")
+    return module is not None and isinstance(value, module.MetaData)
+
+
+def _unusable(value: Any) -> SchemaFailed:
+    hint = (
+        "return its metadata: Base.metadata"
+        if hasattr(value, "metadata")
+        else (
+            "return a MetaData, the path of an .sql file or of an alembic.ini, "
+            "a callable that takes a URL, or a list of these"
+        )
+    )
+    return failed(
+        "the schema of the test database cannot be used",
+        f"it is {value!r}, a {type(value).__name__}",
+        fix=hint,
+    )

@@ -1,0 +1,27 @@
+"""Several schemas, one after another."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from wflo_testkit.services.postgres.schema import Schema
+
+
+class Several:
+    def __init__(self, schemas: Sequence[Schema]) -> None:
+        self._schemas = schemas
+
+    @property
+    def fingerprint(self) -> str:
+        """Depends on the order."""
+        text = " ".join(schema.fingerprint for schema in self._schemas)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def apply(self, url: str) -> None:
+        for schema in self._schemas:
+            schema.apply(url)
+
+    def remove(self, url: str) -> None:
+        for schema in reversed(self._schemas):
+            schema.remove(url)

@@ -1,0 +1,85 @@
+"""What a test left open on the server: found, described, ended."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from wflo_testkit.services.postgres.admin import Admin
+from wflo_testkit.wait import WaitTimeout, wait_until
+
+GRACE = 0.1
+"""Seconds for backends whose client has just hung up (measured: 1.9 ms, p99 3.5)."""
+
+_COLUMNS = """pid, application_name, coalesce(state, ''), left(coalesce(query, ''), 120),
+    coalesce(extract(epoch from clock_timestamp() - xact_start), 0)::float"""
+_FROM = (
+    f"SELECT {_COLUMNS} FROM pg_stat_activity"  # noqa: S608 - constants only
+    " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+)
+
+IN_DATABASE = f"{_FROM} AND datname = %s"
+"""Sessions in one database; parameter: its name. Run it from another database."""
+
+# The name comes with the URL of the lease and can be overridden by the code under test; whoever
+# holds a lock in the schema is found in any case, and only those could block the clean-up.
+_LOCKS = """SELECT l.pid FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+    JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_database d ON d.oid = l.database
+    WHERE n.nspname = %s AND d.datname = current_database()"""
+IN_SCHEMA = (
+    f"{_FROM} AND datname = current_database() AND (application_name = %s OR pid IN ({_LOCKS}))"
+)
+"""Sessions of one schema; parameters: application name, schema. Run it in their database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which sessions belong to a test: a query, its parameters, the database to ask in."""
+
+    sql: str
+    parameters: tuple[str, ...]
+    database: str = ""
+
+
+def settle(admin: Admin, where: Where) -> list[str]:
+    """End every session in `where` and return a sentence for each that was left open.
+
+    Waits up to GRACE for those that are closing by themselves.
+    """
+    left: list[tuple[int, str]] = []
+
+    def nobody() -> bool:
+        left[:] = [
+            (row[0], _sentence(*row[1:]))
+            for row in admin.rows(where.sql, where.parameters, database=where.database)
+        ]
+        return not left
+
+    try:
+        wait_until(nobody, timeout=GRACE, poll=0.002, catch=())
+    except WaitTimeout:
+        pids = [pid for pid, _sentence_ in left]
+        admin.rows("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) pid", (pids,))
+        _wait_for_end(admin, pids)
+    return [sentence for _pid, sentence in left]
+
+
+def _wait_for_end(admin: Admin, pids: list[int]) -> None:
+    """Wait until the ended backends are gone: until then they keep locks and their database.
+
+    One that takes longer than this is left to DROP DATABASE WITH (FORCE).
+    """
+    query = "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = ANY(%s::int[])"
+    with suppress(WaitTimeout):
+        wait_until(lambda: admin.rows(query, (pids,))[0][0], timeout=5, poll=0.005, catch=())
+
+
+def _sentence(application: str, state: str, query: str, seconds: float) -> str:
+    what = "a connection"
+    if state.startswith("idle in transaction"):
+        what = f"a transaction ({seconds:.1f} s old)"
+    elif state == "active":
+        what = "a running statement"
+    by = f" by {application!r}" if application else ""
+    last = " ".join(query.split())
+    return f"{what} was left open{by}" + (f"; its last statement: {last}" if last else "")

@@ -1,0 +1,157 @@
+"""What to run for Postgres, from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wflo_testkit.errors import SettingError
+from wflo_testkit.model import MAIN, Spec
+from wflo_testkit.service import Option
+from wflo_testkit.services.postgres.address import DEFAULT_PORT, parse
+from wflo_testkit.services.postgres.server import PostgresServer
+
+MODES = ("database", "rollback", "schema", "create")
+
+OPTIONS = (
+    Option(
+        key="postgres_url",
+        default="",
+        help="an external server, as postgresql://user:password@host:port/database",
+        variables=("TEST_DATABASE_URL",),
+    ),
+    Option(
+        key="postgres_isolation",
+        default=MODES[0],
+        choices=MODES,
+        help="what a test gets to itself",
+    ),
+    Option(
+        key="postgres_role",
+        default="owner",
+        choices=("owner", "superuser"),
+        help="what a test may do: everything in its own database, or everything",
+    ),
+    Option(
+        key="postgres_user",
+        default="postgres",
+        help="name of the server's administrator",
+        on_command_line=False,
+    ),
+    Option(
+        key="postgres_max_connections",
+        default=300,
+        help="connections that the server accepts",
+        on_command_line=False,
+    ),
+    Option(
+        key="postgres_arguments",
+        default={},
+        help='server parameters, over the kit\'s own: {wal_level = "logical"}',
+        on_command_line=False,
+    ),
+)
+
+# Data that nobody keeps needs no durability. wal_level=minimal requires max_wal_senders=0 and
+# rules out logical replication. max_wal_size has to fit into the tmpfs (half of the memory).
+_TUNED: dict[str, str] = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "checkpoint_timeout": "1d",
+    "max_wal_size": "1GB",
+    "autovacuum": "off",
+    "jit": "off",
+    "log_checkpoints": "off",  # each clone makes two; a failed test's log should show its own
+}
+DATABASE = "postgres"
+# Outside every VOLUME of the images, and portable from 14 to 18, whose default paths differ.
+PGDATA = "/pgdata"
+
+
+def spec(name: str, settings: Mapping[str, Any]) -> Spec:
+    """Return what to run for the server `name`; nothing when `url` names an external one.
+
+    Raises SettingError for a `url` or `arguments` that cannot be used.
+    """
+    if settings.get("url"):
+        return _external_spec(name, settings)
+    from wflo_testkit.catalog import official
+
+    return Spec(
+        service="postgres",
+        name=name,
+        image=settings.get("image") or official("postgres"),
+        command=("postgres", *_flags(settings)),
+        environment={
+            "POSTGRES_USER": settings.get("user") or "postgres",
+            "POSTGRES_PASSWORD": "{password}",
+            "POSTGRES_DB": DATABASE,
+            "POSTGRES_INITDB_ARGS": "--no-sync",
+            "PGDATA": PGDATA,
+        },
+        ports={MAIN: DEFAULT_PORT},
+        tmpfs={PGDATA: "rw,mode=0700"},
+        username=settings.get("user") or "postgres",
+        options={"database": DATABASE, "role": settings.get("role") or "owner"},
+        # A superuser's tests may change roles and settings of the whole server.
+        per_process=settings.get("role") == "superuser",
+        startup_timeout=float(settings.get("startup_timeout") or 60),
+    )
+
+
+def external(spec: Spec) -> PostgresServer:
+    """Return the server that `spec.external` names; connects to nothing."""
+    address = parse(spec.external)
+    return PostgresServer(
+        service=spec.service,
+        name=spec.name,
+        host=address.host,
+        ports={MAIN: address.port},
+        username=address.user,
+        password=address.password,
+        options={
+            **spec.options,
+            "database": address.database,
+            "parameters": dict(address.parameters),
+        },
+        is_external=True,
+    )
+
+
+def _external_spec(name: str, settings: Mapping[str, Any]) -> Spec:
+    return Spec(
+        service="postgres",
+        name=name,
+        external=parse(settings["url"]).url(),
+        # Tests use the account of the URL: the kit makes no roles on somebody else's server.
+        options={"role": "given"},
+        startup_timeout=float(settings.get("startup_timeout") or 60),
+    )
+
+
+def _flags(settings: Mapping[str, Any]) -> list[str]:
+    arguments = dict(_TUNED)
+    arguments["max_connections"] = str(settings.get("max_connections") or 300)
+    arguments.update(_arguments(settings.get("arguments") or {}))
+    return [flag for key, value in arguments.items() for flag in ("-c", f"{key}={value}")]
+
+
+def _arguments(given: Any) -> dict[str, str]:
+    """Read {name: value} or ["name=value"]; true and false become on and off."""
+    if isinstance(given, Mapping):
+        return {str(key): _word(value) for key, value in given.items()}
+    pairs = [str(item).partition("=") for item in given] if isinstance(given, list | tuple) else []
+    if not pairs or not all(key and equals for key, equals, _value in pairs):
+        raise SettingError(
+            "postgres_arguments cannot be used",
+            cause=f"it is {given!r}",
+            fix='write {wal_level = "logical"} or ["wal_level=logical"]',
+        )
+    return {key.strip(): value.strip() for key, _equals, value in pairs}
+
+
+def _word(value: Any) -> str:
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)

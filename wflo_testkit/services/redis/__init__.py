@@ -1,0 +1,50 @@
+"""Redis: the table row from which its fixtures, settings and reports follow."""
+
+from __future__ import annotations
+
+from wflo_testkit.service import Convenience, LeaseKind, Service, lazy
+from wflo_testkit.services.redis.handle import RedisDatabase, database
+from wflo_testkit.services.redis.probe import greet, probe
+from wflo_testkit.services.redis.server import RedisServer
+from wflo_testkit.services.redis.spec import MODES, OPTIONS, external, spec
+
+__all__ = ["SERVICE", "RedisDatabase", "RedisServer"]
+
+
+_HOME = "wflo_testkit.services.redis"
+
+
+def _convenience(name: str, doc: str) -> Convenience:
+    return Convenience(
+        name=name,
+        doc=doc,
+        lease="database",
+        open=lazy(f"{_HOME}.clients:{name}"),
+        extra="redis",
+        packages=("redis",),
+    )
+
+
+SERVICE = Service(
+    name="redis",
+    spec=spec,
+    probe=probe,
+    greet=greet,
+    sweep=lazy("wflo_testkit.services.redis.sweep:sweep"),
+    server=RedisServer,
+    external=external,
+    isolation=lazy(f"{_HOME}.isolation:RedisIsolation"),
+    leases=(
+        LeaseKind(
+            name="database",
+            doc="A part of Redis that only this test sees: a logical database, or a key prefix.",
+            handle=database,
+        ),
+    ),
+    conveniences=(
+        _convenience("client", "A redis.Redis on the test's part of the server."),
+        _convenience("async_client", "A redis.asyncio.Redis on the test's part of the server."),
+    ),
+    options=OPTIONS,
+    modes=MODES,
+)

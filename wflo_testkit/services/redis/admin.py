@@ -1,0 +1,106 @@
+"""The kit's own connection to a server: one, kept open."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import Any
+
+from wflo_testkit.errors import IsolationFailed, MissingExtra, ServiceUnavailable
+from wflo_testkit.services.redis.server import RedisServer
+from wflo_testkit.wait import WaitTimeout, wait_until
+
+TIMEOUT = 30.0
+"""Seconds for one answer: a script of a test may keep the server busy for a while."""
+
+SCRIPT_TIMEOUT = 5.0
+"""Seconds that a test's script may take to end once Redis was told to."""
+
+Command = tuple[str | int | bytes, ...]
+
+
+class Admin:
+    """Runs commands as the server's administrator. Safe to use from several threads."""
+
+    def __init__(self, server: RedisServer) -> None:
+        try:
+            import redis
+        except ModuleNotFoundError as error:
+            raise MissingExtra(
+                "a private part of Redis needs the library redis, which is not installed",
+                cause=error,
+                fix='pip install "wflo-testkit[redis]"',
+            ) from None
+        self._server = server
+        self._lock = threading.Lock()
+        self._errors = (redis.RedisError,)
+        self._client = redis.Redis.from_url(
+            server.url, client_name="wflo-testkit", socket_timeout=TIMEOUT
+        )
+
+    def run(self, *commands: Command) -> list[Any]:
+        """Send `commands` in one round trip and return an answer for each.
+
+        All of them run, also after one that fails. The connection is in the server's own database
+        before and after. A script that runs for longer than Redis allows is ended first.
+        Raises IsolationFailed, and ServiceUnavailable for a denied command.
+        """
+        try:
+            with self._lock:
+                return wait_until(
+                    lambda: self._attempt(commands),
+                    timeout=SCRIPT_TIMEOUT,
+                    poll=0.005,
+                    describe="end of a test's script",
+                    catch=(),
+                )
+        except (WaitTimeout, *self._errors) as error:
+            raise self._translated(error) from None
+
+    def _attempt(self, commands: tuple[Command, ...]) -> list[Any]:
+        """Send; nothing comes back while a test's script keeps all out, which is told to end."""
+        try:
+            return self._send(commands)
+        except self._errors as error:
+            if "BUSY " not in str(error):
+                raise
+        with contextlib.suppress(*self._errors):  # it has ended, or has written and cannot
+            self._client.script_kill()
+        return []
+
+    def _send(self, commands: tuple[Command, ...]) -> list[Any]:
+        selects = any(command[0] == "SELECT" for command in commands)
+        home: tuple[Command, ...] = (("SELECT", self._server.address.db),) if selects else ()
+        with self._client.pipeline(transaction=False) as pipeline:
+            for command in (*commands, *home):
+                pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+            return list(pipeline.execute())[: len(commands)]
+
+    def close(self) -> None:
+        with self._lock:
+            self._client.close()
+
+    def _translated(self, error: Exception) -> IsolationFailed | ServiceUnavailable:
+        from redis.exceptions import NoPermissionError
+
+        server = self._server
+        place = f"{server.host}:{server.port} as {server.username or 'default'!r}"
+        if isinstance(error, NoPermissionError) or "unknown command" in str(error).lower():
+            return ServiceUnavailable(
+                f"the Redis server {server.name} does not let the kit make a user per test",
+                cause=error,
+                looked_at=place,
+                fix=f"grant it: {self._grant()}; or unset redis_url, and the kit starts a server",
+            )
+        return IsolationFailed(
+            f"Redis {server.name} refused what a test's private part needs",
+            cause=error,
+            looked_at=place,
+            fix="see the server's log; a script of a test that has written cannot be ended",
+        )
+
+    def _grant(self) -> str:
+        prefix = self._server.options.get("prefix", "")
+        rules = "+acl|setuser +acl|deluser +client|list +client|setname +scan +unlink +select"
+        user = self._server.username or "default"
+        return f"ACL SETUSER {user} {rules} ~{prefix}* (Redis 6 or newer)"

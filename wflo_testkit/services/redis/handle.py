@@ -1,0 +1,77 @@
+"""One test's private part of a Redis server."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+from wflo_testkit.service import Lease, TestContext, plain
+from wflo_testkit.services.redis.address import Address
+from wflo_testkit.services.redis.server import RedisServer, environment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisDatabase:
+    """Number, address and account of a part of Redis that only this test sees.
+
+    prefix: what every key and channel of the test has to begin with; "" in isolation `database`.
+    username: may select `db` only and, with a prefix, use nothing outside it.
+    It holds no live connection.
+    """
+
+    address: Address = field(repr=False)
+    internal_address: Address = field(repr=False)
+    host: str
+    port: int
+    db: int
+    username: str
+    password: str = field(repr=False)
+    prefix: str
+
+    @property
+    def url(self) -> str:
+        """redis:// URL for a client on this machine."""
+        return self.address.url
+
+    @property
+    def internal_url(self) -> str:
+        """redis:// URL for a container on the kit's network."""
+        return self.internal_address.url
+
+    def env(self) -> dict[str, str]:
+        """Return REDIS_URL, its parts and REDIS_PREFIX."""
+        return environment(self.address) | {"REDIS_PREFIX": self.prefix}
+
+    def internal_env(self) -> dict[str, str]:
+        """Return the same for a container on the kit's network."""
+        return environment(self.internal_address) | {"REDIS_PREFIX": self.prefix}
+
+    @property
+    def kept_command(self) -> str:
+        """The command that opens the database after a failed test."""
+        return f"redis-cli -u '{self.url}'"
+
+
+def database(lease: Lease, _test: TestContext) -> AbstractContextManager[RedisDatabase]:
+    """Build the handle from what the isolation said."""
+    server, data = lease.server, lease.data
+    assert isinstance(server, RedisServer)
+    account = {"db": data["db"], "username": data["username"], "password": data["password"]}
+    address = _with(server.address, account)
+    return plain(
+        RedisDatabase(
+            address=address,
+            internal_address=_with(server.internal_address, account),
+            host=address.host,
+            port=address.port,
+            db=address.db,
+            username=address.username,
+            password=address.password,
+            prefix=data["prefix"],
+        )
+    )
+
+
+def _with(address: Address, account: dict[str, str | int]) -> Address:
+    return dataclasses.replace(address, **account)  # type: ignore[arg-type]

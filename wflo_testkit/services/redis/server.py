@@ -1,0 +1,62 @@
+"""A running Redis server, as its administrator sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wflo_testkit.model import Server
+from wflo_testkit.services.redis.address import Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisServer(Server):
+    """The server and its administrator's account; tests get accounts of their own."""
+
+    @property
+    def address(self) -> Address:
+        return Address(
+            host=self.host,
+            port=self.port,
+            db=int(self.options.get("db", 0)),
+            username=self.username,
+            password=self.password,
+            scheme=str(self.options.get("scheme", "redis")),
+            query=str(self.options.get("query", "")),
+        )
+
+    @property
+    def internal_address(self) -> Address:
+        """The address on the kit's network; an external server has only one."""
+        if self.is_external:
+            return self.address
+        return self.address.at(self.internal_host, self.internal_port)
+
+    @property
+    def url(self) -> str:
+        """redis:// URL of the administrator for a client on this machine."""
+        return self.address.url
+
+    @property
+    def internal_url(self) -> str:
+        """redis:// URL of the administrator for a container on the kit's network."""
+        return self.internal_address.url
+
+    def env(self) -> dict[str, str]:
+        """Return the variables that clients on this machine read."""
+        return environment(self.address)
+
+    def internal_env(self) -> dict[str, str]:
+        """Return the variables for a container on the kit's network."""
+        return environment(self.internal_address)
+
+
+def environment(address: Address) -> dict[str, str]:
+    """Return REDIS_URL and its parts, by the names that applications commonly read."""
+    return {
+        "REDIS_URL": address.url,
+        "REDIS_HOST": address.host,
+        "REDIS_PORT": str(address.port),
+        "REDIS_DB": str(address.db),
+        "REDIS_USERNAME": address.username,
+        "REDIS_PASSWORD": address.password,
+    }

@@ -1,0 +1,63 @@
+"""Temporal: one development server per run, a namespace per test."""
+
+from __future__ import annotations
+
+from wflo_testkit.service import Convenience, Lease, LeaseKind, Service, TestContext, lazy, plain
+from wflo_testkit.services.temporal.handle import TemporalNamespace
+from wflo_testkit.services.temporal.probe import greet, probe
+from wflo_testkit.services.temporal.server import TemporalServer
+from wflo_testkit.services.temporal.spec import OPTIONS, external, spec
+
+__all__ = ["SERVICE", "TemporalNamespace", "TemporalServer"]
+
+_HOME = "wflo_testkit.services.temporal"
+
+
+def _handle(lease: Lease, _test: TestContext) -> TemporalNamespace:
+    server = lease.server
+    assert isinstance(server, TemporalServer)
+    return TemporalNamespace(
+        address=server.address,
+        internal_address=server.internal_address,
+        ui_url=server.ui_url,
+        namespace=lease.data["namespace"],
+        tag=lease.data["tag"],
+    )
+
+
+def _convenience(name: str, doc: str) -> Convenience:
+    return Convenience(
+        name=name,
+        doc=doc,
+        lease="namespace",
+        open=lazy(f"{_HOME}.conveniences:{name}"),
+        extra="temporal",
+        packages=("temporalio",),
+    )
+
+
+SERVICE = Service(
+    name="temporal",
+    spec=spec,
+    probe=probe,
+    greet=greet,
+    sweep=lazy(f"{_HOME}.sweep:sweep"),
+    server=TemporalServer,
+    external=external,
+    isolation=lazy(f"{_HOME}.isolation:TemporalIsolation"),
+    leases=(
+        LeaseKind(
+            name="namespace",
+            doc="A Temporal namespace that only this test uses.",
+            handle=lambda lease, test: plain(_handle(lease, test)),
+        ),
+    ),
+    conveniences=(
+        _convenience("client", "A connected temporalio Client of the test's namespace."),
+        _convenience(
+            "worker", "Factory: `async with temporal_worker(workflows=[...], activities=[...]):`."
+        ),
+    ),
+    options=OPTIONS,
+    modes=("namespace",),
+)

@@ -1,0 +1,59 @@
+"""One test's private view of a Temporal server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemporalNamespace:
+    """A namespace that no other test uses.
+
+    address: host:port; internal_address: the same for a container on the kit's network.
+    tag: part of every name that `task_queue` and `workflow_id` make.
+    """
+
+    address: str
+    namespace: str
+    tag: str
+    internal_address: str = ""
+    ui_url: str = ""
+
+    def task_queue(self, base: str = "default") -> str:
+        """Return the name of this test's task queue `base`: the same for the same base."""
+        return f"{self.tag}-{base}"
+
+    def workflow_id(self, base: str) -> str:
+        """Return an id that no other test uses. In a namespace of its own any id will do."""
+        return f"{self.tag}-{base}"
+
+    async def connect(self, **options: Any) -> Client:
+        """Return a new client. options: those of temporalio.client.Client.connect."""
+        from temporalio.client import Client
+
+        from wflo_testkit.services.temporal.link import settle_before_exit
+
+        settle_before_exit()
+        return await Client.connect(self.address, **({"namespace": self.namespace} | options))
+
+    @property
+    def internal_url(self) -> str:
+        return self.internal_address
+
+    @property
+    def kept_command(self) -> str:
+        """Command that shows what ran here."""
+        where = f"--address {self.address} --namespace {self.namespace}"
+        return f"temporal workflow list {where}"
+
+    def env(self) -> dict[str, str]:
+        """Return the variables that Temporal's clients and command line read."""
+        return {"TEMPORAL_ADDRESS": self.address, "TEMPORAL_NAMESPACE": self.namespace}
+
+    def internal_env(self) -> dict[str, str]:
+        """Return the variables for a container on the kit's network."""
+        return self.env() | {"TEMPORAL_ADDRESS": self.internal_address}

@@ -1,0 +1,121 @@
+"""What a test left running in its namespace: found, ended, and said in a sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from wflo_testkit.services.temporal.link import CALL
+from wflo_testkit.wait import Deadline
+
+if TYPE_CHECKING:
+    from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+    from temporalio.service import ServiceClient
+
+PATIENCE = 10.0
+NAMED = 20
+_REASON = "the test that started it has ended"
+
+
+async def clear(
+    client: ServiceClient, namespace: str, *, prefix: str = "", lag: float
+) -> list[str]:
+    """Delete schedules and terminate workflows that still run; return a sentence for each.
+
+    prefix: only what has it in its id or task queue, for a namespace that tests share.
+    lag: seconds after which what was just started can be seen in a list; it is looked for twice.
+    """
+    import asyncio
+
+    deadline = Deadline(PATIENCE)
+    found: list[str] = []
+    looks = 0
+    while looks < 2 and not deadline.passed:
+        schedules, running = await asyncio.gather(
+            _delete_schedules(client, "" if prefix else namespace),
+            _running(client, namespace, prefix),
+        )
+        found += [*schedules, *await _terminate(client, namespace, running)]
+        looks += 1
+        if looks < 2:
+            await asyncio.sleep(lag)
+    return _shortened(list(dict.fromkeys(found)))
+
+
+async def _running(
+    client: ServiceClient, namespace: str, prefix: str
+) -> Sequence[WorkflowExecutionInfo]:
+    from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
+
+    query = "ExecutionStatus = 'Running'"
+    if prefix:
+        query += f" AND (WorkflowId STARTS_WITH '{prefix}' OR TaskQueue STARTS_WITH '{prefix}')"
+    request = ListWorkflowExecutionsRequest(namespace=namespace, query=query, page_size=1000)
+    answer = await client.workflow_service.list_workflow_executions(request, timeout=CALL)
+    return answer.executions
+
+
+async def _terminate(
+    client: ServiceClient, namespace: str, running: Sequence[WorkflowExecutionInfo]
+) -> list[str]:
+    import asyncio
+
+    async def end(info: WorkflowExecutionInfo) -> str:
+        ended = await _end(client, namespace, info.execution.workflow_id)
+        name = f"{info.execution.workflow_id!r} of type {info.type.name!r}"
+        return f"the workflow {name} was still running; the kit terminated it" if ended else ""
+
+    sentences: list[str] = []
+    for start in range(0, len(running), 50):
+        part = running[start : start + 50]
+        sentences += await asyncio.gather(*(end(info) for info in part))
+    return [sentence for sentence in sentences if sentence]
+
+
+async def _end(client: ServiceClient, namespace: str, workflow_id: str) -> bool:
+    """Terminate the workflow's current run; False when it had ended: lists lag behind."""
+    from temporalio.api.common.v1 import WorkflowExecution
+    from temporalio.api.workflowservice.v1 import TerminateWorkflowExecutionRequest
+    from temporalio.service import RPCError, RPCStatusCode
+
+    request = TerminateWorkflowExecutionRequest(
+        namespace=namespace,
+        workflow_execution=WorkflowExecution(workflow_id=workflow_id),
+        reason=_REASON,
+    )
+    try:
+        await client.workflow_service.terminate_workflow_execution(request, timeout=CALL)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return True
+
+
+async def _delete_schedules(client: ServiceClient, namespace: str) -> list[str]:
+    if not namespace:  # a shared one: schedules carry no tag by which to tell whose they are
+        return []
+    from temporalio.api.workflowservice.v1 import DeleteScheduleRequest, ListSchedulesRequest
+    from temporalio.service import RPCError, RPCStatusCode
+
+    service = client.workflow_service
+    request = ListSchedulesRequest(namespace=namespace, maximum_page_size=1000)
+    sentences = []
+    for entry in (await service.list_schedules(request, timeout=CALL)).schedules:
+        name = entry.schedule_id
+        try:
+            await service.delete_schedule(
+                DeleteScheduleRequest(namespace=namespace, schedule_id=name), timeout=CALL
+            )
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+        else:
+            sentences.append(f"the schedule {name!r} was still there; the kit deleted it")
+    return sentences
+
+
+def _shortened(sentences: list[str]) -> list[str]:
+    if len(sentences) <= NAMED:
+        return sentences
+    return [*sentences[:NAMED], f"{len(sentences) - NAMED} more were ended"]

@@ -1,0 +1,162 @@
+"""Namespaces that nobody has used yet, kept ready."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import CancelledError, Future
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING
+
+from wflo_testkit.errors import IsolationFailed
+from wflo_testkit.services.temporal.link import CALL, Link
+from wflo_testkit.wait import Deadline
+
+if TYPE_CHECKING:
+    from temporalio.service import ServiceClient
+
+CLAIM = "wflo-claim"
+PATIENCE = 20.0
+DAY = 24 * 60 * 60
+
+
+def stem(run: str) -> str:
+    """Return what the names of all namespaces begin with that `run` registers."""
+    return f"wflo-{run}-"
+
+
+class Stock:
+    """Hands out each namespace once. Safe to use from several threads.
+
+    launched: names that the server made at launch. Should another run have used them already,
+        nobody must again: the run that registers CLAIM has them.
+    attributes: search attributes (name -> type) of namespaces that are registered here.
+    batch: how many are registered at once, in the background, when at most `low` are left.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        run: str,
+        *,
+        launched: list[str],
+        attributes: Mapping[str, str],
+        batch: int,
+        low: int,
+    ) -> None:
+        self._link = link
+        self._run = run
+        self._launched = launched
+        self._attributes = attributes
+        self._batch = batch
+        self._low = low
+        self._numbers = count()
+        self._changed = threading.Condition()
+        self._ready: deque[str] = deque()
+        self._filling: Future[None] | None = None
+        self.registered: list[str] = []
+
+    def take(self) -> str:
+        """Return a fresh namespace's name, waiting for its registration if none is left.
+
+        Raises IsolationFailed.
+        """
+        deadline = Deadline(PATIENCE)
+        with self._changed:
+            while True:
+                filling = self._refill()
+                if self._ready:
+                    return self._ready.popleft()
+                self._changed.wait_for(partial(self._is_news, filling), deadline.left)
+                if not self._ready and (deadline.passed or _error(filling)):
+                    raise _failed(_error(filling), self._link.address)
+
+    def _refill(self) -> Future[None] | None:
+        """Begin to fill if it is time to; return the filling under way, or the last one."""
+        if len(self._ready) <= self._low and (self._filling is None or self._filling.done()):
+            self._filling = self._link.start(self._fill)
+            self._filling.add_done_callback(self._tell)
+        return self._filling
+
+    def _is_news(self, filling: Future[None] | None) -> bool:
+        return bool(self._ready) or filling is None or filling.done()
+
+    def _tell(self, _future: Future[None]) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    async def _fill(self, client: ServiceClient) -> None:
+        """Claim what the server made at launch; without that register a batch."""
+        import asyncio
+
+        launched, self._launched = self._launched, []
+        if launched and await _registered_now(client, CLAIM):
+            self._add(*launched)
+            return
+        names = [f"{stem(self._run)}{next(self._numbers)}" for _ in range(self._batch)]
+        await asyncio.gather(*(self._make(client, name) for name in names))
+
+    async def _make(self, client: ServiceClient, name: str) -> None:
+        from temporalio.api.enums.v1 import IndexedValueType
+        from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+
+        await _registered_now(client, name)
+        self.registered.append(name)
+        if self._attributes:
+            kinds = {key: _index(kind) for key, kind in self._attributes.items()}
+            await client.operator_service.add_search_attributes(
+                AddSearchAttributesRequest(
+                    namespace=name,
+                    search_attributes={k: IndexedValueType.Value(v) for k, v in kinds.items()},
+                ),
+                timeout=CALL,
+            )
+        self._add(name)
+
+    def _add(self, *names: str) -> None:
+        with self._changed:
+            self._ready.extend(names)
+            self._changed.notify_all()
+
+
+async def _registered_now(client: ServiceClient, name: str) -> bool:
+    """Register a namespace; False when it was there already."""
+    from google.protobuf.duration_pb2 import Duration
+    from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+    from temporalio.service import RPCError, RPCStatusCode
+
+    request = RegisterNamespaceRequest(
+        namespace=name,
+        description="made by wflo-testkit for one test",
+        workflow_execution_retention_period=Duration(seconds=DAY),
+    )
+    try:
+        await client.workflow_service.register_namespace(request, timeout=CALL)
+    except RPCError as error:
+        if error.status is RPCStatusCode.ALREADY_EXISTS:
+            return False
+        raise
+    return True
+
+
+def _index(kind: str) -> str:
+    """Return the API's name of a search attribute's type: KeywordList -> ..._KEYWORD_LIST."""
+    return "INDEXED_VALUE_TYPE_" + ("KEYWORD_LIST" if kind == "KeywordList" else kind.upper())
+
+
+def _error(filling: Future[None] | None) -> BaseException | None:
+    if filling is None or not filling.done():
+        return None
+    return CancelledError() if filling.cancelled() else filling.exception()
+
+
+def _failed(cause: BaseException | None, address: str) -> IsolationFailed:
+    return IsolationFailed(
+        "no namespace could be registered",
+        cause=cause or f"no answer after {PATIENCE:g} s",
+        looked_at=f"Temporal server {address}",
+        fix="on an external server grant the kit RegisterNamespace and DeleteNamespace, or name "
+        "a namespace for all tests in the setting temporal_namespace",
+    )

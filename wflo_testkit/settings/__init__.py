@@ -1,0 +1,19 @@
+"""Settings: one table of options, read from four places, each value with its source."""
+
+from wflo_testkit.settings.load import Setting, Settings
+from wflo_testkit.settings.options import GENERAL, common, every, flag, variable, words
+from wflo_testkit.settings.project import declares_servers
+from wflo_testkit.settings.values import in_ci
+
+__all__ = [
+    "GENERAL",
+    "Setting",
+    "Settings",
+    "common",
+    "declares_servers",
+    "every",
+    "flag",
+    "in_ci",
+    "variable",
+    "words",
+]

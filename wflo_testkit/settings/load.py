@@ -1,0 +1,206 @@
+"""Joins the four places a setting can come from, weakest first, and remembers which one won."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from wflo_testkit.errors import SettingError
+from wflo_testkit.service import Option
+from wflo_testkit.settings import project as project_file
+from wflo_testkit.settings.names import refuse_bad_names
+from wflo_testkit.settings.options import PREFIX, flag, variable
+from wflo_testkit.settings.project import Project
+from wflo_testkit.settings.values import checked, from_text, in_ci
+
+PLACES = ("default", project_file.FILE, "environment", "command line")
+"""How a source begins, weakest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value and, for people, where it was set."""
+
+    value: Any
+    source: str
+
+
+class Settings:
+    """The settings of one run: `settings["postgres_image"]`.
+
+    servers: extra server -> service. warnings: one sentence per variable that nobody knows.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, Setting],
+        services: Mapping[str, Sequence[str]],
+        servers: Mapping[str, str],
+        own: Mapping[str, Mapping[str, Setting]],
+        warnings: list[str],
+    ) -> None:
+        self._values = values
+        self._services = services
+        self._own = own
+        self.servers = servers
+        self.warnings = warnings
+
+    @classmethod
+    def load(
+        cls,
+        options: Sequence[Option],
+        services: Mapping[str, Sequence[str]],
+        *,
+        rootdir: Path,
+        environ: Mapping[str, str],
+        command_line: Mapping[str, Any],
+        fixtures: Mapping[str, Sequence[str]] | None = None,
+    ) -> Self:
+        """Read every setting.
+
+        services: service -> its settings' names without prefix; `options` has each of them as
+            "<service>_<name>".
+        rootdir: folder of pyproject.toml. command_line: key -> value, None when not given.
+        fixtures: service -> suffixes of its fixtures, to refuse servers whose fixtures collide.
+        An empty variable counts as not set. Raises SettingError.
+        """
+        table = {option.key: option for option in options}
+        project = project_file.read(rootdir)
+        project_file.refuse_unknown(project, [*table, project_file.SERVERS])
+        servers = _servers(project, services)
+        refuse_bad_names(project, servers, services, fixtures or {})
+        values = {o.key: _value(o, project, environ, command_line) for o in options}
+        _settle_reuse(values, environ)
+        own = {
+            name: _own_values(name, services[service], service, table, project, environ)
+            for name, service in servers.items()
+        }
+        known = _variables(options, servers, services)
+        return cls(values, services, servers, own, _warnings(environ, known))
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key].value
+
+    def source(self, key: str) -> str:
+        """Say where the setting's value comes from."""
+        return self._values[key].source
+
+    def changed(self) -> dict[str, str]:
+        """Return key -> source of every setting that is not at its default."""
+        return {key: s.source for key, s in self._values.items() if s.source != PLACES[0]}
+
+    def server(self, name: str) -> dict[str, Any]:
+        """Return the effective settings of the server `name`, without the service's prefix.
+
+        What is set for the whole service, then what is set for this server alone.
+        """
+        return {word: setting.value for word, setting in self._of_server(name).items()}
+
+    def server_source(self, name: str, word: str) -> str:
+        """Say where one of a server's settings comes from."""
+        return self._of_server(name)[word].source
+
+    def _of_server(self, name: str) -> dict[str, Setting]:
+        service = self.servers.get(name, name)
+        shared = {word: self._values[f"{service}_{word}"] for word in self._services[service]}
+        return shared | dict(self._own.get(name, {}))
+
+
+def _value(
+    option: Option, project: Project, environ: Mapping[str, str], command_line: Mapping[str, Any]
+) -> Setting:
+    """Return the strongest place's value of one option."""
+    given = command_line.get(option.key)
+    if given is not None:
+        source = f"command line: {flag(option.key)}"
+        read = from_text if isinstance(given, str) else checked
+        return Setting(read(option, given, source), source)
+    names = (variable(option.key), *option.variables)
+    if (found := _from_environment(option, names, environ)) is not None:
+        return found
+    if option.key in project.values:
+        source = project.source(option.key)
+        return Setting(checked(option, project.values[option.key], source), source)
+    return Setting(copy(option.default), PLACES[0])
+
+
+def _from_environment(
+    option: Option, names: Sequence[str], environ: Mapping[str, str]
+) -> Setting | None:
+    for name in names:
+        if text := environ.get(name, ""):
+            source = f"environment: {name}"
+            return Setting(from_text(option, text, source), source)
+    return None
+
+
+def _settle_reuse(values: dict[str, Setting], environ: Mapping[str, str]) -> None:
+    """Let `fresh` win over a `reuse` no stronger than it, and CI over one that nobody typed."""
+    reuse, fresh = values.get("reuse"), values.get("fresh")
+    if reuse is None or not reuse.value:
+        return
+    if fresh is not None and fresh.value and _rank(fresh) >= _rank(reuse):
+        values["reuse"] = Setting(False, fresh.source)
+    elif in_ci(environ) and _rank(reuse) < PLACES.index("command line"):
+        values["reuse"] = Setting(False, f"environment: CI (it overrules {reuse.source})")
+
+
+def _rank(setting: Setting) -> int:
+    return PLACES.index(setting.source.partition(":")[0])
+
+
+def _servers(project: Project, services: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    servers = {}
+    for name, own in project.servers.items():
+        service = own.get("service")
+        if not isinstance(service, str) or service not in services:
+            raise SettingError(
+                f"the server {name!r} names no service"
+                if service is None
+                else f"the server {name!r} is of an unknown service {service!r}",
+                looked_at=f"{project.path}, {project.source('service', name).partition(': ')[2]}",
+                fix=project_file.suggestion(str(service), services),
+            )
+        servers[name] = service
+    return servers
+
+
+def _own_values(
+    name: str,
+    words: Sequence[str],
+    service: str,
+    table: Mapping[str, Option],
+    project: Project,
+    environ: Mapping[str, str],
+) -> dict[str, Setting]:
+    """Return what is set for one extra server alone: its table, then WFLO_TESTKIT_<NAME>_<WORD>."""
+    project_file.refuse_unknown(project, ["service", *words], name)
+    found = {}
+    for word in words:
+        option = table[f"{service}_{word}"]
+        if word in project.servers[name]:
+            source = project.source(word, name)
+            found[word] = Setting(checked(option, project.servers[name][word], source), source)
+        setting = _from_environment(option, [variable(f"{name}_{word}")], environ)
+        if setting is not None:
+            found[word] = setting
+    return found
+
+
+def _variables(
+    options: Sequence[Option], servers: Mapping[str, str], services: Mapping[str, Sequence[str]]
+) -> list[str]:
+    own = [variable(option.key) for option in options]
+    more = [variable(f"{name}_{word}") for name, s in servers.items() for word in services[s]]
+    return own + more
+
+
+def _warnings(environ: Mapping[str, str], known: Sequence[str]) -> list[str]:
+    unknown = sorted(n for n in environ if n.startswith(PREFIX) and n not in known)
+    return [
+        f"the environment variable {name} sets nothing: {project_file.suggestion(name, known)}"
+        for name in unknown
+    ]

@@ -1,0 +1,113 @@
+"""The options that no single service owns, and what each option is called where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from wflo_testkit.service import Option, Service
+from wflo_testkit.settings.durations import Duration
+
+PREFIX = "WFLO_TESTKIT_"
+TABLE = "[tool.wflo-testkit]"
+
+GENERAL: tuple[Option, ...] = (
+    Option(
+        key="images",
+        default="auto",
+        choices=("auto", "official", "local"),
+        variables=("WFLO_TEST_IMAGES",),
+        help="Which images serve: official ones, local ones built from containers/, or "
+        "(auto) whichever is here, official first.",
+    ),
+    Option(
+        key="reuse",
+        default=False,
+        help="Leave servers running at the end and find them again in the next run. "
+        "With CI set only the command line's option counts.",
+    ),
+    Option(
+        key="fresh",
+        default=False,
+        help="Start every server anew, as happens without reuse.",
+    ),
+    Option(
+        key="reuse_max_idle",
+        default=Duration(24 * 3600),
+        on_command_line=False,
+        help="How long a server may be unused before the next run of any project removes it.",
+    ),
+    Option(
+        key="keep",
+        default=False,
+        help="Leave containers and failed tests' data in place at the end, to look at.",
+    ),
+    Option(
+        key="require",
+        default=False,
+        help="Without Docker fail instead of skipping; the same happens when CI is set.",
+    ),
+    Option(key="report", default="", help="Write a report of servers and leases to this path."),
+    Option(
+        key="leftovers",
+        default="warn",
+        choices=("warn", "error", "ignore"),
+        help="What to do about connections, transactions and workflows that a test left open; "
+        "they are closed in any case.",
+    ),
+    Option(
+        key="ryuk",
+        default=True,
+        on_command_line=False,
+        help="Start Ryuk, which removes the containers when the run is killed; without it a "
+        "watchdog process does.",
+    ),
+    Option(
+        key="env",
+        default={},
+        on_command_line=False,
+        help="Environment variables for code under test, as templates that the fixture "
+        'wflo_env fills: `DATABASE_URL = "{postgres.url}"`.',
+    ),
+)
+
+
+def common(service: str) -> tuple[Option, ...]:
+    """Return the options that every service has."""
+    return (
+        Option(
+            key=f"{service}_image",
+            default="",
+            help=f"Image of {service}; empty for the tag that the kit pins.",
+        ),
+        Option(
+            key=f"{service}_startup_timeout",
+            default=60.0,
+            help=f"Seconds that {service} may take to get ready, the image's pull not counted.",
+        ),
+    )
+
+
+def every(table: Mapping[str, Service]) -> tuple[Option, ...]:
+    """Return the general options, then those of each service in `table` (name -> service)."""
+    own = [
+        option for service in table.values() for option in (*common(service.name), *service.options)
+    ]
+    return (*GENERAL, *own)
+
+
+def words(table: Mapping[str, Service]) -> dict[str, list[str]]:
+    """Return service -> its options' names without the service's prefix."""
+    return {
+        name: [o.key.removeprefix(f"{name}_") for o in (*common(name), *service.options)]
+        for name, service in table.items()
+    }
+
+
+def variable(key: str) -> str:
+    """Return the environment variable of an option: WFLO_TESTKIT_<KEY>."""
+    return PREFIX + key.upper()
+
+
+def flag(key: str) -> str:
+    """Return the option's name on the command line: --wflo-<key>."""
+    return "--wflo-" + key.replace("_", "-")

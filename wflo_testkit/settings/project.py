@@ -1,0 +1,114 @@
+"""Reads [tool.wflo-testkit] of the project's pyproject.toml."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wflo_testkit.errors import SettingError
+from wflo_testkit.settings.options import TABLE
+
+FILE = "pyproject.toml"
+SERVERS = "servers"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The kit's part of one pyproject.toml.
+
+    path: the file. values: its settings. servers: extra server -> its own settings, "service"
+    among them.
+    """
+
+    path: Path
+    values: Mapping[str, Any] = field(default_factory=dict)
+    servers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def source(self, key: str, server: str = "") -> str:
+        """Say where a setting stands, for people."""
+        return f"{FILE}: {_table(server)} {key}"
+
+
+def declares_servers(rootdir: Path) -> bool:
+    """Say whether pyproject.toml may declare servers of its own, without parsing it.
+
+    Cheap enough for every start of pytest, and errs towards yes.
+    """
+    content = _bytes(rootdir / FILE)
+    return b"wflo-testkit" in content and SERVERS.encode() in content
+
+
+def read(rootdir: Path) -> Project:
+    """Read the file in `rootdir`; one that is absent or says nothing of the kit is an empty one.
+
+    Raises SettingError for a file that cannot be parsed.
+    """
+    path = rootdir / FILE
+    content = _bytes(path)
+    if b"wflo-testkit" not in content:
+        return Project(path)
+    found = _parsed(content, path).get("tool", {}).get("wflo-testkit", {})
+    values = dict(_as_table(found, path, TABLE))
+    servers = _as_table(values.pop(SERVERS, {}), path, _table(""), SERVERS)
+    for name, own in servers.items():
+        _as_table(own, path, _table(name))
+    return Project(path, values, servers)
+
+
+def refuse_unknown(project: Project, known: Collection[str], server: str = "") -> None:
+    """Raise SettingError for the first key that is not `known`, naming the nearest that is."""
+    keys = project.servers[server] if server else project.values
+    for key in keys:
+        if key not in known:
+            raise SettingError(
+                f"unknown setting {key!r}",
+                looked_at=f"{project.path}, table {_table(server)}",
+                fix=suggestion(key, known),
+            )
+
+
+def suggestion(name: str, known: Collection[str]) -> str:
+    """Name the known word nearest to `name`, or all when none is near."""
+    from difflib import get_close_matches
+
+    if near := get_close_matches(name, known, n=1, cutoff=0.6):
+        return f"did you mean {near[0]!r}?"
+    return "known are " + ", ".join(sorted(known))
+
+
+def _table(server: str) -> str:
+    return f"[tool.wflo-testkit.{SERVERS}.{server}]" if server else TABLE
+
+
+def _as_table(value: Any, path: Path, table: str, key: str = "") -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise SettingError(
+            f"{key or table} is not a table",
+            cause=f"it is {value!r}",
+            looked_at=f"{path}, table {table}",
+            fix=f"write {_table('NAME' if key else '')} and the settings below it",
+        )
+    return value
+
+
+def _parsed(content: bytes, path: Path) -> dict[str, Any]:
+    import tomllib  # 15 ms, so not before there is something to read
+
+    try:
+        return tomllib.loads(content.decode())
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are both of this kind
+        raise SettingError(
+            "the project file cannot be read",
+            cause=error,
+            looked_at=str(path),
+            fix="correct the file",
+        ) from None
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
