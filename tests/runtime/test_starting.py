@@ -11,7 +11,7 @@ from wflo_testkit.broker.core import Core
 from wflo_testkit.errors import ImageUnavailable, StartFailed
 from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime.session import Session
-from wflo_testkit.wait import Deadline, clock
+from wflo_testkit.wait import Deadline, clock, wait_until
 
 
 def test_a_ready_server_answers_on_loopback(core: Core, spec: Spec) -> None:
@@ -19,11 +19,12 @@ def test_a_ready_server_answers_on_loopback(core: Core, spec: Spec) -> None:
 
     assert server.host == "127.0.0.1"
     assert notes_service.ask(server, "PING") == "PONG"
-    assert "Ready to accept connections" in server_logs(core, server)
+    await_line("Ready to accept connections", core, server)
 
 
 def test_logs_can_begin_at_a_moment(core: Core, spec: Spec) -> None:
     server = core.servers.get(spec)
+    await_line("Ready to accept connections", core, server)
     moment = clock.wall()
 
     assert core.servers.logs(server.key, moment) == ""
@@ -87,7 +88,7 @@ def test_placeholders_are_filled_with_password_and_published_address(
     server = core.servers.get(late)
 
     assert server.password
-    assert f"at 127.0.0.1:{server.port} secret {server.password}" in server_logs(core, server)
+    await_line(f"at 127.0.0.1:{server.port} secret {server.password}", core, server)
 
 
 def test_servers_of_one_run_reach_each_other_by_name(core: Core, spec: Spec) -> None:
@@ -100,5 +101,8 @@ def test_servers_of_one_run_reach_each_other_by_name(core: Core, spec: Spec) -> 
     assert (code, output.strip()) == (0, b"PONG")
 
 
-def server_logs(core: Core, server: Server) -> str:
-    return core.servers.logs(server.key, None)
+def await_line(text: str, core: Core, server: Server) -> None:
+    """Docker stamps and keeps a line a moment after the server wrote it, ready or not."""
+    wait_until(
+        lambda: text in core.servers.logs(server.key, None), timeout=20, describe=f"{text!r} logged"
+    )
