@@ -1,23 +1,34 @@
-"""The folders of runs in the system's temp folder; each holds its owner's name."""
+"""The folders of runs in the system's temp folder; each names its owner at every moment."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from wflo_testkit.runtime import labels
 
 _PREFIX = "wflo-"
 _OWNER = "owner"
+_DRAFT = f"{_PREFIX}draft-"
+_MARK = "@"
 
 
 def make() -> Path:
-    """Make a folder for this process, which only this user can enter; its path is short."""
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    (folder / _OWNER).write_text(labels.owner())
-    return folder
+    """Make a folder for this process, which only this user can enter; its path is short.
+
+    Its owner is in a file inside. Until that is written the owner is in the folder's name, which
+    then is too long for the socket to come: a process may be killed between any two steps.
+    """
+    token = secrets.token_hex(6)
+    temp = Path(tempfile.gettempdir())
+    draft = temp / f"{_DRAFT}{token}{_MARK}{quote(labels.owner(), safe='')}"
+    draft.mkdir(0o700)
+    (draft / _OWNER).write_text(labels.owner())
+    return draft.rename(temp / f"{_PREFIX}{token}")
 
 
 def remove(folder: Path) -> None:
@@ -39,7 +50,16 @@ def _is_mine(folder: Path) -> bool:
 
 
 def _is_orphan(folder: Path) -> bool:
+    return labels.owner_is_dead(_owner_in_name(folder) or _owner_inside(folder))
+
+
+def _owner_in_name(folder: Path) -> str:
+    draft, _, owner = folder.name.partition(_MARK)
+    return unquote(owner) if draft.startswith(_DRAFT) else ""
+
+
+def _owner_inside(folder: Path) -> str:
     try:
-        return labels.owner_is_dead((folder / _OWNER).read_text())
+        return (folder / _OWNER).read_text()
     except OSError:
-        return False
+        return ""
