@@ -25,16 +25,18 @@ def noted(request):
     yield
     put(f"ended-{{request.node.name}}", time.time())
 
+{extra}
+
 @pytest.mark.parametrize("n", range(4))
 def test_on_both(redis_client, notes_book, n):
     assert redis_client.dbsize() == 0
     redis_client.set("left", "behind")
     assert notes_book.write("first") == 1
     time.sleep(0.05)
-
-{extra}
 """
 FAILS = "def test_fails(redis_client): assert False"
+# The first of its file: what a crash hands back to --dist loadfile must be two tests or more, and
+# no whole file, or the replaced worker waits for ever (pytest-xdist#1327 and #1378, in 3.8).
 CRASHES = """
 def test_crashes_once(redis_client):
     import os
