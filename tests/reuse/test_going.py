@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import subprocess
+import sys
+import threading
 
 import pytest
 
@@ -14,7 +17,7 @@ from wflo_testkit.model import Spec
 from wflo_testkit.runtime.reuse import shelf as shelf_module
 from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.reuse.shelf import Shelf
-from wflo_testkit.runtime.reuse.sweep import DRAFT_AGE, sweep
+from wflo_testkit.runtime.reuse.sweep import sweep
 from wflo_testkit.wait import clock, wait_until
 
 HOUR = 3600.0
@@ -199,12 +202,40 @@ def test_what_resists_is_left_to_the_next_run(
     assert kept_by(home) == []
 
 
-def test_drafts_of_killed_writers_go_after_an_hour(home: Home, shelf: Shelf) -> None:
-    old, new = home.folder / ".draft-old", home.folder / ".draft-new"
-    for path in (old, new):
-        path.touch()
-    then = clock.wall() - DRAFT_AGE - 60
-    os.utime(old, (then, then))
-    sweep(shelf)
+HALTS_IN_A_DRAFT = """
+import sys
+from pathlib import Path
+from wflo_testkit.runtime.reuse.home import Home
 
-    assert (old.exists(), new.exists()) == (False, True)
+def halt(*_args):
+    print("halted", flush=True)
+    sys.stdin.read()
+
+Path.replace = halt
+home = Home()
+with home.lock():
+    home.write("record.json", "a password")
+"""
+
+
+def test_the_draft_of_a_killed_writer_goes_at_once_and_that_of_a_living_one_is_waited_for(
+    home: Home, shelf: Shelf
+) -> None:
+    writer = subprocess.Popen(
+        [sys.executable, "-c", HALTS_IN_A_DRAFT],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert said(writer) == "halted"
+    sweeper = threading.Thread(target=sweep, args=(shelf,))
+    sweeper.start()
+    sweeper.join(0.5)
+    assert len(home.files(".draft-*")) == 1
+    assert sweeper.is_alive()
+
+    writer.kill()
+    writer.communicate()
+    sweeper.join(20)
+
+    assert home.files(".draft-*") == []

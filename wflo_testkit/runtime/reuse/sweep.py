@@ -8,10 +8,8 @@ from collections.abc import Collection
 from wflo_testkit.runtime import labels
 from wflo_testkit.runtime.reuse.records import Record
 from wflo_testkit.runtime.reuse.shelf import Shelf
-from wflo_testkit.wait import clock
 
-DRAFT_AGE = 3600.0
-"""Seconds after which the draft of a record is nobody's any more."""
+_DRAFTS = ".draft-*"
 
 
 def sweep(shelf: Shelf, wanted: Collection[tuple[str, str]] = ()) -> list[Record]:
@@ -29,7 +27,8 @@ def sweep(shelf: Shelf, wanted: Collection[tuple[str, str]] = ()) -> list[Record
                     gone.append(record)
     with contextlib.suppress(OSError):
         _remove_half_made(shelf)
-    _remove_drafts(shelf)
+    with contextlib.suppress(OSError):
+        _remove_drafts(shelf)
     return gone
 
 
@@ -52,7 +51,12 @@ def _is_over(shelf: Shelf, record: Record, wanted: Collection[tuple[str, str]]) 
 
 
 def _remove_drafts(shelf: Shelf) -> None:
-    for path in shelf.home.files(".draft-*"):
-        with contextlib.suppress(OSError):
-            if clock.wall() - path.stat().st_mtime > DRAFT_AGE:
-                path.unlink()
+    """Remove what killed writers have left: who writes holds the lock, and now this process does.
+
+    Not left for later: the draft of a record may hold a password.
+    """
+    if not shelf.home.files(_DRAFTS):
+        return
+    with shelf.home.lock():
+        for path in shelf.home.files(_DRAFTS):
+            path.unlink(missing_ok=True)
