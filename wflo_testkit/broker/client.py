@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
-import socket
 import threading
 from collections.abc import Mapping
-from io import BufferedRWPair
-from typing import Any, cast
+from typing import Any
 
 from wflo_testkit import errors
 from wflo_testkit.broker import wire
 from wflo_testkit.broker.api import Ask
+from wflo_testkit.broker.connection import Connection
 from wflo_testkit.errors import BrokerLost
 from wflo_testkit.model import Build, Grant, Json, Server, Spec
 from wflo_testkit.runtime import forks
-
-ANSWER_TIMEOUT = 900.0
-"""Seconds; longer than any start, pull included, that the broker itself would wait for."""
 
 
 class Client:
     """A broker.api.Broker at the other end of a Unix socket.
 
-    Each thread has a connection of its own, so that one that waits for a template does not hold
-    up the one that makes it. A forked child lets go of them, so that its parent's death is
-    noticed, and makes its own if it needs any.
+    A question has a connection to itself, so that one that waits for a template does not hold up
+    the one that makes it; then the next question may have it, from whichever thread. The first
+    connection carries none: it stands for this process, whose leases are given back when the
+    last one closes. A forked child lets go of them all, so that its parent's death is noticed.
     """
 
     def __init__(self, path: str, owner: str) -> None:
         self._path = path
         self._owner = owner
-        self._local = threading.local()
         self._lock = threading.Lock()
-        self._all: list[tuple[socket.socket, BufferedRWPair]] = []
+        self._all: list[Connection] = []
+        self._idle: list[Connection] = []
         forks.in_child(self._let_go)
 
     def server(self, spec: Spec) -> Server:
@@ -68,24 +63,19 @@ class Client:
     def close(self) -> None:
         """Hang up; the broker then gives back what this process still holds."""
         with self._lock:
-            opened, self._all = self._all, []
-        for connection, stream in opened:
-            with contextlib.suppress(OSError):
-                stream.close()
+            opened, self._all, self._idle = self._all, [], []
+        for connection in opened:
             connection.close()
 
     def _let_go(self) -> None:
-        opened, self._all = self._all, []
-        self._local, self._lock = threading.local(), threading.Lock()  # it may be held at the fork
-        for connection, _stream in opened:
-            # Not closed but cut off: closing the stream would send what the parent was writing.
-            os.close(connection.detach())
+        opened, self._all, self._idle = self._all, [], []
+        self._lock = threading.Lock()  # it may be held at the fork
+        for connection in opened:
+            connection.cut_off()
 
     def _ask(self, do: str, **arguments: Any) -> Any:
         try:
-            stream = self._stream()
-            wire.send(stream, {"do": do, **arguments})
-            answer = wire.receive(stream)
+            answer = self._answer({"do": do, **arguments})
         except OSError as error:
             raise self._lost(error) from None
         if answer is None:
@@ -94,17 +84,32 @@ class Client:
             raise errors.from_json(answer["error"])
         return answer["ok"]
 
-    def _stream(self) -> BufferedRWPair:
-        if (known := getattr(self._local, "stream", None)) is not None:
-            return cast("BufferedRWPair", known)
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(ANSWER_TIMEOUT)
-        connection.connect(self._path)
-        stream = self._local.stream = connection.makefile("rwb")
-        wire.send(stream, {"hello": self._owner})
+    def _answer(self, question: Mapping[str, Json]) -> dict[str, Json] | None:
+        connection = self._take()
+        try:
+            answer = connection.ask(question)
+        except BaseException:  # Ctrl-C, say: the next to ask would get the answer to this
+            self._drop(connection)
+            raise
         with self._lock:
-            self._all.append((connection, stream))
-        return stream
+            if connection in self._all:  # not closed meanwhile
+                self._idle.append(connection)
+        return answer
+
+    def _take(self) -> Connection:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+            if not self._all:
+                self._all.append(Connection(self._path, self._owner))
+            self._all.append(Connection(self._path, self._owner))
+            return self._all[-1]
+
+    def _drop(self, connection: Connection) -> None:
+        with self._lock:
+            if connection in self._all:
+                self._all.remove(connection)
+        connection.close()
 
     def _lost(self, cause: str | BaseException) -> BrokerLost:
         return BrokerLost(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from wflo_testkit.broker.api import Ask
 from wflo_testkit.broker.leases import Leases
+from wflo_testkit.broker.listener import Listener
 from wflo_testkit.broker.servers import Servers
 from wflo_testkit.model import Build, Grant, Json, Server, Spec
 from wflo_testkit.runtime.containers import Containers
@@ -27,10 +30,24 @@ class Core:
         self._session = session
         self.servers = Servers(services, Containers(session), session.run, reuse)
         self.leases = Leases(self.servers)
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._listener: Listener | None = None
+        self._closed = False
 
     def owner(self, name: str) -> Owner:
         """Return the broker as the process `name` sees it."""
         return Owner(self, name)
+
+    def listen(self) -> str:
+        """Return the path of the socket by which other processes reach this broker.
+
+        It is opened at the first call; "" once the broker is closed.
+        """
+        with self._lock:
+            if self._listener is None and not self._closed:
+                self._listener = Listener(self)
+            return str(self._listener.path) if self._listener is not None else ""
 
     @property
     def notes(self) -> list[str]:
@@ -40,8 +57,16 @@ class Core:
     def close(self) -> None:
         """Close every connection, then remove every container and network of the run.
 
+        A forked child that comes here, as one that goes on with the tests does, ends nothing.
         Raises TestkitError when something had to be left to the guard.
         """
+        if os.getpid() != self._process:
+            return
+        with self._lock:
+            self._closed = True
+            listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
         try:
             self.servers.close()
         finally:

@@ -1,16 +1,20 @@
-"""The broker's Unix socket, by which xdist's workers reach it."""
+"""The broker's Unix socket, by which xdist's workers and forked children reach it."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 from collections import Counter
 from io import BufferedRWPair
+from typing import TYPE_CHECKING
 
 from wflo_testkit.broker import wire
-from wflo_testkit.broker.core import Core
-from wflo_testkit.runtime import folders
+from wflo_testkit.runtime import folders, forks
+
+if TYPE_CHECKING:
+    from wflo_testkit.broker.core import Core
 
 
 class Listener:
@@ -33,6 +37,7 @@ class Listener:
         self._socket.bind(str(self.path))
         self.path.chmod(0o600)
         self._socket.listen(64)
+        forks.in_child(self._let_go)
         threading.Thread(target=self._accept, name="wflo-broker", daemon=True).start()
 
     def close(self) -> None:
@@ -46,6 +51,12 @@ class Listener:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         folders.remove(self._folder)
+
+    def _let_go(self) -> None:
+        """Close what a forked child inherits, which would outlive the broker and never answer."""
+        for each in (self._socket, *self._connections):
+            with contextlib.suppress(OSError):
+                os.close(each.detach())
 
     def _accept(self) -> None:
         while True:

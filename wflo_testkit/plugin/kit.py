@@ -20,7 +20,6 @@ from wflo_testkit.settings import Settings
 if TYPE_CHECKING:
     from wflo_testkit.broker.api import Broker
     from wflo_testkit.broker.core import Core
-    from wflo_testkit.broker.listener import Listener
     from wflo_testkit.broker.reuse import Reuse
     from wflo_testkit.model import Server, Spec
 
@@ -37,7 +36,6 @@ class Kit:
         self.run = self._invited.get("run") or secrets.token_hex(4)
         self.process: str = getattr(config, "workerinput", {}).get("workerid", "main")
         self._core: Core | None = None
-        self._listener: Listener | None = None
         self._broker: Broker | None = None
         self._specs: dict[str, Spec] = {}
 
@@ -135,11 +133,7 @@ class Kit:
 
     def invitation(self) -> Mapping[str, str]:
         """Open the broker's socket, if need be, and return how a worker finds it."""
-        from wflo_testkit.broker.listener import Listener
-
-        if self._listener is None:
-            self._listener = Listener(self._own())
-        return {"run": self.run, "socket": str(self._listener.path)}
+        return {"run": self.run, "socket": self._own().listen()}
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per server of the run; empty in a worker and when nothing was asked."""
@@ -156,8 +150,6 @@ class Kit:
         """
         if self._broker is not None:
             self._broker.close()
-        if self._listener is not None:
-            self._listener.close()
         if self._core is not None:
             self._core.close()
 
@@ -173,7 +165,9 @@ class Kit:
             from wflo_testkit.broker.client import Client
 
             return Client(self._invited["socket"], self.process)
-        return self._own().owner(self.process)
+        from wflo_testkit.broker.resident import Resident
+
+        return Resident(self._own(), self.process)
 
     def _own(self) -> Core:
         if self._core is None:
