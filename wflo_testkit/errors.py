@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class TestkitError(Exception):
     """Base of every error that the kit raises on purpose.
@@ -66,6 +68,15 @@ class SchemaFailed(TestkitError):
 
 class MissingExtra(TestkitError):
     """A client library that a fixture needs is not installed."""
+
+    @classmethod
+    def of(cls, what: str, library: str, extra: str, cause: BaseException) -> Self:
+        """Return the error of `what`, which needs `library` from wflo-testkit's extra `extra`."""
+        return cls(
+            f"{what} needs {library}, which is not installed",
+            cause=cause,
+            fix=f"pip install 'wflo-testkit[{extra}]'",
+        )
 
 
 class LeftoverFound(TestkitError):

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from wflo_testkit.guestbook import Guestbook
 from wflo_testkit.model import Build, Json, Server, Spec
 
 
@@ -186,8 +187,10 @@ class Service:
     isolation: (server, run id) -> Isolation; the run id is part of every name it makes.
     greet: like `probe`, for a server that was ready before: needs no client library, so that
         attaching to it takes milliseconds. None: `probe` does it.
-    sweep: (shared server, ids of runs that are over) -> drops what those runs left on it. An
-        iterator, so that it can be ended between two steps; another run begins it anew.
+    sweep: (shared or external server, ids of runs that are over) -> drops what those runs left on
+        it. An iterator, so that it can be ended between two steps; another run begins it anew.
+    guestbook: (external server) -> where its runs sign in; without one nobody can tell which
+        runs are over, and what a killed one left there stays.
     modes: names accepted by `@pytest.mark.wflo(<service>=...)`, default first.
     """
 
@@ -203,6 +206,7 @@ class Service:
     options: tuple[Option, ...] = ()
     greet: Callable[[Server], None] | None = None
     sweep: Callable[[Server, Sequence[str]], Iterator[None]] | None = None
+    guestbook: Callable[[Server], Guestbook] | None = None
     modes: tuple[str, ...] = ()
 
 

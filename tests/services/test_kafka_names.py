@@ -34,10 +34,10 @@ def test_bases_that_look_alike_never_meet() -> None:
 
 
 def test_a_plain_base_is_readable_in_the_name() -> None:
-    assert under(STEM, "orders.v1") == "t-0123abcd-4567cdef-orders.v1"
+    assert under(STEM, "orders.v1") == "wflo-0123abcd-4567cdef-orders.v1"
 
 
 def test_names_of_the_pool_belong_to_the_run_and_to_no_lease() -> None:
-    assert pooled("0123abcd", 7, "") == "t-0123abcd-p7"
-    assert pooled("0123abcd", 7, "orders") == "t-0123abcd-p7-orders"
+    assert pooled("0123abcd", 7, "") == "wflo-0123abcd-p7"
+    assert pooled("0123abcd", 7, "orders") == "wflo-0123abcd-p7-orders"
     assert pooled("0123abcd", 7, "orders").startswith(run_stem("0123abcd"))

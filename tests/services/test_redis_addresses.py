@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.services.answering import answering
 from wflo_testkit.errors import SettingError
 from wflo_testkit.model import MAIN
 from wflo_testkit.services.redis import SERVICE, RedisServer
@@ -83,24 +79,10 @@ def test_fewer_than_two_databases_are_refused() -> None:
         SERVICE.spec("redis", {"databases": 1})
 
 
-@contextmanager
-def answering(answer: bytes) -> Iterator[RedisServer]:
-    """A server that says `answer`, whatever it is asked, and hangs up."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            link, _address = listener.accept()
-            with link:
-                link.recv(1000)
-                link.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        port = listener.getsockname()[1]
-        yield RedisServer(
-            service="redis", name="redis", host="127.0.0.1", ports={MAIN: port}, password="p"
-        )
-        thread.join()
+def redis_at(port: int) -> RedisServer:
+    return RedisServer(
+        service="redis", name="redis", host="127.0.0.1", ports={MAIN: port}, password="p"
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,7 +97,7 @@ def answering(answer: bytes) -> Iterator[RedisServer]:
 def test_a_fake_server_that_is_not_ready_is_told_from_one_that_is(
     answer: bytes, words: str
 ) -> None:
-    with answering(answer) as server, pytest.raises(NotReady, match=words):
-        probe(server)
-    with answering(b"+OK\r\n+PONG\r\n") as server:
-        probe(server)
+    with answering(answer) as port, pytest.raises(NotReady, match=words):
+        probe(redis_at(port))
+    with answering(b"+OK\r\n+PONG\r\n") as port:
+        probe(redis_at(port))

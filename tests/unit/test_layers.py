@@ -14,7 +14,7 @@ import pytest
 import wflo_testkit
 
 ROOT = Path(wflo_testkit.__file__).parent
-FLOOR = {"errors", "wait", "model", "service", "settings", "catalog", "aio"}
+FLOOR = {"errors", "wait", "model", "service", "settings", "catalog", "aio", "guestbook"}
 BELOW = {
     "services": FLOOR,
     "runtime": FLOOR,

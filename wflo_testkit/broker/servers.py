@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wflo_testkit.broker.starting import Starter, connect
+from wflo_testkit.broker.visits import Visit, Visits
 from wflo_testkit.errors import TestkitError
 from wflo_testkit.model import Json, Server, Spec
 from wflo_testkit.runtime.containers import Containers
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 class Started:
     """One server of the run: its future, and its isolation once somebody leased from it.
 
+    visit: on an external server, this run's entry in its guestbook.
     kept: leases whose data stays for people to look at.
     reused: "found" or "started" for a server that outlives the run, else "", and `note` says why
         if one was wanted.
@@ -32,6 +34,7 @@ class Started:
     service: Service
     ready: Future[Server] = field(default_factory=Future)
     isolation: Isolation | None = None
+    visit: Visit | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
     leases: int = 0
     kept: int = 0
@@ -56,6 +59,7 @@ class Servers:
         self._containers = containers
         self._reuse = reuse
         self._run = run
+        self._visits = Visits(run)
         self._lock = threading.Lock()
         self._started: dict[str, Started] = {}
 
@@ -81,10 +85,16 @@ class Servers:
         server = started.ready.result()
         with started.lock:
             if started.isolation is None:
-                started.isolation = started.service.isolation(server, self._run)
+                started.isolation = started.service.isolation(server, self._run_on(started, server))
                 if server.is_shared and self._reuse is not None:
                     self._reuse.clear_after_dead_runs(server, started.service)
             return started.isolation
+
+    def _run_on(self, started: Started, server: Server) -> str:
+        """Return the id that this run's names carry on `server`; on an external one sign in."""
+        if server.is_external and started.visit is None:
+            started.visit = self._visits.begin(server, started.service)
+        return started.visit.run if started.visit is not None else self._run
 
     def count(self, key: str) -> None:
         """Count one lease of the server `key`, for the summary."""
@@ -142,6 +152,8 @@ class Servers:
         except TestkitError:
             started.kept += 1  # on a shared server another run clears what is left
         finally:
+            if started.visit is not None:
+                started.visit.end()
             self._leave(started)
 
     def _leave(self, started: Started) -> None:

@@ -66,6 +66,13 @@ class Starter:
 
 def connect(spec: Spec, service: Service) -> Server:
     """Return the external server of `spec` once it answers. Raises ServiceUnavailable."""
+    if spec.unique and not spec.per_process:
+        raise ServiceUnavailable(
+            f"a test asks for a {spec.name} server of its own, but {spec.name} is external",
+            cause="what it may do to a whole server would be done to one that others use",
+            looked_at=f"server {spec.name!r}: an address is set, so none is started",
+            fix="leave the test out of this run, or unset the address",
+        )
     server = dataclasses.replace(service.external(spec), key=spec.fingerprint)
     try:
         wait_until(lambda: _ready(service, server), timeout=EXTERNAL_TIMEOUT, describe=spec.name)

@@ -146,11 +146,8 @@ def _naming_the_extra(name: str, extra: Convenience) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in extra.packages:
             raise
-        raise MissingExtra(
-            f"the fixture {name}_{extra.name} needs {' and '.join(extra.packages)}",
-            cause=error,
-            fix=f"pip install 'wflo-testkit[{extra.extra}]'",
-        ) from None
+        what, packages = f"the fixture {name}_{extra.name}", " and ".join(extra.packages)
+        raise MissingExtra.of(what, packages, extra.extra, error) from None
 
 
 class _OwnServers:

@@ -21,6 +21,10 @@ REUSE = "dev.wflo.testkit.reuse"
 """On a server that is kept for reuse: what it is found by."""
 HOME = "dev.wflo.testkit.home"
 """On what is kept for reuse: `<host>/<machine> <folder>` with its record."""
+WARM = "dev.wflo.testkit.warm"
+"""On a warm image, on what is started from it and on what makes it: the image's key."""
+BASE = "dev.wflo.testkit.warm.base"
+"""On a warm image, and on what is started from it: the content id of what it was made from."""
 
 
 def of_run(run: str, kind: str, **more: str) -> dict[str, str]:
@@ -45,6 +49,14 @@ def owner_is_dead(text: str) -> bool:
     if host != _host() or not pid.isdigit():
         return False
     return boot != _boot_id() or not _lives(int(pid), started)
+
+
+def is_over(text: str, *, expired: bool) -> bool:
+    """Say whether an owner is gone: proven dead or, of another host, with its lease `expired`.
+
+    A process of this host is looked at instead: it may be paused for as long as it likes.
+    """
+    return owner_is_dead(text) or (expired and text.split(" ")[0] != _host())
 
 
 def machine() -> str:

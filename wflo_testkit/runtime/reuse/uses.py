@@ -88,10 +88,10 @@ class Uses:
 
 
 def _is_over(path: Path, use: Use) -> bool:
-    if use.ended or labels.owner_is_dead(use.owner):
-        return True
-    if use.owner.split(" ")[0] == labels.owner().split(" ")[0]:
-        return False
+    return use.ended or labels.is_over(use.owner, expired=_is_old(path))
+
+
+def _is_old(path: Path) -> bool:
     try:
         return clock.wall() - path.stat().st_mtime > EXPIRY
     except OSError:

@@ -31,6 +31,7 @@ SERVICE = Service(
     probe=probe,
     greet=greet,
     sweep=lazy(f"{_HOME}.sweep:sweep"),
+    guestbook=lazy(f"{_HOME}.guestbook:KafkaGuestbook"),
     server=KafkaServer,
     external=external,
     isolation=lazy(f"{_HOME}.isolation:KafkaIsolation"),

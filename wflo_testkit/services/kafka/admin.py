@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wflo_testkit.errors import IsolationFailed, MissingExtra
+from wflo_testkit.errors import IsolationFailed, MissingExtra, ServiceUnavailable
 from wflo_testkit.services.kafka import library
+from wflo_testkit.services.kafka.names import ALL
 from wflo_testkit.services.kafka.server import KafkaServer
 from wflo_testkit.wait import WaitTimeout, wait_until
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 TIMEOUT = 15.0
 """Seconds for a connection, an answer, or for topics to get their leaders."""
+# Error codes of Kafka's protocol (Apache Kafka, protocol guide).
+_UNKNOWN = 3
+_DENIED = (29, 30, 31)  # topic, group, cluster
 
 
 class Admin:
@@ -58,9 +62,10 @@ class Admin:
     def delete(self, topics: Iterable[str]) -> None:
         """Delete topics; those that are gone already are fine."""
         if names := list(topics):
-            self.ask(
+            answer = self.ask(
                 "could not delete topics", lambda c: c.delete_topics(names, raise_errors=False)
             )
+            self._raise_refused(answer, but=_UNKNOWN)
 
     def topics(self) -> list[str]:
         """Return the names of all topics of the cluster."""
@@ -78,11 +83,8 @@ class Admin:
             from kafka import KafkaAdminClient
             from kafka.errors import KafkaError
         except ModuleNotFoundError as error:
-            raise MissingExtra(
-                "topics of a test's own need the library kafka-python, which is not installed",
-                cause=error,
-                fix='pip install "wflo-testkit[kafka]"',
-            ) from None
+            what = "a set of topics of a test's own"
+            raise MissingExtra.of(what, "kafka-python", "kafka", error) from None
         milliseconds = int(TIMEOUT * 1000)
         try:
             return KafkaAdminClient(
@@ -125,17 +127,38 @@ class Admin:
 
         wait_until(led, timeout=TIMEOUT, poll=0.01, describe="leaders", catch=KafkaError)
 
-    def _raise_refused(self, answer: Mapping[str, Any]) -> None:
+    def _raise_refused(self, answer: Mapping[str, Any], *, but: int = 0) -> None:
         for topic in answer["topics"]:
-            if topic["error_code"]:
+            code = topic["error_code"]
+            cause = topic.get("error_message") or f"error {code}"
+            if code in _DENIED:
+                raise self.denied(cause)
+            if code not in (0, but):
                 raise IsolationFailed(
                     f"Kafka {self._server.name} refused the topic {topic['name']!r}",
-                    cause=topic.get("error_message") or f"error {topic['error_code']}",
+                    cause=cause,
                     looked_at=self._server.bootstrap_servers,
                     fix="correct the partitions or the settings that `create` was called with",
                 )
 
-    def _failed(self, what: str, error: Exception) -> IsolationFailed:
+    def denied(self, cause: str | Exception) -> ServiceUnavailable:
+        """Return the error of an external cluster that does not let the kit do its work."""
+        place = self._server.bootstrap_servers
+        return ServiceUnavailable(
+            f"the Kafka cluster {self._server.name} does not let the kit make what tests need",
+            cause=cause,
+            looked_at=place,
+            fix=f"grant it: kafka-acls.sh --bootstrap-server {place} --add --allow-principal "
+            f"User:ANONYMOUS --operation All --topic {ALL} --group {ALL} --transactional-id {ALL} "
+            "--resource-pattern-type prefixed; or unset kafka_bootstrap_servers, and the kit "
+            "starts a broker",
+        )
+
+    def _failed(self, what: str, error: Exception) -> IsolationFailed | ServiceUnavailable:
+        from kafka.errors import AuthorizationError
+
+        if isinstance(error, AuthorizationError):
+            return self.denied(error)
         return IsolationFailed(
             f"Kafka {self._server.name}: {what}",
             cause=error.__cause__ if isinstance(error, WaitTimeout) and error.__cause__ else error,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from wflo_testkit.services.kafka.admin import Admin
+from wflo_testkit.services.kafka.admin import TIMEOUT, Admin
 from wflo_testkit.wait import WaitTimeout, wait_until
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def put_out(admin: Admin, stem: str) -> list[str]:
 
 def of_stems(admin: Admin, stems: tuple[str, ...]) -> list[dict[str, Any]]:
     """Return the groups whose names begin with one of `stems`."""
-    groups = admin.ask("could not list groups", lambda client: client.list_groups())
+    groups = admin.ask("could not list groups", _all)
     return [group for group in groups if group["group_id"].startswith(stems)]
 
 
@@ -44,6 +44,21 @@ def delete(admin: Admin, groups: list[str]) -> None:
     """Delete groups with their offsets; those with members stay."""
     if groups:
         admin.ask("could not delete groups", lambda client: client.delete_groups(groups))
+
+
+def _all(client: KafkaAdminClient) -> list[dict[str, Any]]:
+    """Return all groups; a broker that is just making its topic of groups says so, for a moment."""
+    from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError
+
+    listed: list[dict[str, Any]] = []
+
+    def answered() -> bool:
+        listed[:] = client.list_groups()
+        return True
+
+    passing = (CoordinatorLoadInProgressError, CoordinatorNotAvailableError)
+    wait_until(answered, timeout=TIMEOUT, poll=0.02, describe="list of groups", catch=passing)
+    return listed
 
 
 def _emptied(admin: Admin, stem: str, group: str) -> list[str]:

@@ -79,20 +79,17 @@ class KafkaIsolation:
         return leftovers
 
     def close(self) -> None:
-        """Drop the connection; on a cluster that outlives the run first remove what it made.
+        """Drop the connection; on a shared cluster first remove what this run made.
 
-        What is kept for people to look at stays on a shared cluster until another run sweeps it.
-        Errors are passed over on an external one: it may be gone already. Raises IsolationFailed.
+        What is kept for people to look at stays there until another run sweeps it; an external
+        cluster is swept when the run signs out. Raises IsolationFailed.
         """
         self._pool.close()
         self._janitor.close()
         if self._warm is not None:
             self._warm.join(timeout=20)
         try:
-            if self._server.is_external:
-                with contextlib.suppress(Exception):
-                    self._janitor.sweep(run_stem(self._run))
-            elif self._server.is_shared:
+            if self._server.is_shared:
                 kept = [name for held in self._kept for name in (held.stem, *held.topics)]
                 self._janitor.sweep(run_stem(self._run), but=tuple(kept))
         finally:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 import string
 
+ALL = "wflo-"
+"""What every name that the kit makes begins with."""
+GUEST = f"{ALL}guest-"
+"""What the topics of the guestbook begin with; no run's id is "guest"."""
 LONGEST = 249
 """Letters in the name of a topic (Apache Kafka, org.apache.kafka.common.internals.Topic)."""
 
@@ -14,7 +18,12 @@ _HASH = 8
 
 def run_stem(run: str) -> str:
     """Return what every name of the run `run` begins with."""
-    return f"t-{run}-"
+    return f"{ALL}{run}-"
+
+
+def guest_topic(run: str) -> str:
+    """Return the name of the topic by which `run` signs in on an external cluster."""
+    return f"{GUEST}{run}"
 
 
 def lease_stem(run: str, lease_id: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.model import Server
+from wflo_testkit.services.kafka import groups
 from wflo_testkit.services.kafka.admin import Admin
 from wflo_testkit.services.kafka.janitor import Janitor
 from wflo_testkit.services.kafka.names import run_stem
@@ -21,7 +23,14 @@ def sweep(server: Server, runs: Sequence[str]) -> Iterator[None]:
     try:
         janitor = Janitor(admin)
         for run in runs:
-            janitor.sweep(run_stem(run))
+            stem = run_stem(run)
+            groups.put_out(admin, stem)  # a killed consumer counts as a member for most of a minute
+            janitor.sweep(stem)
+            if left := groups.of_stems(admin, (stem,)):
+                raise IsolationFailed(
+                    f"{len(left)} groups are left on Kafka {server.name}",
+                    cause=f"{left[0]['group_id']!r} still has members",
+                )
             yield
     finally:
         admin.close()

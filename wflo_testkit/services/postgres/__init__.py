@@ -37,6 +37,7 @@ SERVICE = Service(
     probe=probe,
     greet=greet,
     sweep=lazy(f"{_HOME}.sweep:sweep"),
+    guestbook=lazy(f"{_HOME}.guestbook:PostgresGuestbook"),
     server=PostgresServer,
     external=external,
     isolation=lazy(f"{_HOME}.isolation:PostgresIsolation"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,9 @@ class Admin:
             raise
         self._put(name, connection)
 
-    def rows(self, sql: str, parameters: Sequence[Any] = (), *, database: str = "") -> list[Row]:
+    def rows(
+        self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = (), *, database: str = ""
+    ) -> list[Row]:
         """Run one statement and return its rows; empty for one that returns none."""
         with self.connection(database) as connection:
             # Without parameters psycopg leaves every % in the text alone.
@@ -82,11 +84,7 @@ class Admin:
         try:
             import psycopg
         except ModuleNotFoundError as error:
-            raise MissingExtra(
-                "a private database needs the library psycopg, which is not installed",
-                cause=error,
-                fix='pip install "wflo-testkit[postgres]"',
-            ) from None
+            raise MissingExtra.of("a private database", "psycopg", "postgres", error) from None
         keywords: dict[str, Any] = {
             "application_name": APPLICATION,
             "connect_timeout": 10,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 
+GUEST = "wflo_guest_"
+"""What the marks of runs on an external server begin with; no run's id is "guest"."""
 _ROOM = 24  # of 63 bytes (PostgreSQL manual, Identifiers), so that every suffix fits
 
 
@@ -41,6 +43,11 @@ class Names:
 
     def schema(self, lease_id: str) -> str:
         return f"{self._stem}_s_{_word(lease_id, 24)}"
+
+
+def guest_mark(run: str) -> str:
+    """Return the name of the mark that `run` sets on an external server (see guestbook.py)."""
+    return GUEST + _word(run, 32)
 
 
 def _word(text: str, length: int) -> str:

@@ -26,11 +26,7 @@ class Admin:
         try:
             import redis
         except ModuleNotFoundError as error:
-            raise MissingExtra(
-                "a private part of Redis needs the library redis, which is not installed",
-                cause=error,
-                fix='pip install "wflo-testkit[redis]"',
-            ) from None
+            raise MissingExtra.of("a private part of Redis", "redis", "redis", error) from None
         self._server = server
         self._lock = threading.Lock()
         self._errors = (redis.RedisError,)
@@ -101,6 +97,7 @@ class Admin:
 
     def _grant(self) -> str:
         prefix = self._server.options.get("prefix", "")
-        rules = "+acl|setuser +acl|deluser +client|list +client|setname +scan +unlink +select"
+        rules = "+acl|setuser +acl|deluser +acl|users +client|list +client|setname +scan +unlink"
+        rules += " +select +ping +time +hset +hgetall +hdel"
         user = self._server.username or "default"
         return f"ACL SETUSER {user} {rules} ~{prefix}* (Redis 6 or newer)"

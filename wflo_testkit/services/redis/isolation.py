@@ -15,7 +15,6 @@ from wflo_testkit.services.redis.leftovers import left_open
 from wflo_testkit.services.redis.names import Names
 from wflo_testkit.services.redis.prefixes import Prefixes
 from wflo_testkit.services.redis.server import RedisServer
-from wflo_testkit.services.redis.spec import PREFIX
 
 Mode = Databases | Prefixes
 
@@ -27,7 +26,7 @@ class RedisIsolation:
         assert isinstance(server, RedisServer)
         self._server = server
         self._admin = Admin(server)
-        names = Names(str(server.options.get("prefix", PREFIX)), run)
+        names = Names.on(server, run)
         self._databases = Databases(server, self._admin, names)
         self._modes: dict[str, Mode] = {
             "database": self._databases,

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from typing import Self
+
+from wflo_testkit.services.redis.server import RedisServer
+from wflo_testkit.services.redis.spec import PREFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +20,11 @@ class Names:
     def user(self, lease_id: str) -> str:
         return f"wflo-{self.run}-{lease_id}"
 
+    @classmethod
+    def on(cls, server: RedisServer, run: str) -> Self:
+        """Return the names of `run` on `server`."""
+        return cls(_start(server), run)
+
     @property
     def prefix_of_run(self) -> str:
         return f"{self.start}{self.run}:"
@@ -27,3 +36,12 @@ class Names:
     def password() -> str:
         """Return a password that needs no quoting in a URL."""
         return secrets.token_hex(16)
+
+
+def guests_key(server: RedisServer) -> str:
+    """Return the key of an external server's guestbook; no run's id is "guests"."""
+    return f"{_start(server)}guests"
+
+
+def _start(server: RedisServer) -> str:
+    return str(server.options.get("prefix", PREFIX))

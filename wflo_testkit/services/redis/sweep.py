@@ -11,7 +11,6 @@ from wflo_testkit.services.redis.claims import Claims
 from wflo_testkit.services.redis.names import Names
 from wflo_testkit.services.redis.prefixes import Prefixes
 from wflo_testkit.services.redis.server import RedisServer
-from wflo_testkit.services.redis.spec import PREFIX
 
 
 def sweep(server: Server, runs: Sequence[str]) -> Iterator[None]:
@@ -20,17 +19,22 @@ def sweep(server: Server, runs: Sequence[str]) -> Iterator[None]:
     admin = Admin(server)
     try:
         for run in runs:
-            names = Names(str(server.options.get("prefix", PREFIX)), run)
+            names = Names.on(server, run)
             _end_users(admin, names)
             Prefixes(server, admin, names).clear()
             yield
-        claims = Claims(admin, "", int(server.options.get("databases", 16)))
-        for number in claims.of(runs):
-            admin.run(("SELECT", number), ("FLUSHDB", "SYNC"))
-            claims.give_back([number])
-            yield
+        if not server.is_external:  # where nothing is ever claimed, nor flushed
+            yield from _end_claims(server, admin, runs)
     finally:
         admin.close()
+
+
+def _end_claims(server: RedisServer, admin: Admin, runs: Sequence[str]) -> Iterator[None]:
+    claims = Claims(admin, "", int(server.options.get("databases", 16)))
+    for number in claims.of(runs):
+        admin.run(("SELECT", number), ("FLUSHDB", "SYNC"))
+        claims.give_back([number])
+        yield
 
 
 def _end_users(admin: Admin, names: Names) -> None:

@@ -42,6 +42,7 @@ SERVICE = Service(
     probe=probe,
     greet=greet,
     sweep=lazy(f"{_HOME}.sweep:sweep"),
+    guestbook=lazy(f"{_HOME}.guestbook:TemporalGuestbook"),
     server=TemporalServer,
     external=external,
     isolation=lazy(f"{_HOME}.isolation:TemporalIsolation"),

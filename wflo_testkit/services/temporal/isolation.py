@@ -16,9 +16,6 @@ from wflo_testkit.services.temporal.spec import launch_names
 from wflo_testkit.services.temporal.stock import Stock
 from wflo_testkit.services.temporal.sweep import delete
 
-# Seconds until a new workflow is listed: 1-3 ms with the kit's settings, 8 ms at most (measured);
-# servers with Elasticsearch refresh once a second.
-_LAG_OWN, _LAG_EXTERNAL = 0.008, 1.0
 # Seconds that deleting this run's namespaces may take at its end.
 _CLOSE_EXTERNAL, _CLOSE_SHARED = 10.0, 0.5
 
@@ -78,7 +75,7 @@ class TemporalIsolation:
             leftovers.clear,
             namespace=namespace,
             prefix=tag if self._shared else "",
-            lag=_LAG_EXTERNAL if self._server.is_external else _LAG_OWN,
+            lag=leftovers.LAG_EXTERNAL if self._server.is_external else leftovers.LAG_OWN,
         )
         try:
             return self._link.call(clear)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from temporalio.service import ServiceClient
 
 PATIENCE = 10.0
+# Seconds until a new workflow is listed: 1-3 ms with the kit's settings, 8 ms at most (measured);
+# servers with Elasticsearch refresh once a second.
+LAG_OWN, LAG_EXTERNAL = 0.008, 1.0
 NAMED = 20
 _REASON = "the test that started it has ended"
 
@@ -31,20 +34,21 @@ async def clear(
     found: list[str] = []
     looks = 0
     while looks < 2 and not deadline.passed:
-        schedules, running = await asyncio.gather(
+        schedules, still_running = await asyncio.gather(
             _delete_schedules(client, "" if prefix else namespace),
-            _running(client, namespace, prefix),
+            running(client, namespace, prefix),
         )
-        found += [*schedules, *await _terminate(client, namespace, running)]
+        found += [*schedules, *await _terminate(client, namespace, still_running)]
         looks += 1
         if looks < 2:
             await asyncio.sleep(lag)
     return _shortened(list(dict.fromkeys(found)))
 
 
-async def _running(
+async def running(
     client: ServiceClient, namespace: str, prefix: str
 ) -> Sequence[WorkflowExecutionInfo]:
+    """Return what runs in `namespace`, with `prefix` in its id or task queue."""
     from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
 
     query = "ExecutionStatus = 'Running'"
@@ -61,7 +65,7 @@ async def _terminate(
     import asyncio
 
     async def end(info: WorkflowExecutionInfo) -> str:
-        ended = await _end(client, namespace, info.execution.workflow_id)
+        ended = await end_workflow(client, namespace, info.execution.workflow_id)
         name = f"{info.execution.workflow_id!r} of type {info.type.name!r}"
         return f"the workflow {name} was still running; the kit terminated it" if ended else ""
 
@@ -72,7 +76,7 @@ async def _terminate(
     return [sentence for sentence in sentences if sentence]
 
 
-async def _end(client: ServiceClient, namespace: str, workflow_id: str) -> bool:
+async def end_workflow(client: ServiceClient, namespace: str, workflow_id: str) -> bool:
     """Terminate the workflow's current run; False when it had ended: lists lag behind."""
     from temporalio.api.common.v1 import WorkflowExecution
     from temporalio.api.workflowservice.v1 import TerminateWorkflowExecutionRequest

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from temporalio.service import ServiceClient
 
 CLAIM = "wflo-claim"
+GRANT = (
+    "grant the kit RegisterNamespace, DeleteNamespace and ListNamespaces, or name a namespace for "
+    "all tests in the setting temporal_namespace"
+)
 PATIENCE = 20.0
 DAY = 24 * 60 * 60
 
@@ -92,7 +96,7 @@ class Stock:
         import asyncio
 
         launched, self._launched = self._launched, []
-        if launched and await _registered_now(client, CLAIM):
+        if launched and await registered_now(client, CLAIM):
             self._add(*launched)
             return
         names = [f"{stem(self._run)}{next(self._numbers)}" for _ in range(self._batch)]
@@ -102,7 +106,7 @@ class Stock:
         from temporalio.api.enums.v1 import IndexedValueType
         from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 
-        await _registered_now(client, name)
+        await registered_now(client, name)
         self.registered.append(name)
         if self._attributes:
             kinds = {key: _index(kind) for key, kind in self._attributes.items()}
@@ -121,7 +125,7 @@ class Stock:
             self._changed.notify_all()
 
 
-async def _registered_now(client: ServiceClient, name: str) -> bool:
+async def registered_now(client: ServiceClient, name: str) -> bool:
     """Register a namespace; False when it was there already."""
     from google.protobuf.duration_pb2 import Duration
     from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
@@ -157,6 +161,5 @@ def _failed(cause: BaseException | None, address: str) -> IsolationFailed:
         "no namespace could be registered",
         cause=cause or f"no answer after {PATIENCE:g} s",
         looked_at=f"Temporal server {address}",
-        fix="on an external server grant the kit RegisterNamespace and DeleteNamespace, or name "
-        "a namespace for all tests in the setting temporal_namespace",
+        fix=f"on an external server {GRANT}",
     )

@@ -1,0 +1,133 @@
+"""This run's visits to external servers, and the end of those that others could not end.
+
+A run signs the server's guestbook before it makes anything there, renews its entry, and strikes
+it once everything is gone. Whoever comes next clears up after guests that are proven over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from wflo_testkit.guestbook import Guest, Guestbook
+from wflo_testkit.model import Server
+from wflo_testkit.runtime import labels
+from wflo_testkit.service import Service
+from wflo_testkit.wait import Deadline
+
+LEASE = 600.0
+"""Seconds for which runs on other hosts believe an entry that is not renewed."""
+RENEWAL = 60.0
+"""Seconds between two renewals: a lease outlives nine that fail."""
+PATIENCE = 10.0
+"""Seconds that the end of a run waits for its clearing up after others, and then for its own."""
+
+
+def is_over(guest: Guest, now: float) -> bool:
+    """Say whether a guest's run is proven over at `now`, in seconds of the server's clock."""
+    expired = now - guest.seen > guest.lease
+    return not guest.owner or labels.is_over(guest.owner, expired=expired)
+
+
+def clear(server: Server, service: Service, book: Guestbook, run: str) -> Iterator[None]:
+    """Remove what `run` left on `server`, then its entry; another may begin it anew.
+
+    Yields between two steps. Raises TestkitError or what a client library raises.
+    """
+    if service.sweep is not None:
+        yield from service.sweep(server, [run])
+    book.strike(run)
+
+
+class Visits:
+    """The visits of one run. Safe to use from several threads."""
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+        self._lock = threading.Lock()
+        self._count: Counter[tuple[object, ...]] = Counter()
+
+    def begin(self, server: Server, service: Service) -> Visit | None:
+        """Sign in; None where the service keeps no guestbook.
+
+        The second visit to one server, under another name, is a guest of its own: names that both
+        made would meet. Raises what Guestbook.sign raises.
+        """
+        if service.guestbook is None:
+            return None
+        with self._lock:
+            place = (server.service, server.host, *sorted(server.ports.items()))
+            number = self._count[place]
+            self._count[place] += 1
+        run = f"{self._run}x{number}" if number else self._run
+        return Visit(run, server, service, service.guestbook(server))
+
+
+class Visit:
+    """One guest, signed in from the first moment on; a thread keeps its entry fresh.
+
+    run: the id that every name it makes has to carry.
+    """
+
+    def __init__(self, run: str, server: Server, service: Service, book: Guestbook) -> None:
+        self.run = run
+        self._server = server
+        self._service = service
+        self._book = book
+        self._leaving = threading.Event()
+        self._hurry = threading.Event()
+        self._entry = Guest(run=run, owner=labels.owner(), lease=LEASE)
+        self._renewal = Deadline(RENEWAL)
+        try:
+            self._now = book.sign(self._entry)
+        except BaseException:
+            book.close()
+            raise
+        self._thread = threading.Thread(target=self._stay, name="wflo-visit", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Clear up after this run and sign out; what resists is left to the next guest."""
+        self._leaving.set()
+        self._thread.join(PATIENCE)
+        self._hurry.set()
+        self._thread.join(PATIENCE)
+        if self._thread.is_alive():
+            return  # stuck in a call, with the book; the entry says whose it was
+        try:
+            self._sign_out()
+        finally:
+            self._book.close()
+
+    def _sign_out(self) -> None:
+        deadline = Deadline(PATIENCE)
+        if not self._cleared(self.run, until=lambda: deadline.passed):
+            with contextlib.suppress(Exception):
+                self._book.sign(dataclasses.replace(self._entry, owner=""))
+
+    def _stay(self) -> None:
+        with contextlib.suppress(Exception):
+            for guest in self._book.guests():
+                if guest.run != self.run and is_over(guest, self._now):
+                    self._cleared(guest.run, until=self._hurry.is_set)
+        while not self._leaving.wait(self._renewal.left):
+            self._renew()
+
+    def _cleared(self, run: str, *, until: Callable[[], bool]) -> bool:
+        """Clear up after `run`; False when something resisted, or `until` ended it half-way."""
+        with contextlib.suppress(Exception):
+            for _step in clear(self._server, self._service, self._book, run):
+                if self._renewal.passed:
+                    self._renew()
+                if until():
+                    return False
+            return True
+        return False
+
+    def _renew(self) -> None:
+        self._renewal = Deadline(RENEWAL)
+        with contextlib.suppress(Exception):  # the lease outlives some renewals that fail
+            self._now = self._book.sign(self._entry)
