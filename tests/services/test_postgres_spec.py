@@ -156,10 +156,11 @@ def test_a_fake_server_that_is_starting_up_is_not_ready(answer: bytes, said: str
     thread.join(5)
 
 
-def test_a_wrong_password_is_not_ready(server: PostgresServer) -> None:
+def test_a_wrong_password_for_an_external_server_is_noticed(server: PostgresServer) -> None:
     import psycopg
 
-    wrong = PostgresServer.from_json({**server.to_json(), "password": "wrong"})
+    theirs = {"password": "wrong", "is_external": True}
+    wrong = PostgresServer.from_json({**server.to_json(), **theirs})
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         probe(wrong)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wflo_testkit.service import Convenience, LeaseKind, Service, lazy
 from wflo_testkit.services.kafka.handle import KafkaTopics, topics
-from wflo_testkit.services.kafka.probe import greet, probe
+from wflo_testkit.services.kafka.probe import probe
 from wflo_testkit.services.kafka.server import KafkaServer
 from wflo_testkit.services.kafka.spec import OPTIONS, external, spec
 
@@ -29,7 +29,6 @@ SERVICE = Service(
     name="kafka",
     spec=spec,
     probe=probe,
-    greet=greet,
     sweep=lazy(f"{_HOME}.sweep:sweep"),
     guestbook=lazy(f"{_HOME}.guestbook:KafkaGuestbook"),
     server=KafkaServer,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import socket
 import struct
-from importlib.util import find_spec
 
 from wflo_testkit.model import Server
-from wflo_testkit.services.kafka import library
 from wflo_testkit.services.kafka.server import KafkaServer
 from wflo_testkit.services.kafka.spec import addresses
 
@@ -31,14 +29,6 @@ def probe(server: Server) -> None:
 
     A connection that opens proves nothing (Docker's proxy), nor does a list without brokers.
     """
-    if find_spec("kafka") is not None:
-        # Before the first try: until the broker is up the time is there anyway.
-        library.load()
-    greet(server)
-
-
-def greet(server: Server) -> None:
-    """The same without the client library. Raises NotReady or OSError."""
     assert isinstance(server, KafkaServer)
     error: OSError | None = None
     for host, port in addresses(server.bootstrap_servers):

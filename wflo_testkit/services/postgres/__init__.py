@@ -10,7 +10,7 @@ from wflo_testkit.services.postgres.handle import (
     empty_database,
     params,
 )
-from wflo_testkit.services.postgres.probe import greet, probe
+from wflo_testkit.services.postgres.probe import probe
 from wflo_testkit.services.postgres.server import PostgresServer
 from wflo_testkit.services.postgres.spec import MODES, OPTIONS, external, spec
 
@@ -35,7 +35,6 @@ SERVICE = Service(
     name="postgres",
     spec=spec,
     probe=probe,
-    greet=greet,
     sweep=lazy(f"{_HOME}.sweep:sweep"),
     guestbook=lazy(f"{_HOME}.guestbook:PostgresGuestbook"),
     server=PostgresServer,

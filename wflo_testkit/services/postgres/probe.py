@@ -18,41 +18,36 @@ class NotReady(ConnectionError):
 
 
 def probe(server: Server) -> None:
-    """Start a session by hand, then run SELECT 1 over the driver.
+    """Start a session by hand; an external server is asked SELECT 1 by the driver as well.
 
-    The first step costs 0.1 ms and no import, and tells "starting up" (57P03) from "up"; Docker's
+    By hand it costs 0.1 ms and no import, and tells "starting up" (57P03) from "up"; Docker's
     proxy accepts connections from the first moment on and closes them. The temporary server of
     the image's first start listens on a Unix socket only. Raises NotReady, OSError, psycopg.Error.
     """
     assert isinstance(server, PostgresServer)
-    driver = find_spec("psycopg") is not None
-    if driver:
-        import psycopg  # before the first try: the time is the server's start-up anyway
-    _shake_hands(server)
-    if driver:
-        keywords = {**server.address.keywords(), "connect_timeout": 2}
-        with psycopg.connect(**keywords, autocommit=True) as connection:  # type: ignore[arg-type]
-            connection.execute("SELECT 1")
-
-
-def greet(server: Server) -> None:
-    """Only start a session by hand, without the driver. Raises NotReady or OSError."""
-    assert isinstance(server, PostgresServer)
-    _shake_hands(server)
+    if not server.is_external:
+        _shake_hands(server)
+    elif find_spec("psycopg") is not None:
+        _select_one(server)
 
 
 def _shake_hands(server: PostgresServer) -> None:
     """Send a StartupMessage; any answer but an error says that the server serves."""
-    if server.host.startswith("/") or server.is_external:
-        return  # may speak TLS only, or through a Unix socket
-    body = _startup_message(server.user, server.database)
     with socket.create_connection((server.host, server.port), timeout=_SECONDS) as link:
-        link.sendall(body)
+        link.sendall(_startup_message(server.user, server.database))
         answer = link.recv(1024)
-        if not answer:
-            raise NotReady("the connection was closed before an answer: the server is not up yet")
-        if answer[:1] == b"E":
-            raise NotReady(_message(answer))
+    if not answer:
+        raise NotReady("the connection was closed before an answer: the server is not up yet")
+    if answer[:1] == b"E":
+        raise NotReady(_message(answer))
+
+
+def _select_one(server: PostgresServer) -> None:
+    import psycopg
+
+    keywords = {**server.address.keywords(), "connect_timeout": 2}
+    with psycopg.connect(**keywords, autocommit=True) as connection:  # type: ignore[arg-type]
+        connection.execute("SELECT 1")
 
 
 def _startup_message(user: str, database: str) -> bytes:

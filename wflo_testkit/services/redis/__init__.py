@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wflo_testkit.service import Convenience, LeaseKind, Service, lazy
 from wflo_testkit.services.redis.handle import RedisDatabase, database
-from wflo_testkit.services.redis.probe import greet, probe
+from wflo_testkit.services.redis.probe import probe
 from wflo_testkit.services.redis.server import RedisServer
 from wflo_testkit.services.redis.spec import MODES, OPTIONS, external, spec
 
@@ -29,7 +29,6 @@ SERVICE = Service(
     name="redis",
     spec=spec,
     probe=probe,
-    greet=greet,
     sweep=lazy(f"{_HOME}.sweep:sweep"),
     guestbook=lazy(f"{_HOME}.guestbook:RedisGuestbook"),
     server=RedisServer,

@@ -29,12 +29,6 @@ def probe(server: Server) -> None:
         _ping_by_hand(server)
 
 
-def greet(server: Server) -> None:
-    """Send AUTH and PING without the client library. Raises NotReady or OSError."""
-    assert isinstance(server, RedisServer)
-    _ping_by_hand(server)
-
-
 def _ping_by_hand(server: RedisServer) -> None:
     """Speak RESP (Redis serialization protocol): no import, 0.1 ms."""
     words = [("AUTH", server.password)] if server.password else []

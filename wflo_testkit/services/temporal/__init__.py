@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wflo_testkit.service import Convenience, Lease, LeaseKind, Service, TestContext, lazy, plain
 from wflo_testkit.services.temporal.handle import TemporalNamespace
-from wflo_testkit.services.temporal.probe import greet, probe
+from wflo_testkit.services.temporal.probe import probe
 from wflo_testkit.services.temporal.server import TemporalServer
 from wflo_testkit.services.temporal.spec import OPTIONS, external, spec
 
@@ -40,7 +40,6 @@ SERVICE = Service(
     name="temporal",
     spec=spec,
     probe=probe,
-    greet=greet,
     sweep=lazy(f"{_HOME}.sweep:sweep"),
     guestbook=lazy(f"{_HOME}.guestbook:TemporalGuestbook"),
     server=TemporalServer,
