@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
+from tests.lifecycle import processes
 from tests.lifecycle.conftest import GUARDS, Launch
 from tests.lifecycle.runs import Launched, lives
 from wflo_testkit.wait import clock, wait_until
@@ -159,12 +159,4 @@ def test_after_a_normal_end_no_guard_is_left(launch: Launch) -> None:
 
 def watchdogs(run: str) -> list[int]:
     """Return the processes that watch over `run`."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_text().split("\0")
-        except OSError:
-            continue
-        if run in words and any(word.endswith("watchdog_process.py") for word in words):
-            found.append(int(path.parent.name))
-    return found
+    return processes.that_name("watchdog_process.py", run)
