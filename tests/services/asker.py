@@ -15,6 +15,7 @@ from wflo_testkit.broker.core import Core
 from wflo_testkit.model import Grant, Server
 from wflo_testkit.runtime.session import Session
 from wflo_testkit.service import Lease, Service
+from wflo_testkit.services import BUILT_IN
 from wflo_testkit.settings.options import common
 
 
@@ -74,7 +75,7 @@ class Asker:
 @contextmanager
 def run_of_its_own() -> Iterator[Core]:
     """A broker with these tests' services; what it started is removed at the end."""
-    core = Core({name: row(name) for name in ("redis", "kafka")}, Session(secrets.token_hex(4)))
+    core = Core({name: row(name) for name in BUILT_IN}, Session(secrets.token_hex(4)))
     try:
         yield core
     finally:

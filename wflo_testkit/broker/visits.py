@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import secrets
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,12 +25,20 @@ RENEWAL = 60.0
 """Seconds between two renewals: a lease outlives nine that fail."""
 PATIENCE = 10.0
 """Seconds that the end of a run waits for its clearing up after others, and then for its own."""
+STAYS = "its run may still be going on"
+_AGAIN = "x"
+"""Between a run's id, which is a number in hexadecimal, and the count of further visits."""
 
 
 def is_over(guest: Guest, now: float) -> bool:
     """Say whether a guest's run is proven over at `now`, in seconds of the server's clock."""
     expired = now - guest.seen > guest.lease
     return not guest.owner or labels.is_over(guest.owner, expired=expired)
+
+
+def _first(run: str) -> str:
+    """Return the id of the run itself, whichever of its visits `run` names."""
+    return run.partition(_AGAIN)[0]
 
 
 def clear(server: Server, service: Service, book: Guestbook, run: str) -> Iterator[None]:
@@ -40,6 +49,39 @@ def clear(server: Server, service: Service, book: Guestbook, run: str) -> Iterat
     if service.sweep is not None:
         yield from service.sweep(server, [run])
     book.strike(run)
+
+
+def clear_after(
+    server: Server, service: Service, run: str = "", *, force: bool = False
+) -> Iterator[tuple[Guest, str]]:
+    """Clear up after every guest that is proven over; yield each one with why it stays, or "".
+
+    run: only after that one. force: whether or not it is proven over. Raises what signing in and
+    reading the book raise.
+    """
+    assert service.guestbook is not None
+    book = service.guestbook(server)
+    me = Guest(run=secrets.token_hex(4), owner=labels.owner(), lease=LEASE)
+    try:
+        now = book.sign(me)
+        try:
+            for guest in book.guests():
+                if guest.run != me.run and (not run or _first(guest.run) == run):
+                    over = force or is_over(guest, now)
+                    yield guest, _attempt(server, service, book, guest) if over else STAYS
+        finally:
+            book.strike(me.run)
+    finally:
+        book.close()
+
+
+def _attempt(server: Server, service: Service, book: Guestbook, guest: Guest) -> str:
+    try:
+        for _step in clear(server, service, book, guest.run):
+            pass
+    except Exception as error:  # noqa: BLE001 - told to whoever asked for it, and the next one goes
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 class Visits:
@@ -62,7 +104,7 @@ class Visits:
             place = (server.service, server.host, *sorted(server.ports.items()))
             number = self._count[place]
             self._count[place] += 1
-        run = f"{self._run}x{number}" if number else self._run
+        run = f"{self._run}{_AGAIN}{number}" if number else self._run
         return Visit(run, server, service, service.guestbook(server))
 
 

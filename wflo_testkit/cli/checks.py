@@ -48,7 +48,7 @@ def everything(rootdir: Path) -> Iterator[Check]:
     loaded = None
     try:
         table = services.table()
-        loaded = _load(table, rootdir)
+        loaded = load(table, rootdir)
     except TestkitError as error:
         yield _failed("settings", "settings", error)
     yield from _python(table)
@@ -97,7 +97,8 @@ def _client(package: str, extra: str, distributions: Mapping[str, list[str]]) ->
     return Check("python", package, "ok", f"{name} {metadata.version(name)}")
 
 
-def _load(table: Mapping[str, Service], rootdir: Path) -> Settings:
+def load(table: Mapping[str, Service], rootdir: Path) -> Settings:
+    """Return what is set for the project in `rootdir`. Raises SettingError."""
     return Settings.load(
         settings.every(table),
         settings.words(table),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wflo_testkit.cli import external
 from wflo_testkit.runtime import daemon, folders, labels, leftovers
 from wflo_testkit.runtime.leftovers import Thing
 from wflo_testkit.runtime.reuse.engine import Engine
@@ -18,7 +20,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the command to the kit's command line."""
     parser = subparsers.add_parser(
         "clean",
-        help="remove what dead runs left behind, and kept servers that no run uses",
+        help="remove what dead runs left behind, here and on this project's external servers, and "
+        "kept servers that no run uses",
     )
     parser.add_argument(
         "--all", action="store_true", help="also what may belong to a run that is still going"
@@ -34,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Remove, and say what; 1 when something could not be removed. Raises DockerUnavailable."""
     if not (arguments.run_id or arguments.reused):
         _remove_folders()
+    guests = [] if arguments.reused else clear_external(arguments)
     client = daemon.connect()
     try:
         wanted = [labels.KIT]
@@ -50,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
             _forget_the_gone()
     finally:
         client.client.close()
-    if not found:
+    if not found and not guests:
         print("nothing to remove")
     for thing in kept:
         maker = "its maker may still be running"
@@ -59,7 +63,20 @@ def run(arguments: argparse.Namespace) -> int:
         print(failure)
     if kept:
         print("`wflo-testkit clean --all` removes these too")
-    return 1 if failures else 0
+    return 1 if failures or "failed" in guests else 0
+
+
+def clear_external(arguments: argparse.Namespace) -> list[str]:
+    """Clear the external servers, and say what; returns what became of each find.
+
+    `--all` alone does not reach a living run there: it may be another machine's.
+    """
+    outcomes = []
+    force = bool(arguments.all and arguments.run_id)
+    for outcome, text in external.clear(Path.cwd(), arguments.run_id or "", force=force):
+        print(f"{outcome:<8} {text}")
+        outcomes.append(outcome)
+    return outcomes
 
 
 def _remove(thing: Thing, *, force: bool) -> str:

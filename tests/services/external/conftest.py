@@ -1,0 +1,36 @@
+"""Servers that play somebody else's, and suites that use them until they are killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lifecycle.runs import Launched
+from tests.services.asker import asker
+from tests.services.external.suites import launch
+from wflo_testkit.broker.core import Core
+from wflo_testkit.model import Server
+
+Start = Callable[[Server, str], Launched]
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, service_core: Core) -> Server:
+    """Somebody else's server of the kind that the test names, by default a Redis."""
+    return asker(service_core, getattr(request, "param", "redis")).server
+
+
+@pytest.fixture
+def start(tmp_path: Path, fresh_environment: pytest.MonkeyPatch) -> Iterator[Start]:
+    """start(server, name): a suite that holds a part of it; killed at the end of the test."""
+    launched: list[Launched] = []
+
+    def start(server: Server, name: str) -> Launched:
+        launched.append(launch(server, tmp_path / name))
+        return launched[-1]
+
+    yield start
+    for each in launched:
+        each.end()
