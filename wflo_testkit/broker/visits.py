@@ -25,6 +25,8 @@ RENEWAL = 60.0
 """Seconds between two renewals: a lease outlives nine that fail."""
 PATIENCE = 10.0
 """Seconds that the end of a run waits for its clearing up after others, and then for its own."""
+STEP = 10.0
+"""Seconds that one step of it may take, or one call to the server."""
 STAYS = "its run may still be going on"
 _AGAIN = "x"
 """Between a run's id, which is a number in hexadecimal, and the count of further visits."""
@@ -136,7 +138,7 @@ class Visit:
         self._leaving.set()
         self._thread.join(PATIENCE)
         self._hurry.set()
-        self._thread.join(PATIENCE)
+        self._thread.join(STEP)
         if self._thread.is_alive():
             return  # stuck in a call, with the book; the entry says whose it was
         try:
