@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from docker.errors import APIError
+from requests import Response
 
 from tests.services.third_party import notes_service
 from wflo_testkit.broker.core import Core
@@ -20,6 +22,22 @@ def test_a_ready_server_answers_on_loopback(core: Core, spec: Spec) -> None:
     assert server.host == "127.0.0.1"
     assert notes_service.ask(server, "PING") == "PONG"
     await_line("Ready to accept connections", core, server)
+
+
+@pytest.mark.parametrize("status", [409, 500], ids=["being removed", "daemon in trouble"])
+def test_a_log_that_cannot_be_read_does_not_hide_what_it_was_to_explain(
+    session: Session, core: Core, spec: Spec, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    server = core.servers.get(spec)
+    answer = Response()
+    answer.status_code = status
+
+    def refuse(*_args: object, **_options: object) -> None:
+        raise APIError("marked for removal", answer)
+
+    monkeypatch.setattr(session.client.client.api, "logs", refuse)
+
+    assert "the log cannot be read" in core.servers.logs(server.key, None)
 
 
 def test_logs_can_begin_at_a_moment(core: Core, spec: Spec) -> None:

@@ -131,14 +131,20 @@ class Containers:
         return State(state["Status"], state["ExitCode"], state["OOMKilled"])
 
     def logs(self, container_id: str, since: float | None = None, tail: int | None = None) -> str:
-        """Return output since `since` (seconds since the epoch), at most the last `tail` lines."""
-        from docker.errors import NotFound
+        """Return output since `since` (seconds since the epoch), at most the last `tail` lines.
+
+        Raises nothing: they are read to explain a failure, which must not be lost for want of them.
+        """
+        from docker.errors import DockerException, NotFound
+        from requests.exceptions import RequestException
 
         api = self._place.client.client.api
         try:
             raw = api.logs(container_id, since=since, tail="all" if tail is None else tail)
         except NotFound:
             return ""
+        except (DockerException, RequestException) as error:  # it is being removed; a lost daemon
+            return f"(the log cannot be read: {error})"
         return bytes(raw).decode(errors="replace")
 
     def remove(self, container_id: str) -> None:
