@@ -30,7 +30,9 @@ test-all: setup
 	@$(PYTEST) tests -m "not soak" --wflo-require -n $(WORKERS)
 
 soak: setup
+	@rm -rf build/soak
 	@$(PYTEST) tests -m soak --wflo-require
+	@$(PYTHON_IN_VENV) -m tests.lifecycle.soak.ledger
 
 bench: setup
 	@$(PYTHON_IN_VENV) -m benchmarks

@@ -25,19 +25,19 @@ HOST = f"launched-{secrets.token_hex(4)}"
 of a guard, cannot prove that they are dead."""
 
 CONFTEST = '''
-import os, time
+import os, threading, time
 from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
+HERE = Path(os.environ["LAUNCHED_NOTES"])
 
 from wflo_testkit.runtime import labels
 
 labels._host = lambda: "{host}"
 
 def put(name, text=""):
-    draft = HERE / f".{{name}}-{{os.getpid()}}"
+    draft = HERE / f".{{name}}-{{os.getpid()}}-{{threading.get_ident()}}"
     draft.write_text(str(text))
     draft.rename(HERE / name)
 
@@ -84,7 +84,8 @@ def test_rests(redis_client, planted, n):
 class Launched:
     """A suite that runs in `folder`; texts: file name -> content.
 
-    CONFTEST comes before what is given for conftest.py.
+    CONFTEST comes before what is given for conftest.py. notes: where its files of news go, for
+    runs that share a folder.
     """
 
     def __init__(
@@ -94,21 +95,22 @@ class Launched:
         *options: str,
         variables: dict[str, str],
         host: str = HOST,
+        notes: Path | None = None,
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         conftest = CONFTEST.format(host=host) + dedent(texts.get("conftest.py", ""))
-        for name, text in (texts | {"conftest.py": conftest}).items():
-            (folder / name).write_text(dedent(text))
+        _write(folder, texts | {"conftest.py": conftest})
         self.folder = folder
+        self.notes = notes or folder
+        self.notes.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
-        with (folder / "output.txt").open("w") as output:
+        with (self.notes / "output.txt").open("w") as output:
             self.process = subprocess.Popen(
                 command,
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **variables},
+                env={**os.environ, "LAUNCHED_NOTES": str(self.notes), **variables},
                 start_new_session=True,
                 preexec_fn=_heed_signals,
             )
@@ -117,17 +119,17 @@ class Launched:
 
     @property
     def output(self) -> str:
-        return (self.folder / "output.txt").read_text()
+        return (self.notes / "output.txt").read_text()
 
     @property
     def run(self) -> str:
         """The run's id; "" if it was killed before it had one."""
-        path = self.folder / "run"
+        path = self.notes / "run"
         return path.read_text() if path.exists() else ""
 
     def pids(self) -> set[int]:
         """Return the processes in which a test has come to rest."""
-        return {int(path.name.partition("-")[2]) for path in self.folder.glob("ready-*")}
+        return {int(path.name.partition("-")[2]) for path in self.notes.glob("ready-*")}
 
     def await_ready(self, tests: int = 1) -> None:
         """Return once so many processes rest; notes what the run has made by then."""
@@ -135,11 +137,13 @@ class Launched:
         self.made = made_by(self.run)
         assert self.made
 
-    def await_file(self, pattern: str, count: int = 1) -> None:
+    def await_file(self, pattern: str, count: int = 1, *, timeout: float = 60) -> None:
         def is_there() -> bool:
-            return len(list(self.folder.glob(pattern))) >= count
+            return len(list(self.notes.glob(pattern))) >= count
 
-        wait_until(is_there, timeout=60, poll=0.05, describe=pattern, give_up=self._raise_if_over)
+        wait_until(
+            is_there, timeout=timeout, poll=0.05, describe=pattern, give_up=self._raise_if_over
+        )
 
     def signal(self, number: int, *, everybody: bool = False) -> None:
         """Send a signal to the main process, or to its whole group as a terminal does."""
@@ -178,6 +182,15 @@ class Launched:
     def _raise_if_over(self) -> None:
         if self.process.poll() is not None:
             raise AssertionError(f"the run ended early:\n{self.output}")
+
+
+def _write(folder: Path, texts: dict[str, str]) -> None:
+    """Write a suite; what another run of the same folder may be reading stays as it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        path, wanted = folder / name, dedent(text)
+        if not path.exists() or path.read_text() != wanted:
+            path.write_text(wanted)
 
 
 def _heed_signals() -> None:

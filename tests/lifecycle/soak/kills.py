@@ -1,0 +1,125 @@
+"""Kills runs in the middle of a phase, beside others that must not notice."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from tests.lifecycle.runs import LIMIT, Launched
+from tests.lifecycle.soak.count import Count
+from tests.lifecycle.soak.counters import (
+    Containers,
+    Footprint,
+    crossed,
+    footprint,
+    hurt,
+    leaked,
+    patiently,
+)
+from tests.lifecycle.soak.machine import PATIENCE, RYUK, WATCHDOG, Machine, await_work, finish, kill
+from tests.lifecycle.soak.phases import FIRST, FRESH, KEPT, Hook
+from wflo_testkit.runtime import labels
+from wflo_testkit.wait import pause
+
+NOBODY = "killed-before-it-had-an-id"
+SWEPT = 60.0
+"""Seconds that the next run may take to find what a dead one has left to it."""
+
+
+@dataclass(frozen=True)
+class Victim:
+    """A run that is to die. cache: its cache folder's name. kept: what it makes to be kept."""
+
+    run: Launched
+    hook: Hook
+    cache: str
+    kept: Footprint
+
+
+class Killer:
+    """Kills batch after batch on one machine, and counts.
+
+    api: docker-py's low-level client. workers: of each victim. seed: of the moments.
+    """
+
+    def __init__(self, machine: Machine, api: Any, *, workers: int, seed: int) -> None:
+        self.count = Count()
+        self._machine = machine
+        self._api = api
+        self._workers = workers
+        self._moments = random.Random(seed)
+        self._started = 0
+
+    def kill(self, hooks: Sequence[Hook], *, at_once: int) -> None:
+        """Kill a run for each of `hooks`, beside bystanders that use the same services."""
+        ways = {FRESH, *(hook.way for hook in hooks if hook.way == KEPT)}
+        bystanders = [self._machine.endless(way) for way in sorted(ways)]
+        for each in bystanders:
+            await_work(each)
+        seen = [Containers(each) for each in bystanders]
+        for begin in range(0, len(hooks), at_once):
+            self._batch(hooks[begin : begin + at_once])
+        self.count.hurt += [change for each in seen for change in each.changed()]
+        self._end(bystanders)
+
+    def _batch(self, hooks: Sequence[Hook]) -> None:
+        victims = [self._begin(hook) for hook in hooks]
+        spans = [self._moments.uniform(0, hook.span) for hook in hooks]
+        with ThreadPoolExecutor(len(victims)) as pool:
+            for left in pool.map(self._kill, victims, spans):
+                self.count.leaked += left
+        self.count.crossed += crossed(victim.run for victim in victims)
+        self._sweep(victims)
+
+    def _begin(self, hook: Hook) -> Victim:
+        self._started += 1
+        cache = f"-{self._started}" if hook.way == FIRST else ""
+        guard = RYUK if self._started % 2 else WATCHDOG
+        run = self._machine.victim(hook, workers=self._workers, guard=guard, cache=cache)
+        home = self._machine.home(cache)
+        return Victim(run, hook, cache, Footprint(self._api, f"{labels.HOME}={home.label}"))
+
+    def _kill(self, victim: Victim, moment: float) -> list[str]:
+        """Kill one run; return what its guard has not removed in time."""
+        if victim.hook.text:
+            announced = self._workers if victim.hook.everywhere else 1
+            victim.run.await_file("in-*", announced, timeout=PATIENCE)
+        pause(moment)
+        mine = footprint(self._api, victim.run.run or NOBODY)
+        for each in (mine, victim.kept):
+            each.look()
+        kill(victim.run)
+        assert landed(victim), f"{victim.run.notes.name} got out of its phase"
+        self.count.done += 1
+        return patiently(mine.left, LIMIT)
+
+    def _sweep(self, victims: Sequence[Victim]) -> None:
+        """Let the next run find what is its to clear up, one in each cache folder."""
+        ways = {victim.cache: victim.hook.way for victim in victims}
+        if KEPT in {victim.hook.way for victim in victims}:
+            ways[""] = KEPT
+        heirs = [self._machine.endless(way, cache) for cache, way in sorted(ways.items())]
+        for heir in heirs:
+            await_work(heir)
+        self.count.leaked += patiently(lambda: self._left(victims, ways), SWEPT)
+        self._end(heirs)
+
+    def _left(self, victims: Sequence[Victim], caches: Iterable[str]) -> list[str]:
+        runs = [victim.run.run for victim in victims]
+        kept = [each for victim in victims for each in victim.kept.astray()]
+        return leaked(self._machine, runs, caches) + kept
+
+    def _end(self, runs: Sequence[Launched]) -> None:
+        finish(runs)
+        self.count.hurt += hurt(runs)
+        self.count.crossed += crossed(runs)
+
+
+def landed(victim: Victim) -> bool:
+    """Tell whether a dead run died in its phase: it went in and never came out."""
+    notes = victim.run.notes
+    went_in = not victim.hook.text or any(notes.glob("in-*"))
+    return went_in and not (notes / "past").exists()

@@ -1,0 +1,39 @@
+"""Runs are killed in every phase of their lives; nothing is left, and nobody else notices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.lifecycle.soak import ledger
+from tests.lifecycle.soak.kills import Killer
+from tests.lifecycle.soak.machine import Machine
+from tests.lifecycle.soak.phases import PHASES, hooks
+
+SEED = 20261121
+KILLS = dict.fromkeys(PHASES, 18) | {"any moment": 10}
+"""One hundred in all."""
+
+
+@pytest.mark.timeout(240)
+def test_a_kill_in_each_phase_leaves_nothing_and_hurts_nobody(machine: Machine, api: Any) -> None:
+    killer = Killer(machine, api, workers=2, seed=SEED)
+    killer.kill([hooks(phase, 1)[0] for phase in PHASES], at_once=len(PHASES))
+
+    assert killer.count.findings == []
+    assert killer.count.done == len(PHASES)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("phase", PHASES)
+def test_many_kills_in_one_phase_leave_nothing_and_hurt_nobody(
+    machine: Machine, api: Any, phase: str
+) -> None:
+    killer = Killer(machine, api, workers=4, seed=SEED)
+    with ledger.row(f"kill -9, {phase}", killer.count):
+        killer.kill(hooks(phase, KILLS[phase]), at_once=4)
+
+    assert killer.count.findings == []
+    assert killer.count.done == KILLS[phase]
