@@ -86,11 +86,38 @@ def test_a_neighbours_connections_are_left_alone(asker: Asker) -> None:
     assert asker.warnings == []
 
 
-def test_a_used_database_is_dropped(asker: Asker, server: PostgresServer) -> None:
+def test_a_database_that_cannot_be_recycled_is_dropped_with_its_role(
+    asker: Asker, server: PostgresServer
+) -> None:
     with asker.database() as handle:
         assert handle.name in databases(server)
+        query(handle, "CREATE TABLE spoilt ()")
 
-    wait_until(lambda: handle.name not in databases(server), timeout=5)
+    wait_until(lambda: handle.name not in databases(server), timeout=30)
+    role = f"SELECT count(*) FROM pg_roles WHERE rolname = '{handle.user}'"
+    wait_until(lambda: query(server, role) == [(0,)], timeout=30)
+
+
+def test_a_client_that_outlives_its_test_finds_no_way_back(asker: Asker) -> None:
+    """Not into a recycled database, whose password is new, nor into one that was replaced."""
+    for left_open in (False, True):
+        with asker.database() as handle:
+            connection = psycopg.connect(handle.url)
+            if not left_open:
+                connection.close()
+        with asker.database():
+            wait_until(lambda asker=asker: settled(asker), timeout=30)
+
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(handle.url)
+        connection.close()
+
+
+def settled(asker: Asker) -> bool:
+    """Return whether nothing is being recycled, made or dropped."""
+    pool = asker.isolation._pool
+    coming = sum(stock.coming for stock in pool._stocks.values())
+    return coming == 0 and all(drop.done() for drop in pool._drops)
 
 
 def test_a_failed_tests_database_stays_and_is_shown(asker: Asker, server: PostgresServer) -> None:
@@ -185,4 +212,8 @@ def test_what_a_dead_owner_was_waiting_for_is_taken_back(
 
     got = asker.isolation.lease(request)
 
-    wait_until(lambda: got["database"] not in databases(server), timeout=5)  # type: ignore[index,call-overload]
+    in_use = asker.isolation._pool._stocks["template1"].in_use
+    wait_until(lambda: settled(asker), timeout=30)
+    with asker.database(), asker.database():
+        assert asker.isolation._pool._stocks["template1"].in_use == in_use + 2
+    assert isinstance(got, dict)

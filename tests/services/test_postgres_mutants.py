@@ -17,6 +17,7 @@ from wflo_testkit.services.postgres.conveniences import rollback
 from wflo_testkit.services.postgres.isolation import PostgresIsolation
 from wflo_testkit.services.postgres.modes import schema as schema_mode
 from wflo_testkit.services.postgres.pool import Pool
+from wflo_testkit.services.postgres.recycling.recycler import Recycler
 
 __all__ = ["server"]
 
@@ -115,7 +116,7 @@ def test_without_settling_a_leftover_goes_unseen(
     assert len(asker.warnings) == 1
 
     asker.warnings.clear()
-    monkeypatch.setattr("wflo_testkit.services.postgres.modes.database.settle", lambda *_: [])
+    monkeypatch.setattr(Recycler, "settle", lambda *_: [])
     leave_one()
     assert asker.warnings == []
 

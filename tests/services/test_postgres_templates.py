@@ -69,12 +69,13 @@ def test_askers_at_the_same_time_apply_it_once(shared_isolation: Any, server: An
         barrier.wait(10)
         with Asker(shared_isolation, server, schema).database() as handle:
             names.append(handle.name)
+            barrier.wait(60)
 
     threads = [threading.Thread(target=ask) for _each in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(90)
 
     assert schema.calls == 1
     assert len(set(names)) == 6

@@ -50,6 +50,10 @@ class Admin:
             cursor = connection.execute(sql.encode(), parameters or None)
             return cursor.fetchall() if cursor.description else []
 
+    def open(self, database: str) -> Connection[Row]:
+        """Return a new autocommit connection that the caller closes. Raises IsolationFailed."""
+        return self._connect(database)
+
     def leave(self, database: str) -> None:
         """Close the connections to `database`, which is about to be copied or dropped."""
         with self._lock:

@@ -1,28 +1,30 @@
-"""The databases and the role that a run makes on one server."""
+"""The databases that a run makes on one server, each with its own role."""
 
 from __future__ import annotations
 
 import itertools
-import secrets
 import threading
 from functools import cached_property
 
 from wflo_testkit.errors import IsolationFailed, ServiceUnavailable
 from wflo_testkit.services.postgres import sessions
+from wflo_testkit.services.postgres.accounts import Account, Accounts, quoted
 from wflo_testkit.services.postgres.admin import Admin
 from wflo_testkit.services.postgres.names import Names
 from wflo_testkit.services.postgres.server import PostgresServer
 
-# A copy of a database leaves ALTER DATABASE ... SET behind (PostgreSQL manual, Template Databases).
-# The row is copied as it is: written as a statement, lists such as search_path would need quoting
-# of their own.
-_HAS_SETTINGS = """SELECT 1 FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
-    WHERE d.datname = %s"""
-_COPY_SETTINGS = """INSERT INTO pg_db_role_setting SELECT new.oid, s.setrole, s.setconfig
-    FROM pg_db_role_setting s JOIN pg_database old ON old.oid = s.setdatabase, pg_database new
-    WHERE new.datname = %s AND old.datname = %s"""
-
-_REVOKING = 0x77666C6F  # any number that nobody else locks
+# A copy of a database leaves ALTER DATABASE ... SET behind (PostgreSQL manual, Template Databases),
+# and tests log in as another role than the one that applied the schema. The rows are copied as they
+# are: written as statements, lists such as search_path would need quoting of their own.
+_HAS_SETTINGS = """SELECT 1 FROM pg_db_role_setting s
+    WHERE s.setdatabase = (SELECT oid FROM pg_database WHERE datname = %s)
+    OR s.setdatabase = 0 AND s.setrole = (SELECT oid FROM pg_roles WHERE rolname = %s)"""
+_COPY_SETTINGS = """INSERT INTO pg_db_role_setting
+    SELECT CASE s.setdatabase WHEN 0 THEN 0 ELSE new.oid END,
+        CASE s.setrole WHEN applied.oid THEN new.datdba ELSE s.setrole END, s.setconfig
+    FROM pg_db_role_setting s, pg_database old, pg_database new, pg_roles applied
+    WHERE new.datname = %s AND old.datname = %s AND applied.rolname = %s
+        AND (s.setdatabase = old.oid OR s.setdatabase = 0 AND s.setrole = applied.oid)"""
 
 
 class Cluster:
@@ -39,7 +41,8 @@ class Cluster:
         self._numbers = itertools.count(1)
         self._made: set[str] = set()
         self._kept: set[str] = set()
-        self._role: tuple[str, str] | None = None
+        closed = tuple(dict.fromkeys(("template1", server.database)))
+        self.accounts = Accounts(self.admin, self.names.role, closed)
         self._with_settings: set[str] = set()
 
     @cached_property
@@ -54,24 +57,26 @@ class Cluster:
             "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
         )
 
-    def account(self) -> tuple[str, str]:
-        """Return user and password of tests; the role is made at the first call.
+    @property
+    def confines(self) -> bool:
+        """Whether tests get roles that the kit has made and that can reach nothing else.
 
-        On an external server, and where tests may do everything, it is the administrator.
+        Not on an external server, where the kit makes no roles, nor where tests may do everything.
         """
-        if self.server.options.get("role") != "owner":
-            return self.server.user, self.server.password
-        with self._lock:
-            if self._role is None:
-                self._role = self._make_role()
-            return self._role
+        return self.server.options.get("role") == "owner" and not self.server.is_external
+
+    def account(self, database: str = "") -> Account:
+        """Return the account of a test's `database`, by default that of templates and schemas."""
+        if not self.confines:
+            return Account(self.server.user, self.server.password)
+        return self.accounts.find(database) or self.accounts.owner()
 
     def require(self, privilege: str, mode: str) -> None:
         """Check that the account may "create databases", or "create schemas" in its database.
 
         Raises ServiceUnavailable, saying what to grant.
         """
-        user, database = _quoted(self.server.user), _quoted(self.server.database)
+        user, database = quoted(self.server.user), quoted(self.server.database)
         if privilege == "create databases":
             allowed, grant = self.may_create_databases, f"ALTER ROLE {user} CREATEDB"
         else:
@@ -85,24 +90,33 @@ class Cluster:
                 fix=f"{grant}; or let the kit start its own server",
             )
 
-    def create(self, name: str = "", *, template: str = "template1") -> str:
-        """Create a database that the tests' role owns, and return its name.
+    def create(self, name: str) -> str:
+        """Create an empty database for a template or for schemas, and return its name."""
+        self._copy(name, "template1", self.account().user)
+        return name
 
-        FILE_COPY is twice as fast as WAL_LOG while fsync is off (measured: 8 against 18 ms for
-        30 tables); the choice exists since 15, before that every copy was one.
-        """
-        name = name or self.names.clone(next(self._numbers))
-        owner, _password = self.account()
+    def clone(self, template: str) -> str:
+        """Create a test's database, which a role of its own owns, and return its name."""
+        name = self.names.clone(next(self._numbers))
+        if not self.confines:
+            self._copy(name, template, self.account().user)
+            return name
+        self._copy(name, template, self.accounts.make(name).user)
+        self._run(f"REVOKE CONNECT ON DATABASE {quoted(name)} FROM PUBLIC")
+        return name
+
+    def _copy(self, name: str, template: str, owner: str) -> None:
+        """FILE_COPY is twice as fast as WAL_LOG while fsync is off (measured: 8 against 18 ms for
+        30 tables); the choice exists since 15, before that every copy was one."""
         copied = " STRATEGY FILE_COPY" if self.version >= 150000 and self._is_own else ""
         with self._lock:
             self._made.add(name)
         self._run(
-            f"CREATE DATABASE {_quoted(name)} TEMPLATE {_quoted(template)}"
-            f" OWNER {_quoted(owner)}{copied}"
+            f"CREATE DATABASE {quoted(name)} TEMPLATE {quoted(template)}"
+            f" OWNER {quoted(owner)}{copied}"
         )
         if template in self._with_settings:
-            self.admin.rows(_COPY_SETTINGS, (name, template))
-        return name
+            self.admin.rows(_COPY_SETTINGS, (name, template, self.account().user))
 
     def seal(self, name: str) -> None:
         """Turn a database into a finished template: nobody may connect, no test may change it.
@@ -111,36 +125,43 @@ class Cluster:
         """
         self.admin.leave(name)
         sessions.settle(self.admin, sessions.Where(sessions.IN_DATABASE, (name,)))
-        quoted = _quoted(name)
         if self._is_own:
-            if self.admin.rows(_HAS_SETTINGS, (name,)):
+            if self.admin.rows(_HAS_SETTINGS, (name, self.account().user)):
                 self._with_settings.add(name)
-            self._run(f"ALTER DATABASE {quoted} OWNER TO {_quoted(self.server.user)}")
-        self._run(f"ALTER DATABASE {quoted} IS_TEMPLATE true ALLOW_CONNECTIONS false")
+            self._run(f"ALTER DATABASE {quoted(name)} OWNER TO {quoted(self.server.user)}")
+        self._run(f"ALTER DATABASE {quoted(name)} IS_TEMPLATE true ALLOW_CONNECTIONS false")
 
     def drop(self, name: str) -> None:
-        """Drop a database that this run made, with whoever is connected; harmless if it is gone."""
+        """Drop a database that this run made, with whoever is connected, and its role.
+
+        Harmless if it is gone.
+        """
         with self._lock:
             if name not in self._made:
                 return
-        self.drop_any(name)
+        if self.accounts.find(name) is None:  # a template, perhaps
+            self.drop_any(name)
+        else:
+            self.admin.leave(name)
+            self._run(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)")
+            self.accounts.drop(name)
         with self._lock:
             self._made.discard(name)
 
     def drop_any(self, name: str) -> None:
-        """The same for a database of whichever run."""
+        """Drop a database of whichever run, templates included."""
         self.admin.leave(name)
         exists = self.admin.rows(
             "SELECT datistemplate FROM pg_database WHERE datname = %s", (name,)
         )
         if exists and exists[0][0]:
-            self._run(f"ALTER DATABASE {_quoted(name)} IS_TEMPLATE false")
+            self._run(f"ALTER DATABASE {quoted(name)} IS_TEMPLATE false")
         if exists:
-            self._run(f"DROP DATABASE IF EXISTS {_quoted(name)} WITH (FORCE)")
+            self._run(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)")
 
     def drop_role(self) -> None:
-        """Drop the run's role, once it owns nothing any more."""
-        self._run(f"DROP ROLE IF EXISTS {_quoted(self.names.role)}")
+        """Drop the run's roles, once they own nothing any more."""
+        self.accounts.drop_all(self.names.stem)
 
     def keep(self, name: str) -> None:
         """Leave a database to people; on a server of somebody else's it goes with the run."""
@@ -161,27 +182,6 @@ class Cluster:
     def _is_own(self) -> bool:
         return not self.server.is_external
 
-    def _make_role(self) -> tuple[str, str]:
-        """Make the role that owns templates and clones, and keep it out of the kit's databases."""
-        name, password = self.names.role, secrets.token_urlsafe(18)
-        with self.admin.connection() as connection:
-            if connection.info.server_version >= 160000:
-                # The password is random: hashing it 4096 times costs each connect 1.4 ms.
-                connection.execute("SET scram_iterations = 1")
-            connection.execute(
-                f"CREATE ROLE {_quoted(name)} LOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB"
-                f" PASSWORD '{password}'".encode()
-            )
-            # A test connected to template1 would block every CREATE DATABASE. One run at a time:
-            # of two that change the same row of a catalog, one fails ("concurrently updated").
-            with connection.transaction():
-                connection.execute(f"SELECT pg_advisory_xact_lock({_REVOKING})".encode())
-                for database in dict.fromkeys(("template1", self.server.database)):
-                    connection.execute(
-                        f"REVOKE CONNECT ON DATABASE {_quoted(database)} FROM PUBLIC".encode()
-                    )
-        return name, password
-
     def _ask(self, sql: str) -> bool:
         return bool(self.admin.rows(sql)[0][0])
 
@@ -197,7 +197,3 @@ class Cluster:
                 looked_at=f"{self.server.host}:{self.server.port} as {self.server.user!r}",
                 fix="see the server's log; a full disk or tmpfs is the usual reason",
             ) from None
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

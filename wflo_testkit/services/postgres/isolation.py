@@ -15,8 +15,8 @@ from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.modes import all_modes
 from wflo_testkit.services.postgres.modes.schema import SchemaMode
 from wflo_testkit.services.postgres.pool import Pool
+from wflo_testkit.services.postgres.recycling.recycler import Recycler
 from wflo_testkit.services.postgres.server import PostgresServer
-from wflo_testkit.services.postgres.sessions import IN_DATABASE, Where, settle
 from wflo_testkit.services.postgres.templates import Templates
 from wflo_testkit.services.postgres.workshop import Mode, Workshop
 from wflo_testkit.wait import Deadline
@@ -32,9 +32,12 @@ class PostgresIsolation:
     def __init__(self, server: Server, run: str) -> None:
         assert isinstance(server, PostgresServer)
         self._cluster = Cluster(server, run)
-        self._pool = Pool(self._cluster)
+        self._recycler = Recycler(self._cluster)
+        self._pool = Pool(self._cluster, self._recycler)
         self._templates = Templates(self._cluster)
-        self._modes = all_modes(Workshop(self._cluster, self._templates, self._pool))
+        self._modes = all_modes(
+            Workshop(self._cluster, self._templates, self._pool, self._recycler)
+        )
         self._lock = threading.Lock()
         self._held: dict[str, tuple[Mode, Mapping[str, Json]]] = {}
         self._gone: set[str] = set()
@@ -64,7 +67,7 @@ class PostgresIsolation:
             _mode, data = self._held[lease_id]
         if verb != "settle":
             raise IsolationFailed(f"a Postgres database knows no {verb!r}", fix="use `settle`")
-        return settle(self._cluster.admin, Where(IN_DATABASE, (data["database"],)))
+        return self._recycler.settle(data["database"])
 
     def release(self, lease_id: str, *, keep: bool) -> list[str]:
         with self._lock:
@@ -75,6 +78,10 @@ class PostgresIsolation:
         mode, data = held
         return self._asked(lambda: mode.release(data, keep))
 
+    def figures(self) -> dict[str, int]:
+        """Return how many used databases were recycled, and how many replaced."""
+        return self._pool.figures()
+
     def close(self) -> None:
         """Close every connection; on a server that outlives the run drop what it has made first.
 
@@ -83,6 +90,7 @@ class PostgresIsolation:
         is left there.
         """
         self._pool.close()
+        self._recycler.close()
         server = self._cluster.server
         try:
             if server.is_external or server.is_shared:

@@ -1,7 +1,4 @@
-"""Clones of templates: made a little ahead, dropped a little later.
-
-Where a used database is to be given out again, `give_back` is the place to decide that.
-"""
+"""Databases equal to a template: made or recycled a little ahead, dropped a little later."""
 
 from __future__ import annotations
 
@@ -9,84 +6,183 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 from wflo_testkit.services.postgres.cluster import Cluster
+from wflo_testkit.services.postgres.recycling.recycler import Recycler
+from wflo_testkit.wait import Deadline
 
 AHEAD = 8
-"""Clones made ahead of one template, at most; never more than are in use."""
-BEHIND = 16
+"""Databases that wait for a test, at most, for each template."""
+BEHIND = 8
 """Databases that wait to be dropped, at most; each takes 8 MB of memory."""
+PATIENCE = 30.0
+"""Seconds to wait for a database that is being made for somebody, before making one oneself."""
+
+
+@dataclass(slots=True)
+class Stock:
+    """The databases of one template. coming: how many are being made or recycled."""
+
+    ready: list[str] = field(default_factory=list)
+    coming: int = 0
+    waiting: int = 0
+    in_use: int = 0
+    given: int = 0
+
+    @property
+    def wanted(self) -> int:
+        """How many should be ready or coming: as many again as are in use, and one more, so that
+        tests that follow one another at once find one while the last two are being recycled."""
+        return min(AHEAD, self.in_use + 1, self.given) + self.waiting
 
 
 class Pool:
-    """Fresh databases by template. Safe to use from several threads."""
+    """Databases for tests by template. Safe to use from several threads."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, recycler: Recycler) -> None:
         self._cluster = cluster
-        self._lock = threading.Lock()
-        self._ready: dict[str, list[str]] = {}
-        self._coming: Counter[str] = Counter()
-        self._in_use: Counter[str] = Counter()
+        self._recycler = recycler
+        self._changed = threading.Condition()
+        self._stocks: dict[str, Stock] = {}
         self._drops: set[Future[None]] = set()
-        self._worker = ThreadPoolExecutor(1, "wflo-postgres")
+        # Recycling takes a few milliseconds and is not to wait for a copy, which takes more.
+        self._recycling = ThreadPoolExecutor(1, "wflo-postgres-recycle")
+        self._making = ThreadPoolExecutor(1, "wflo-postgres-make")
+        self._dropping = ThreadPoolExecutor(1, "wflo-postgres-drop")
         self._closed = False
+        self._counts: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+
+    def figures(self) -> dict[str, int]:
+        """Return how many used databases were recycled, and how many replaced."""
+        with self._changed:
+            return {word: self._counts[word] for word in ("recycled", "replaced")}
 
     def take(self, template: str) -> str:
-        """Return the name of a database equal to `template` that nobody else has seen."""
-        with self._lock:
-            self._in_use[template] += 1
-            ready = self._ready.setdefault(template, [])
-            name = ready.pop() if ready else ""
+        """Return the name of a database that is equal to `template` and nobody's."""
+        with self._changed:
+            stock = self._stocks.setdefault(template, Stock())
+            stock.in_use += 1
+            stock.given += 1
+            name = self._next(template, stock)
         try:
-            name = name or self._cluster.create(template=template)
+            return name or self._make(template)
         except BaseException:
             self._count_down(template)
             raise
-        self._make_ahead(template)
-        return name
 
-    def give_back(self, template: str, name: str, *, keep: bool = False) -> None:
-        """End the use of `name`: it is dropped in the background unless it is to be kept."""
+    def give_back(self, template: str, name: str, *, keep: bool = False, used: bool = True) -> None:
+        """End the use of `name`: in the background it is recycled, or dropped and replaced.
+
+        keep: leave it as it is. used: False says that it is not to be given out again.
+        """
         self._count_down(template)
         if keep:
+            self._recycler.forget(name)
             self._cluster.keep(name)
+        elif used and self._recycler.find(name) is not None:
+            with self._changed:
+                self._stocks[template].coming += 1
+                self._begin(self._recycling, lambda: self._recycle(template, name))
         else:
-            self.later(lambda: self._cluster.drop(name))
+            self._replace(name, "it was not to be recycled")
 
     def later(self, work: Callable[[], None]) -> None:
         """Do `work` in the background, or at once when too much is waiting already."""
-        with self._lock:
+        with self._changed:
             if self._closed:
                 return  # `Cluster.made` still lists what is to be dropped
             self._drops = {future for future in self._drops if not future.done()}
             if len(self._drops) < BEHIND:
-                self._drops.add(self._worker.submit(work))
+                self._drops.add(self._dropping.submit(work))
                 return
         work()
 
     def close(self) -> None:
         """Finish the work under way and start no more."""
-        with self._lock:
+        with self._changed:
             self._closed = True
-        self._worker.shutdown(cancel_futures=True)
+            self._changed.notify_all()
+        for worker in (self._recycling, self._making, self._dropping):
+            worker.shutdown(cancel_futures=True)
 
-    def _make_ahead(self, template: str) -> None:
-        with self._lock:
-            there = len(self._ready[template]) + self._coming[template]
-            if not self._closed and there < min(AHEAD, self._in_use[template]):
-                self._coming[template] += 1
-                self._worker.submit(self._make_one, template)
+    def _next(self, template: str, stock: Stock) -> str:
+        """Return a ready database, or one that is coming and not for somebody else; "" if none."""
+        deadline = Deadline(PATIENCE)
+        stock.waiting += 1
+        try:
+            while not stock.ready and stock.coming >= stock.waiting and not self._closed:
+                if not self._changed.wait(deadline.left):
+                    break
+            name = stock.ready.pop() if stock.ready else ""
+        finally:
+            stock.waiting -= 1
+        self._fill(template, stock)
+        return name
+
+    def _fill(self, template: str, stock: Stock) -> None:
+        """Make databases in the background until there are as many as wanted."""
+        while not self._closed and len(stock.ready) + stock.coming < stock.wanted:
+            stock.coming += 1
+            self._begin(self._making, lambda: self._make_one(template))
+
+    def _make(self, template: str) -> str:
+        name = self._cluster.clone(template)
+        if self._recycler.works:
+            self._recycler.watch(name, template)
+        return name
 
     def _make_one(self, template: str) -> None:
+        self._arrive(template, lambda: self._make(template))
+
+    def _recycle(self, template: str, name: str) -> None:
+        def renewed() -> str:
+            reason = self._recycler.renew(name)
+            if reason:
+                self._replace(name, reason)
+                return ""
+            self._count("recycled")
+            return name
+
+        self._arrive(template, renewed)
+
+    def _arrive(self, template: str, make: Callable[[], str]) -> None:
+        """Put what `make` returns on the shelf, or make another one if that is nothing.
+
+        If it fails, whoever waits makes one and meets the error.
+        """
         name = ""
+        stock = self._stocks[template]
         try:
-            name = self._cluster.create(template=template)
+            name = make()
         finally:
-            with self._lock:
-                self._coming[template] -= 1
+            with self._changed:
+                stock.coming -= 1
                 if name:
-                    self._ready[template].append(name)
+                    stock.ready.append(name)
+                self._changed.notify_all()
+        with self._changed:
+            self._fill(template, stock)
+
+    def _replace(self, name: str, reason: str) -> None:
+        self._count("replaced")
+        with self._changed:
+            self.reasons[reason] += 1
+        self.later(lambda: self._drop(name))
+
+    def _drop(self, name: str) -> None:
+        self._recycler.forget(name)
+        self._cluster.drop(name)
+
+    def _begin(self, worker: ThreadPoolExecutor, work: Callable[[], None]) -> None:
+        if not self._closed:
+            worker.submit(work)
+
+    def _count(self, word: str) -> None:
+        with self._changed:
+            self._counts[word] += 1
 
     def _count_down(self, template: str) -> None:
-        with self._lock:
-            self._in_use[template] -= 1
+        with self._changed:
+            self._stocks[template].in_use -= 1

@@ -8,9 +8,13 @@ at no more than the cost of reading it. Sequences do not roll back; they are set
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from wflo_testkit.services.postgres.admin import Admin
+from wflo_testkit.services.postgres.admin import Row
+
+Ask = Callable[[str], list[Row]]
+"""Runs one statement in the database and returns its rows."""
 
 _OURS = 16384
 """First object id that is not the server's own (PostgreSQL source, access/transam.h)."""
@@ -58,47 +62,48 @@ _SUM = "count(*) || '/' || coalesce(sum(hashtextextended(ctid::text || xmin::tex
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The state of a database at one moment, and the query that reads it."""
+    """The state of a database at one moment, part by part, and the queries that read it."""
 
-    database: str
-    query: str
+    queries: dict[str, str]
     state: dict[str, str]
 
     @classmethod
-    def of(cls, admin: Admin, database: str) -> Proof:
-        """Record the state of `database`."""
-        relations = admin.rows(_RELATIONS, database=database)
-        parts = [_catalog(name, rows) for name, rows in _CATALOGS.items()]
-        parts += [_relation(kind, name) for kind, name in relations]
-        query = " UNION ALL ".join(parts)
-        return cls(database, query, dict(_pairs(admin, database, query)))
+    def of(cls, ask: Ask) -> Proof:
+        """Record the state of a database."""
+        queries = {f"catalog {name}": _catalog(name, rows) for name, rows in _CATALOGS.items()}
+        queries |= {_name(kind, name): _relation(kind, name) for kind, name in ask(_RELATIONS)}
+        return cls(queries, dict(_pairs(ask, queries.values())))
 
-    def changed(self, admin: Admin) -> str:
+    def changed(self, ask: Ask, only: Collection[str] = ()) -> str:
         """Return what has changed since, as words for a message; "" when nothing has.
 
-        Sequences are set back on the way.
+        Sequences are set back on the way. only: the parts to look at, such as "table public.t".
         """
         import psycopg
 
+        wanted = {name: self.queries[name] for name in only or self.queries}
         try:
-            now = dict(_pairs(admin, self.database, self.query))
+            now = dict(_pairs(ask, wanted.values()))
         except psycopg.Error as error:
             return str(error).splitlines()[0]  # a table is gone, for example
-        different = [name for name, state in self.state.items() if now.get(name) != state]
+        different = [name for name in wanted if now.get(name) != self.state[name]]
         sequences = [name for name in different if name.startswith("sequence ")]
         for name in sequences:
-            self._set_back(admin, name)
+            self._set_back(ask, name)
         return ", ".join(name for name in different if name not in sequences)
 
-    def _set_back(self, admin: Admin, name: str) -> None:
+    def _set_back(self, ask: Ask, name: str) -> None:
         value, _slash, called = self.state[name].partition("/")
-        sql = "SELECT setval(%s::regclass, %s, %s)"
-        sequence = name.removeprefix("sequence ")
-        admin.rows(sql, (sequence, int(value), called == "true"), database=self.database)
+        sequence = name.removeprefix("sequence ").replace("'", "''")
+        ask(f"SELECT setval('{sequence}', {value}, {called})")
 
 
-def _pairs(admin: Admin, database: str, query: str) -> list[tuple[str, str]]:
-    return [(name, state) for name, state in admin.rows(query, database=database)]
+def _pairs(ask: Ask, queries: Iterable[str]) -> list[tuple[str, str]]:
+    return [(name, state) for name, state in ask(" UNION ALL ".join(queries))]
+
+
+def _name(kind: str, name: str) -> str:
+    return f"{'sequence' if kind == 'S' else 'table'} {name}"
 
 
 def _catalog(name: str, rows: str) -> str:
@@ -106,7 +111,7 @@ def _catalog(name: str, rows: str) -> str:
 
 
 def _relation(kind: str, name: str) -> str:
-    literal = name.replace("'", "''")
+    literal = _name(kind, name).replace("'", "''")
     if kind == "S":
-        return f"SELECT 'sequence {literal}', last_value || '/' || is_called FROM {name}"  # noqa: S608
-    return f"SELECT 'table {literal}', {_SUM} FROM ONLY {name}"  # noqa: S608
+        return f"SELECT '{literal}', last_value || '/' || is_called FROM {name}"  # noqa: S608
+    return f"SELECT '{literal}', {_SUM} FROM ONLY {name}"  # noqa: S608

@@ -69,13 +69,13 @@ class Templates:
         except BaseException:
             self._end(fingerprint, template)
             raise
-        user, password = self._cluster.account()
+        account = self._cluster.account()
         server = self._cluster.server
         address = Address(
             host=server.host,
             port=server.port,
-            user=user,
-            password=password,
+            user=account.user,
+            password=account.password,
             database=template.database,
             parameters=server.options.get("parameters", {}),
         )

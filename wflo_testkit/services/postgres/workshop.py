@@ -10,6 +10,7 @@ from wflo_testkit.model import Build, Json
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.pool import Pool
+from wflo_testkit.services.postgres.recycling.recycler import Recycler
 from wflo_testkit.services.postgres.templates import Templates
 
 
@@ -30,6 +31,7 @@ class Workshop:
     cluster: Cluster
     templates: Templates
     pool: Pool
+    recycler: Recycler
 
     def grant(
         self, mode: str, database: str, *, schema: str = "", template: str = ""
@@ -39,7 +41,7 @@ class Workshop:
         schema: the Postgres schema that is the test's own, if not the whole database is.
         template: what `database` was cloned from.
         """
-        user, password = self.cluster.account()
+        account = self.cluster.account(database)
         parameters = dict(self.cluster.server.options.get("parameters", {}))
         if schema:
             own = f"-csearch_path={schema} -capplication_name={schema}"
@@ -47,8 +49,8 @@ class Workshop:
         return {
             "mode": mode,
             "database": database,
-            "user": user,
-            "password": password,
+            "user": account.user,
+            "password": account.password,
             "parameters": parameters,
             "schema": schema,
             "template": template,

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from wflo_testkit.model import Build, Json
 from wflo_testkit.service import LeaseRequest
-from wflo_testkit.services.postgres.sessions import IN_DATABASE, Where, settle
 from wflo_testkit.services.postgres.workshop import Workshop
 
 
@@ -26,8 +25,9 @@ class DatabaseMode:
 
     def release(self, data: Mapping[str, Json], keep: bool) -> list[str]:
         name, template = data["database"], data["template"]
-        left = settle(self._workshop.cluster.admin, Where(IN_DATABASE, (name,)))
-        self._workshop.pool.give_back(template, name, keep=keep)
+        left = self._workshop.recycler.settle(name)
+        # Whoever kept a session open may try to open the next one: in a database that is gone.
+        self._workshop.pool.give_back(template, name, keep=keep, used=not left)
         return left
 
     def _fingerprint(self, request: LeaseRequest) -> str:

@@ -9,10 +9,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from wflo_testkit.model import Build, Json
 from wflo_testkit.service import LeaseRequest
+from wflo_testkit.services.postgres.admin import Row
 from wflo_testkit.services.postgres.proof import Proof
+from wflo_testkit.services.postgres.recycling.reading import Reading
+from wflo_testkit.services.postgres.recycling.recycler import Case
+from wflo_testkit.services.postgres.recycling.rolled import changed
 from wflo_testkit.services.postgres.sessions import IN_DATABASE, Where, settle
 from wflo_testkit.services.postgres.workshop import Workshop
 
@@ -47,11 +52,13 @@ class RollbackMode:
         """Check the database and put it back, or replace it; what is rolled back cannot be kept."""
         with self._lock:
             owner, shared = self._used.pop(data["database"])
-        admin = self._workshop.cluster.admin
-        left = settle_but_kit(self._workshop, shared.database)
-        if changed := shared.proof.changed(admin):
-            self._workshop.pool.give_back(shared.template, shared.database)
-            return [*left, f"{changed} was changed for good, past the rollback: data was committed"]
+        left: list[str] = []
+        if not self._is_untouched(shared.database):
+            left = self._settle(shared.database)
+            if found := self._changed(shared):
+                self._workshop.pool.give_back(shared.template, shared.database, used=False)
+                said = f"{found} was changed for good, past the rollback: data was committed"
+                return [*left, said]
         with self._lock:
             self._free.setdefault((owner, shared.template), []).append(shared)
         return left
@@ -63,13 +70,32 @@ class RollbackMode:
 
     def _make(self, template: str) -> Shared:
         database = self._workshop.pool.take(template)
-        return Shared(database, template, Proof.of(self._workshop.cluster.admin, database))
+        return Shared(database, template, Proof.of(partial(self._ask, database)))
+
+    def _is_untouched(self, database: str) -> bool:
+        """Whether one look is enough: nobody is there, and nothing has been written at all."""
+        case = self._case(database)
+        return case is not None and Reading.take(case.link) == case.before
+
+    def _changed(self, shared: Shared) -> str:
+        """Return what the test has changed for good; where counters tell, that takes one look."""
+        if case := self._case(shared.database):
+            return changed(case, shared.proof)
+        return shared.proof.changed(partial(self._ask, shared.database))
+
+    def _settle(self, database: str) -> list[str]:
+        if self._case(database):
+            return self._workshop.recycler.settle(database)
+        return settle(self._workshop.cluster.admin, Where(_BUT_KIT, (database,)))
+
+    def _ask(self, database: str, sql: str) -> list[Row]:
+        if case := self._case(database):
+            return case.link.ask(sql)[0]
+        return self._workshop.cluster.admin.rows(sql, database=database)
+
+    def _case(self, database: str) -> Case | None:
+        return self._workshop.recycler.find(database)
 
 
-def settle_but_kit(workshop: Workshop, database: str) -> list[str]:
-    """End the test's sessions in a database to which the kit itself is connected."""
-    user, _password = workshop.cluster.account()
-    sql = f"{IN_DATABASE} AND application_name <> 'wflo-testkit'"
-    if user != workshop.cluster.server.user:
-        sql = f"{IN_DATABASE} AND usename = '{user}'"
-    return settle(workshop.cluster.admin, Where(sql, (database,)))
+_BUT_KIT = f"{IN_DATABASE} AND application_name <> 'wflo-testkit'"
+"""Where the kit itself is connected as the very role of the test."""

@@ -26,7 +26,7 @@ class SchemaMode:
     def lease(self, request: LeaseRequest) -> Mapping[str, Json]:
         database = self._shared()
         name = self._cluster.names.schema(request.id)
-        owner, _password = self._cluster.account()
+        owner = self._cluster.account().user
         with self._lock:
             self._made.add(name)
         # The name is made of lower-case letters, digits and underscores.

@@ -1,0 +1,117 @@
+"""What was written to a database, seen without reading it.
+
+The server counts every row that is inserted, updated or deleted, in each relation and whether or
+not the transaction is committed, and every block of a sequence that is looked at; a backend hands
+its counts in before its session is over (PostgreSQL source, pgstat.c, pgstat_shutdown_hook). All
+DDL writes rows to catalogs, which are counted like any others. Only a superuser can stop, reset
+or falsify this, and only a crash loses it. What is kept outside of the database, in catalogs that
+all databases share, is known by the place and writer of its rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wflo_testkit.services.postgres.recycling.link import Link
+
+FIRST_OWN = 16384
+"""First object id that is not the server's own (PostgreSQL source, access/transam.h)."""
+
+_ROWS = "SELECT string_agg(concat_ws('/', ctid, xmin), ' ') FROM"
+MARKS = {
+    "the database's own row": f"{_ROWS} pg_database WHERE oid = {{database}}",
+    "a setting": f"{_ROWS} pg_db_role_setting"
+    " WHERE setdatabase = {database} OR setrole = {role}",
+    "the role": f"{_ROWS} pg_authid WHERE oid = {{role}}",
+    "a membership": f"{_ROWS} pg_auth_members WHERE {{role}} IN (roleid, member, grantor)",
+    "a comment": f"{_ROWS} pg_shdescription WHERE objoid IN ({{database}}, {{role}})",
+    "a security label": f"{_ROWS} pg_shseclabel WHERE objoid IN ({{database}}, {{role}})",
+    "a subscription": f"{_ROWS} pg_subscription WHERE subdbid = {{database}}",
+    "a prepared transaction": "SELECT count(*) FROM pg_prepared_xact() WHERE dbid = {database}",
+    "a replication slot": "SELECT count(*) FROM pg_get_replication_slots()"
+    " WHERE datoid = {database}",
+    "a crash of the server": "SELECT concat_ws('/', pg_stat_get_bgwriter_stat_reset_time(),"
+    " pg_postmaster_start_time())",
+    "a reset of the counters": "SELECT pg_stat_get_db_stat_reset_time({database})",
+    "a session": "SELECT pg_stat_get_db_numbackends({database})",
+}
+"""Name -> query for one text; it stays the same as long as nobody has touched the thing.
+
+A crash throws the counters away and notes the moment (pgstat_discard_stats); one session is the
+kit's own.
+"""
+ROLE, SESSION = "the role", "a session"
+
+_WRITES = " + ".join(
+    f"pg_stat_get_{what}(oid)"
+    for what in (
+        "tuples_inserted",
+        "tuples_updated",
+        "tuples_deleted",
+        # These write to catalogs in place, which no other counter sees.
+        "vacuum_count",
+        "analyze_count",
+        "autovacuum_count",
+        "autoanalyze_count",
+    )
+)
+_COUNTS = f"""SELECT * FROM (
+    SELECT oid::int8, CASE relkind WHEN 'S' THEN pg_stat_get_blocks_fetched(oid) ELSE {_WRITES} END
+    FROM pg_class WHERE relkind IN ('r', 'm', 'p', 'S') AND NOT relisshared
+    ) counted(oid, n) WHERE n > 0"""  # noqa: S608 - constants only
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One look at a database. counts: relation -> writes so far, where there were any."""
+
+    marks: dict[str, str]
+    counts: dict[int, int]
+
+    @classmethod
+    def take(cls, link: Link) -> Reading:
+        marks, counts = link.ask(*READ)
+        return cls.of(marks[0][0], counts)
+
+    @classmethod
+    def of(cls, marks: list[str], counts: list[tuple[int, int]]) -> Reading:
+        """Make one of what READ has returned."""
+        return cls(dict(zip(MARKS, marks, strict=True)), dict(counts))
+
+    def touched(self, before: Reading) -> list[str]:
+        """Return what else than rows is not as it was before."""
+        return [name for name in MARKS if self.marks[name] != before.marks[name]]
+
+    def moved(self, before: Reading) -> set[int]:
+        """Return the relations whose counts are not what they were before."""
+        return {
+            oid
+            for oid in self.counts.keys() | before.counts.keys()
+            if self.counts.get(oid, 0) != before.counts.get(oid, 0)
+        }
+
+
+READ = ("EXECUTE wflo_marks", "EXECUTE wflo_counts")
+"""The two queries of a reading: one row with an array, and a row for each relation."""
+
+
+def prepare(link: Link) -> None:
+    """Let the server plan both once: that takes longer than to run them."""
+    each = (
+        f"({query.format(database=link.oid, role=link.role)})::text" for query in MARKS.values()
+    )
+    link.ask(
+        f"PREPARE wflo_marks AS SELECT ARRAY[{', '.join(each)}]",
+        f"PREPARE wflo_counts AS {_COUNTS}",
+    )
+
+
+def role_mark(link: Link) -> str:
+    """Return the query of the role's mark alone."""
+    return MARKS[ROLE].format(database=link.oid, role=link.role)
+
+
+def sessions(link: Link) -> int:
+    """Return how many sessions there are in the database, the kit's own left out."""
+    [[(number,)]] = link.ask(MARKS[SESSION].format(database=link.oid))
+    return int(number) - 1
