@@ -10,6 +10,11 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
+# A run that makes warm images leaves a process and a container behind for a while, which tests of
+# what is left behind would find. Tests of warm images switch them on for themselves.
+WITHOUT_WARM_IMAGES = ("WFLO_TESTKIT_WARM_IMAGES", "0")
+os.environ.setdefault(*WITHOUT_WARM_IMAGES)
+
 Run = Callable[..., pytest.RunResult]
 
 
@@ -19,6 +24,7 @@ def fresh_environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name in list(os.environ):
         if name == "CI" or name.startswith(("WFLO_TESTKIT_", "TEST_DATABASE", "PYTEST_")):
             monkeypatch.delenv(name)
+    monkeypatch.setenv(*WITHOUT_WARM_IMAGES)
     return monkeypatch
 
 

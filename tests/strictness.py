@@ -7,6 +7,7 @@ before. The last line printed counts what passed, failed, was skipped and xfaile
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from fnmatch import fnmatch
 from pathlib import Path
@@ -16,6 +17,8 @@ import pytest
 from tests.docker_state import DockerState, docker_state
 
 ALLOWED = Path(__file__).with_name("allowed_skips.txt")
+# Making them goes on after the run, and would count as left behind.
+os.environ.setdefault("WFLO_TESTKIT_WARM_IMAGES", "0")
 
 
 class Strictness:

@@ -69,6 +69,28 @@ class Spec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How the slow part of a server's start is done ahead, once, in an image of its own.
+
+    script: run by `sh` in a container of the spec's image, without a network. Ends with 0 once
+        all that it started has ended cleanly; nothing that it prints or leaves may be a secret.
+    files: path inside -> text, there before the script runs.
+    check: run by `sh` in a container of the finished image; ends with 0 only if that can serve.
+    start: what to run on the finished image, under the password that it was made with.
+    reset: the same where nobody knows that password: it sets a new one, `{password}`. None for a
+        server without a password.
+    limit: seconds that the script may take.
+    """
+
+    script: str
+    check: str
+    start: Spec
+    files: Mapping[str, str] = field(default_factory=dict)
+    reset: Spec | None = None
+    limit: float = 480.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """A running server: plain data, survives JSON. Services add `url` and `env` in a subclass.
 

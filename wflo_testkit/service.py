@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from wflo_testkit.guestbook import Guestbook
-from wflo_testkit.model import Build, Json, Server, Spec
+from wflo_testkit.model import Build, Json, Recipe, Server, Spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +191,8 @@ class Service:
         it. An iterator, so that it can be ended between two steps; another run begins it anew.
     guestbook: (external server) -> where its runs sign in; without one nobody can tell which
         runs are over, and what a killed one left there stays.
+    warm: (spec, password) -> how an image is made from which `spec` starts faster, or None if it
+        cannot be. Equal arguments give equal recipes.
     modes: names accepted by `@pytest.mark.wflo(<service>=...)`, default first.
     """
 
@@ -207,6 +209,7 @@ class Service:
     greet: Callable[[Server], None] | None = None
     sweep: Callable[[Server, Sequence[str]], Iterator[None]] | None = None
     guestbook: Callable[[Server], Guestbook] | None = None
+    warm: Callable[[Spec, str], Recipe | None] | None = None
     modes: tuple[str, ...] = ()
 
 

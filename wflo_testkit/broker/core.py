@@ -19,16 +19,22 @@ from wflo_testkit.service import Service
 
 if TYPE_CHECKING:
     from wflo_testkit.broker.reuse import Reuse
+    from wflo_testkit.broker.warming import Warming
 
 
 class Core:
     """One per run, in the only process or in xdist's controller."""
 
     def __init__(
-        self, services: Mapping[str, Service], session: Session, reuse: Reuse | None = None
+        self,
+        services: Mapping[str, Service],
+        session: Session,
+        reuse: Reuse | None = None,
+        warming: Warming | None = None,
     ) -> None:
         self._session = session
-        self.servers = Servers(services, Containers(session), session.run, reuse)
+        self._warming = warming
+        self.servers = Servers(services, Containers(session), session.run, reuse, warming)
         self.leases = Leases(self.servers)
         self._process = os.getpid()
         self._lock = threading.Lock()
@@ -52,7 +58,8 @@ class Core:
     @property
     def notes(self) -> list[str]:
         """Return what a person should know about how this run is guarded."""
-        return self._session.notes
+        made = self._warming.note if self._warming is not None else ""
+        return [*self._session.notes, *([made] if made else [])]
 
     def close(self) -> None:
         """Close every connection, then remove every container and network of the run.
@@ -70,7 +77,11 @@ class Core:
         try:
             self.servers.close()
         finally:
-            self._session.close()
+            try:
+                self._session.close()
+            finally:
+                if self._warming is not None:
+                    self._warming.close()
 
 
 class Owner:

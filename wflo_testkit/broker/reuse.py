@@ -7,7 +7,7 @@ import dataclasses
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from wflo_testkit.broker.starting import Starter
 from wflo_testkit.model import Server, Spec
@@ -18,6 +18,9 @@ from wflo_testkit.runtime.reuse.shelf import Shelf
 from wflo_testkit.runtime.reuse.sweep import sweep
 from wflo_testkit.service import Service
 from wflo_testkit.wait import Deadline, WaitTimeout, clock, wait_until
+
+if TYPE_CHECKING:
+    from wflo_testkit.broker.warming import Warming
 
 POLL = 0.05
 PATIENCE = 30.0
@@ -35,8 +38,9 @@ class CannotReuse(Exception):
 class Reuse:
     """One run's way to the kept servers. Safe to use from several threads."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, warming: Warming | None = None) -> None:
         self._shelf = shelf
+        self._warming = warming
         self._lock = threading.Lock()
         self._keys: dict[str, str] = {}  # a server's key -> what it is kept under
         self._half_made: set[str] = set()
@@ -45,12 +49,14 @@ class Reuse:
         self.containers = Containers(shelf.session)
 
     @classmethod
-    def begin(cls, run: str, project: Path, *, max_idle: float, policy: str) -> Self:
+    def begin(
+        cls, run: str, project: Path, warming: Warming | None, *, max_idle: float, policy: str
+    ) -> Self:
         """Return the way of `run`; touches neither Docker nor the disk.
 
-        project: the folder whose tests run. For the rest see Shelf.
+        project: the folder whose tests run. warming: see Starter. For the rest see Shelf.
         """
-        return cls(Shelf(run, project_of(project), max_idle, policy=policy))
+        return cls(Shelf(run, project_of(project), max_idle, policy=policy), warming)
 
     def get(self, spec: Spec, service: Service) -> tuple[Server, bool]:
         """Return the ready kept server for `spec`, and whether it was found, not started.
@@ -160,7 +166,7 @@ class Reuse:
         """Start the container, whose name keeps others from doing the same, and write it down."""
         place = self._shelf.place(key, created=self._half_made.add)
         try:
-            server = Starter(Containers(place)).start(spec, service)
+            server = Starter(Containers(place), self._warming).start(spec, service)
             server = dataclasses.replace(server, is_shared=True)
             self._shelf.write_down(key, server)
         except BaseException:

@@ -18,6 +18,7 @@ from wflo_testkit.service import Isolation, Service
 
 if TYPE_CHECKING:
     from wflo_testkit.broker.reuse import Reuse
+    from wflo_testkit.broker.warming import Warming
 
 
 @dataclass(slots=True)
@@ -54,10 +55,12 @@ class Servers:
         containers: Containers,
         run: str,
         reuse: Reuse | None = None,
+        warming: Warming | None = None,
     ) -> None:
         self._services = services
         self._containers = containers
         self._reuse = reuse
+        self._warming = warming
         self._run = run
         self._visits = Visits(run)
         self._lock = threading.Lock()
@@ -188,7 +191,7 @@ class Servers:
                 return server
             except CannotReuse as reason:
                 started.note = f"not reused: {reason}"
-        return Starter(self._containers).start(spec, service)
+        return Starter(self._containers, self._warming).start(spec, service)
 
 
 def _row(started: Started) -> dict[str, Json]:

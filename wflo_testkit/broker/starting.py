@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
+from typing import TYPE_CHECKING
 
 from wflo_testkit.errors import ServiceUnavailable, StartFailed
 from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime.containers import Containers, Running
+from wflo_testkit.runtime.images import ResolvedImage
 from wflo_testkit.service import Service
 from wflo_testkit.wait import WaitTimeout, clock, wait_until
+
+if TYPE_CHECKING:
+    from wflo_testkit.broker.warming import Warming
+    from wflo_testkit.runtime.warm.order import Warm
 
 POLL = 0.03
 EXTERNAL_TIMEOUT = 10.0
@@ -17,19 +23,47 @@ LOG_LINES = 20
 
 
 class Starter:
-    """Starts servers among `containers`. Safe to use from several threads."""
+    """Starts servers among `containers`. Safe to use from several threads.
 
-    def __init__(self, containers: Containers) -> None:
+    warming: where warm images are found; None starts every server from its own image.
+    """
+
+    def __init__(self, containers: Containers, warming: Warming | None = None) -> None:
         self.containers = containers
+        self._warming = warming
 
     def start(self, spec: Spec, service: Service) -> Server:
         """Return a ready server. Raises what Containers.start raises, and StartFailed."""
-        password = secrets.token_hex(16)
-        running = self.containers.start(spec, password)
+        began = clock.monotonic()
+        image = self.containers.image(spec)
+        server = self._warmly(spec, service, image) or self._ready(spec, service, image)
+        return dataclasses.replace(server, seconds=clock.monotonic() - began)
+
+    def _warmly(self, spec: Spec, service: Service, image: ResolvedImage) -> Server | None:
+        """Return a server that was started from a warm image; None if there is no good one."""
+        if self._warming is None:
+            return None
+        warm = self._warming.find(spec, service, self.containers, image)
+        if warm is None:
+            return None
+        try:
+            return self._ready(spec, service, image, warm)
+        except StartFailed as error:
+            if self.containers.are_ending:
+                raise
+            self.containers.clear_away(spec)
+            self._warming.reject(warm, self.containers, error)
+        return None
+
+    def _ready(
+        self, spec: Spec, service: Service, image: ResolvedImage, warm: Warm | None = None
+    ) -> Server:
+        password = warm.password if warm is not None else secrets.token_hex(16)
+        running = self.containers.start(spec, password, image, warm)
         server = _server(spec, service, running, password)
         try:
             wait_until(
-                lambda: _ready(service, server),
+                lambda: _answers(service, server),
                 timeout=spec.startup_timeout,
                 poll=POLL,
                 describe=spec.name,
@@ -37,7 +71,7 @@ class Starter:
             )
         except WaitTimeout as error:
             raise self._too_slow(spec, running, error.__cause__) from None
-        return dataclasses.replace(server, seconds=clock.monotonic() - running.began)
+        return server
 
     def _raise_if_dead(self, spec: Spec, running: Running) -> None:
         state = self.containers.state(running.id)
@@ -75,7 +109,7 @@ def connect(spec: Spec, service: Service) -> Server:
         )
     server = dataclasses.replace(service.external(spec), key=spec.fingerprint)
     try:
-        wait_until(lambda: _ready(service, server), timeout=EXTERNAL_TIMEOUT, describe=spec.name)
+        wait_until(lambda: _answers(service, server), timeout=EXTERNAL_TIMEOUT, describe=spec.name)
     except WaitTimeout as error:
         address = f"{server.host}:{server.port}"
         raise ServiceUnavailable(
@@ -87,7 +121,7 @@ def connect(spec: Spec, service: Service) -> Server:
     return server
 
 
-def _ready(service: Service, server: Server) -> bool:
+def _answers(service: Service, server: Server) -> bool:
     service.probe(server)
     return True
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wflo_testkit import services, settings
+from wflo_testkit import __version__, services, settings
 from wflo_testkit.errors import SettingError, TestkitError
 from wflo_testkit.plugin import options
 from wflo_testkit.service import Service
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wflo_testkit.broker.api import Broker
     from wflo_testkit.broker.core import Core
     from wflo_testkit.broker.reuse import Reuse
+    from wflo_testkit.broker.warming import Warming
     from wflo_testkit.model import Server, Spec
 
 
@@ -180,10 +181,19 @@ class Kit:
                 reaper=self.settings["ryuk"],
                 keep=self.settings["keep"],
             )
-            self._core = Core(self.table, session, self._reuse())
+            warming = self._warming()
+            self._core = Core(self.table, session, self._reuse(warming), warming)
         return self._core
 
-    def _reuse(self) -> Reuse | None:
+    def _warming(self) -> Warming | None:
+        """Return this run's way to warm images. In CI none are made: nobody would wait for it."""
+        if not self.settings["warm_images"]:
+            return None
+        from wflo_testkit.broker.warming import Warming
+
+        return Warming(__version__, may_make=not settings.in_ci(os.environ))
+
+    def _reuse(self, warming: Warming | None) -> Reuse | None:
         """Return this run's way to kept servers; without one, only look for idle ones."""
         if not self.settings["reuse"]:
             from wflo_testkit.broker.idle import sweep_behind
@@ -195,6 +205,7 @@ class Kit:
         return Reuse.begin(
             self.run,
             self.config.rootpath,
+            warming,
             max_idle=self.settings["reuse_max_idle"],
             policy=self.settings["images"],
         )

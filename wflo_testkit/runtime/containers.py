@@ -5,24 +5,30 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wflo_testkit.errors import StartFailed
 from wflo_testkit.model import Spec
 from wflo_testkit.runtime import images, labels
 from wflo_testkit.runtime.placeholders import with_address, with_password
-from wflo_testkit.wait import clock, wait_until
+from wflo_testkit.wait import wait_until
 
 if TYPE_CHECKING:
+    import docker
     from docker.models.containers import Container
     from testcontainers.core.docker_client import DockerClient
+
+    from wflo_testkit.runtime.warm.order import Warm
 
 
 class Place(Protocol):
     """Where containers go: the session of a run, or what is kept for reuse (reuse.place)."""
 
     policy: str
+
+    @property
+    def ending(self) -> bool: ...
 
     @property
     def client(self) -> DockerClient: ...
@@ -66,7 +72,6 @@ class Running:
     network: str
     image: str
     origin: str
-    began: float = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,23 +100,33 @@ class Containers:
     def __init__(self, place: Place) -> None:
         self._place = place
 
-    def start(self, spec: Spec, password: str) -> Running:
+    @property
+    def client(self) -> docker.DockerClient:
+        return self._place.client.client
+
+    def image(self, spec: Spec) -> images.ResolvedImage:
+        """Find what to run for `spec`. Raises DockerUnavailable or ImageUnavailable."""
+        return images.resolve(self.client, spec.image, policy=self._place.policy)
+
+    def start(
+        self, spec: Spec, password: str, image: images.ResolvedImage, warm: Warm | None = None
+    ) -> Running:
         """Create and start a container for `spec`; readiness is the caller's business.
 
+        image: what `self.image` said. warm: what to run instead, under the same names.
         Nothing is started before the reaper has acknowledged; creating goes on beside it.
         Raises DockerUnavailable, ImageUnavailable, NameTaken, or StartFailed.
         """
         from docker.errors import APIError
 
-        began = clock.monotonic()
         client = self._place.client
-        image = images.resolve(client.client, spec.image, policy=self._place.policy)
-        filled = with_password(spec, password, self._place.host_name(spec))
+        wanted = warm.spec if warm is not None else spec
+        filled = with_password(wanted, password, self._place.host_name(spec))
         try:
-            container = self._create(spec, filled, image.reference)
+            container = self._create(spec, filled, warm.tag if warm else image.reference)
             self._place.wait_for_reaper()
             client.start(container)
-            return self._running(filled, container, image, began)
+            return self._running(filled, container, image, warm)
         except APIError as error:
             raise StartFailed(
                 f"{spec.name} ({image.reference}) could not be started",
@@ -159,6 +174,15 @@ class Containers:
             if error.status_code != 409:  # 409: its removal is under way
                 raise
 
+    @property
+    def are_ending(self) -> bool:
+        """Whether they are being removed because the run ends."""
+        return self._place.ending
+
+    def clear_away(self, spec: Spec) -> None:
+        """Remove what there is of the container for `spec`, so that another can have its name."""
+        self.remove(self._place.container_name(spec))
+
     def _create(self, spec: Spec, filled: Spec, reference: str) -> Container:
         from docker.errors import APIError
 
@@ -182,12 +206,12 @@ class Containers:
             raise
 
     def _running(
-        self, spec: Spec, container: Container, image: images.ResolvedImage, began: float
+        self, spec: Spec, container: Container, image: images.ResolvedImage, warm: Warm | None
     ) -> Running:
         ports = self._published(spec, container)
         host = self._place.host
         if spec.files:
-            container.put_archive("/", _archive(with_address(spec.files, host, ports)))
+            container.put_archive("/", archive(with_address(spec.files, host, ports)))
         return Running(
             id=str(container.id),
             host=host,
@@ -195,8 +219,7 @@ class Containers:
             internal_host=self._place.host_name(spec),
             network=self._place.network,
             image=image.reference,
-            origin=image.origin,
-            began=began,
+            origin=f"{image.origin}, warm" if warm is not None else image.origin,
         )
 
     def _published(self, spec: Spec, container: Container) -> dict[str, int]:
@@ -220,7 +243,7 @@ class Containers:
         )
 
 
-def _archive(files: Mapping[str, str]) -> bytes:
+def archive(files: Mapping[str, str]) -> bytes:
     """Pack path -> text as a tar of files that any user may read and run."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:

@@ -20,12 +20,14 @@ class ResolvedImage:
 
     reference: what to run. origin: "official", "local" (a stand-in built from containers/) or
     "user" (not in the catalogue). id: the image's content id. reason: why this one, in words.
+    architecture: as Docker names it, such as "amd64".
     """
 
     reference: str
     origin: str
     id: str
     reason: str
+    architecture: str = ""
 
 
 def resolve(client: docker.DockerClient, image: str, *, policy: str = "auto") -> ResolvedImage:
@@ -65,7 +67,8 @@ def _here(
     answer = inspect(client, reference)
     if answer is None:
         return None
-    return ResolvedImage(reference, origin, str(answer["Id"]), reason)
+    architecture = str(answer.get("Architecture", ""))
+    return ResolvedImage(reference, origin, str(answer["Id"]), reason, architecture)
 
 
 def _pulled(

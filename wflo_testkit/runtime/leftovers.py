@@ -142,8 +142,9 @@ def _thing(
 
 
 def _is_of_dead_run(thing: Thing) -> bool:
-    is_idle_reaper = _kind(thing.labels) == "reaper" and not thing.running
-    return (labels.RUN in thing.labels or is_idle_reaper) and not thing.in_use
+    kind = _kind(thing.labels)
+    is_loose = kind == "maker" or (kind == "reaper" and not thing.running)
+    return (labels.RUN in thing.labels or is_loose) and not thing.in_use
 
 
 def _kind(found: dict[str, str]) -> str:

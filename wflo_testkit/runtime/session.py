@@ -62,6 +62,11 @@ class Session:
                 self._client = client
             return self._client
 
+    @property
+    def ending(self) -> bool:
+        """Whether `close` has begun: nothing is started any more."""
+        return self._ending
+
     @cached_property
     def host(self) -> str:
         """The address of published ports."""

@@ -37,6 +37,12 @@ GENERAL: tuple[Option, ...] = (
         help="How long a server may be unused before the next run of any project removes it.",
     ),
     Option(
+        key="warm_images",
+        default=True,
+        help="Start from images in which the slow part of a start is done already, and make "
+        "missing ones after the run, in the background; in CI they are used, but not made.",
+    ),
+    Option(
         key="keep",
         default=False,
         help="Leave containers and failed tests' data in place at the end, to look at.",

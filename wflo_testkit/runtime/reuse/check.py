@@ -58,6 +58,14 @@ def owner_of(found: Mapping[str, Json]) -> str:
     return str((found["Config"]["Labels"] or {}).get(labels.OWNER, ""))
 
 
+def image_of(found: Mapping[str, Json]) -> str:
+    """Return the content id of the image that a container's server is of.
+
+    For one that was started from a warm image that is what the warm image was made from.
+    """
+    return str((found["Config"]["Labels"] or {}).get(labels.BASE) or found["Image"])
+
+
 def published(found: Mapping[str, Any]) -> set[int]:
     """Return the ports of the host that lead into a container."""
     bindings = (found["NetworkSettings"]["Ports"] or {}).values()

@@ -40,6 +40,10 @@ class KeptPlace:
         self.container = ""
 
     @property
+    def ending(self) -> bool:
+        return self._session.ending
+
+    @property
     def client(self) -> DockerClient:
         return self._session.client
 

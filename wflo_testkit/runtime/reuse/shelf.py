@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime import labels
-from wflo_testkit.runtime.reuse.check import Finding, is_made_for, look, owner_of
+from wflo_testkit.runtime.reuse.check import Finding, image_of, is_made_for, look, owner_of
 from wflo_testkit.runtime.reuse.engine import Engine
 from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.reuse.place import KeptPlace, container_name
@@ -84,7 +84,7 @@ class Shelf:
             project=self.project,
             daemon=self.engine.address,
             server=server.to_json(),
-            image_id=str(found["Image"]),
+            image_id=image_of(found),
             started_at=str(found["State"]["StartedAt"]),
             made=clock.wall(),
             max_idle=self.max_idle,

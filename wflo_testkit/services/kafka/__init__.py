@@ -30,6 +30,7 @@ SERVICE = Service(
     spec=spec,
     probe=probe,
     sweep=lazy(f"{_HOME}.sweep:sweep"),
+    warm=lazy(f"{_HOME}.warm_image:recipe"),
     guestbook=lazy(f"{_HOME}.guestbook:KafkaGuestbook"),
     server=KafkaServer,
     external=external,

@@ -38,14 +38,11 @@ OPTIONS = (
     ),
 )
 
-_START = "/tmp/wflo-start.sh"  # noqa: S108 - in the container; writable by the broker's user
+START = "/tmp/wflo-start.sh"  # noqa: S108 - in the container; writable by the broker's user
 # The advertised port is known only once the container runs: it waits for this script.
 # An advertised localhost may be ::1 for a client; `{host}` is an address.
-_SCRIPT = (
-    "#!/bin/sh\n"
-    "exec /etc/kafka/docker/run KAFKA_ADVERTISED_LISTENERS="
-    f"PLAINTEXT://{{host}}:{{port:main}},BROKER://{{name}}:{INTERNAL_PORT}\n"
-)
+ADVERTISED = f"PLAINTEXT://{{host}}:{{port:main}},BROKER://{{name}}:{INTERNAL_PORT}"
+SCRIPT = f"#!/bin/sh\nexec /etc/kafka/docker/run KAFKA_ADVERTISED_LISTENERS={ADVERTISED}\n"
 # Under these flags the class archive of the local image was made; with others it is not used.
 _JVM_FLAGS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
@@ -65,10 +62,10 @@ def spec(name: str, settings: Mapping[str, Any]) -> Spec:
         service="kafka",
         name=name,
         image=settings.get("image") or official("kafka"),
-        command=("sh", "-c", f"until [ -s {_START} ]; do sleep 0.02; done; exec sh {_START}"),
+        command=("sh", "-c", f"until [ -s {START} ]; do sleep 0.02; done; exec sh {START}"),
         environment=_environment(settings),
         ports={MAIN: PORT},
-        files={_START: _SCRIPT},
+        files={START: SCRIPT},
         startup_timeout=timeout,
     )
 

@@ -1,0 +1,1 @@
+"""Warm images: the slow part of a server's start, done once and committed."""

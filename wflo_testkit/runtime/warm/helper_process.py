@@ -1,0 +1,50 @@
+"""The process that makes warm images: detached, out of the tests' way, and never for long.
+
+Run by path with `python -I -S`; standard input holds JSON: the parent's sys.path, and the orders.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+
+LIMIT = 900
+"""Seconds after which it ends, whatever it is doing; its containers have their own limit."""
+NICENESS = 10
+
+
+def main() -> None:
+    told = json.loads(sys.stdin.read())
+    _stay_out_of_the_way()
+    here = os.path.abspath(__file__)  # noqa: PTH100 - pathlib is not worth its import here
+    for _ in range(4):
+        here = os.path.dirname(here)  # noqa: PTH120
+    sys.path[:] = [*told["path"], here]
+
+    from wflo_testkit.runtime import daemon
+    from wflo_testkit.runtime.warm.notes import Notes
+    from wflo_testkit.runtime.warm.order import Order
+    from wflo_testkit.runtime.warm.work import work_off
+
+    client = daemon.connect().client
+    try:
+        work_off(client, [Order(**order) for order in told["orders"]], Notes())
+    finally:
+        client.close()
+
+
+def _stay_out_of_the_way() -> None:
+    """Give way to tests, outlive what stops them politely, and end in any case."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(NICENESS)
+    watch = threading.Timer(LIMIT, os._exit, (1,))
+    watch.daemon = True
+    watch.start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""What this machine knows of warm images and the images must not say: passwords, uses, failures.
+
+Files of the kit's own folder, which only their owner may read: `<image id>.json` for each image
+made here, `<key>.failed.json` for each that could not be made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.wait import clock
+
+RETRY = 24 * 3600.0
+"""Seconds for which an image that could not be made, or served badly, is not made again unasked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a warm image is not there. made: seconds since the epoch."""
+
+    key: str
+    name: str
+    reason: str
+    at: float
+
+
+class Notes:
+    """The notes of one home folder."""
+
+    def __init__(self, home: Home | None = None) -> None:
+        self.home = home or Home(Home().folder.with_name("warm"))
+
+    def password(self, image: str) -> str | None:
+        """Return the password that an image was made with; None for one made elsewhere."""
+        found = self._read(self._path(image))
+        password = found.get("password")
+        return password if isinstance(password, str) else None
+
+    def made(self, image: str, key: str, password: str) -> None:
+        """Write down an image that is about to get its name. Raises OSError."""
+        self.home.prepare()
+        with self.home.lock():
+            text = json.dumps({"password": password})
+            self.home.write(self._path(image).name, text)
+            self._failure(key).unlink(missing_ok=True)
+
+    def use(self, image: str) -> None:
+        """Note that an image is used now; one made elsewhere gets a note without a password."""
+        with contextlib.suppress(OSError):
+            path = self._path(image)
+            if path.exists():
+                os.utime(path)
+            else:
+                self.home.prepare()
+                with self.home.lock():
+                    self.home.write(path.name, "{}")
+
+    def used(self, image: str) -> float:
+        """Return when an image was last used or made, seconds since the epoch; 0 if unknown."""
+        try:
+            return self._path(image).stat().st_mtime
+        except OSError:
+            return 0.0
+
+    def forget(self, image: str) -> None:
+        with contextlib.suppress(OSError):
+            self._path(image).unlink(missing_ok=True)
+
+    def failed(self, key: str, name: str, reason: str) -> None:
+        """Write down that an image cannot be had. Raises OSError."""
+        self.home.prepare()
+        with self.home.lock():
+            text = json.dumps({"name": name, "reason": reason, "at": clock.wall()})
+            self.home.write(self._failure(key).name, text)
+
+    def failure(self, key: str) -> Failure | None:
+        """Return why an image could not be made lately."""
+        return self._read_failure(self._failure(key))
+
+    def failures(self) -> list[Failure]:
+        found = map(self._read_failure, self.home.files("*.failed.json"))
+        return [failure for failure in found if failure is not None]
+
+    def forgive(self, key: str) -> None:
+        """Forget a failure, so that the image may be made again."""
+        with contextlib.suppress(OSError):
+            self._failure(key).unlink(missing_ok=True)
+
+    def _read_failure(self, path: Path) -> Failure | None:
+        found = self._read(path)
+        try:
+            failure = Failure(path.name.split(".")[0], found["name"], found["reason"], found["at"])
+        except KeyError:
+            return None
+        return failure if clock.wall() - failure.at < RETRY else None
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            found = json.loads(self.home.read(path) or "{}")
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _path(self, image: str) -> Path:
+        return self.home.folder / f"{image.partition(':')[2] or image}.json"
+
+    def _failure(self, key: str) -> Path:
+        return self.home.folder / f"{key}.failed.json"

@@ -1,0 +1,103 @@
+"""What is to be made: plain data, so that a process that outlives the tests can do it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Self
+
+from wflo_testkit.model import Json, Recipe, Spec
+from wflo_testkit.runtime.images import ResolvedImage
+
+LAYOUT = 1
+"""Raised when images that an older kit of the same version has made are of no use to this one."""
+REPOSITORY = "wflo-testkit/warm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One warm image.
+
+    key: see `key_of`; also the image's tag. name: of the server that asked for it, for people.
+    reference, base: name and content id of the image that it is made from. kit: this version.
+    password: what the image is made with; in no file of the image, in clear text. For the rest
+    see model.Recipe.
+    """
+
+    key: str
+    name: str
+    reference: str
+    base: str
+    kit: str
+    script: str
+    check: str
+    files: Mapping[str, str]
+    limit: float
+    password: str = field(repr=False)
+
+    @classmethod
+    def of(
+        cls, name: str, base: ResolvedImage, recipe: Recipe, *, key: str, kit: str, password: str
+    ) -> Self:
+        return cls(
+            key=key,
+            name=name,
+            kit=kit,
+            reference=base.reference,
+            base=base.id,
+            script=recipe.script,
+            check=recipe.check,
+            files=dict(recipe.files),
+            limit=recipe.limit,
+            password=password if recipe.reset is not None else "",
+        )
+
+    @property
+    def container(self) -> str:
+        """The name of the container in which it is made; who has that name makes it."""
+        return f"wflo-warm-{self.key}"
+
+    def to_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """What to start instead of a spec from its own image: a warm image, and what to run on it.
+
+    id: the image's content id.
+    """
+
+    key: str
+    id: str
+    spec: Spec
+    password: str = field(repr=False)
+
+    @property
+    def tag(self) -> str:
+        return tag_of(self.key)
+
+
+def key_of(base: ResolvedImage, recipe: Recipe, kit: str) -> str:
+    """Return what a warm image is found by: equal when all that decides its content is.
+
+    The image below it and its architecture, what is done there (the settings are part of that),
+    and the version of the kit. recipe: made with an empty password, so that it repeats.
+    """
+    facts = [
+        LAYOUT,
+        kit,
+        base.id,
+        base.architecture,
+        recipe.script,
+        recipe.check,
+        sorted(recipe.files.items()),
+    ]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
+
+
+def tag_of(key: str) -> str:
+    """Return the name of the warm image `key`. It is given last: what has it is whole."""
+    return f"{REPOSITORY}:{key}"

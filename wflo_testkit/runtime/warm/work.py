@@ -1,0 +1,63 @@
+"""Works orders off, one after the other, in agreement with whoever works on the same."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from wflo_testkit.runtime import labels
+from wflo_testkit.runtime.warm import making, stock
+from wflo_testkit.runtime.warm.notes import Notes
+from wflo_testkit.runtime.warm.order import Order
+from wflo_testkit.wait import Deadline, wait_until
+
+if TYPE_CHECKING:
+    import docker
+
+
+def work_off(client: docker.DockerClient, orders: Iterable[Order], notes: Notes) -> None:
+    """Make what is not there yet, then keep the stock within bounds. Failures are written down."""
+    for order in orders:
+        try:
+            get(client, order, notes)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next order may succeed
+            with contextlib.suppress(OSError):
+                notes.failed(order.key, order.name, str(error))
+    stock.prune(client, notes)
+
+
+def get(client: docker.DockerClient, order: Order, notes: Notes) -> tuple[str, bool]:
+    """Return the id of the image of `order`, and whether this process has made it.
+
+    If another one is making it, wait for that; if that one dies, or fails, make it here.
+    Raises MakingFailed, WaitTimeout, docker's errors, OSError.
+    """
+    deadline = Deadline(2 * order.limit)
+    while True:
+        if image := stock.find(client, order.key):
+            return image, False
+        try:
+            return making.make(client, order, notes), True
+        except making.Taken:
+            wait_until(
+                lambda: _is_settled(client, order),
+                timeout=deadline.left,
+                poll=0.2,
+                describe=f"{order.container}, in which another process makes it",
+                catch=(),
+            )
+
+
+def _is_settled(client: docker.DockerClient, order: Order) -> bool:
+    """Tell whether nobody is at work any more; the container of a dead maker is removed."""
+    from docker.errors import APIError, NotFound
+
+    try:
+        found: dict[str, Any] = client.api.inspect_container(order.container)
+    except NotFound:
+        return True
+    if labels.owner_is_dead(found["Config"]["Labels"].get(labels.OWNER, "")):
+        with contextlib.suppress(APIError):  # another one has removed it, or is about to
+            client.api.remove_container(found["Id"], force=True, v=True)
+    return False

@@ -1,0 +1,60 @@
+"""A Postgres image with the cluster already made: initdb is most of a cold start.
+
+The cluster lies outside PGDATA and is copied there at each start, onto the tmpfs. That is as quick
+as to run it where it lies, and clones of databases take half the time there (measured: ready in
+0.25-0.28 against 0.23-0.28 s, a clone in 7 against 14 ms).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from wflo_testkit.model import Recipe, Spec
+from wflo_testkit.services.postgres.warm_image.verifier import verifier
+
+FOLDER = "/wflo-warm"
+_HERE = Path(__file__).parent
+_PASSWORD = "POSTGRES_PASSWORD"  # noqa: S105 - a variable's name
+
+_COPY = f'cp -a {FOLDER}/cluster/. "$PGDATA"'
+# A server for one statement, to which nobody can connect (PostgreSQL manual, postgres --single).
+_RESET = """\
+printf 'ALTER ROLE "%s" PASSWORD '"'%s'"'\\n' "$POSTGRES_USER" "$WFLO_PASSWORD" |
+    docker-entrypoint.sh postgres --single -D "$PGDATA" -c fsync=off postgres >/dev/null
+unset WFLO_PASSWORD"""
+_SERVE = 'exec docker-entrypoint.sh "$@"'
+
+
+def recipe(spec: Spec, password: str) -> Recipe | None:
+    """Return how the cluster of `spec` is made ahead, with `password` for its administrator.
+
+    None for a spec that somebody has changed so that it does not follow: another password, or
+    another program.
+    """
+    given = dict(spec.environment)
+    if given.pop(_PASSWORD, "") != "{password}" or spec.command[:1] != ("postgres",):
+        return None
+    return Recipe(
+        script="\n".join([*_exports(given), _arguments(spec), (_HERE / "make.sh").read_text()]),
+        files={f"{FOLDER}/verifier": verifier(password)},
+        check=(_HERE / "check.sh").read_text(),
+        start=_started(spec, given, _COPY, _SERVE),
+        reset=_started(spec, given | {"WFLO_PASSWORD": "{password}"}, _COPY, _RESET, _SERVE),
+    )
+
+
+def _started(spec: Spec, environment: Mapping[str, str], *steps: str) -> Spec:
+    script = "\n".join(("set -e", *steps))
+    command = ("sh", "-c", script, "wflo", *spec.command)
+    return dataclasses.replace(spec, command=command, environment=environment)
+
+
+def _arguments(spec: Spec) -> str:
+    return f"set -- {shlex.join(spec.command)}"
+
+
+def _exports(environment: Mapping[str, str]) -> list[str]:
+    return [f"export {name}={shlex.quote(text)}" for name, text in environment.items()]
