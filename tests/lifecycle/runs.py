@@ -25,7 +25,7 @@ HOST = f"launched-{secrets.token_hex(4)}"
 of a guard, cannot prove that they are dead."""
 
 CONFTEST = '''
-import os, threading, time
+import contextlib, os, threading, time
 from pathlib import Path
 
 import pytest
@@ -33,6 +33,7 @@ import pytest
 HERE = Path(os.environ["LAUNCHED_NOTES"])
 
 from wflo_testkit.runtime import labels
+from wflo_testkit.wait import WaitTimeout, wait_until
 
 labels._host = lambda: "{host}"
 
@@ -62,12 +63,10 @@ def ready():
     put(f"ready-{{os.getpid()}}")
 
 def rest(seconds=100):
-    """Sleep; leave the whole process at once if told so meanwhile."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        time.sleep(0.05)
-        if (HERE / "exit").exists():
-            os._exit(3)
+    """Wait; leave the whole process at once if told so meanwhile."""
+    with contextlib.suppress(WaitTimeout):
+        wait_until((HERE / "exit").exists, timeout=seconds, poll=0.05)
+        os._exit(3)
 '''
 
 RESTING = """

@@ -18,7 +18,7 @@ SLOW_END = """
 def ends_slowly(planted):
     yield
     put(f"ending-{os.getpid()}")
-    time.sleep(100)
+    rest()
 """
 """A suite that can be interrupted while its fixtures end."""
 
@@ -27,7 +27,7 @@ from wflo_testkit.runtime import leftovers
 
 def remove_run(api, run):
     put(f"ending-{os.getpid()}")
-    time.sleep(100)
+    rest()
 
 leftovers.remove_run = remove_run
 """

@@ -11,12 +11,12 @@ from tests.lifecycle.conftest import GUARDS, Launch
 from tests.lifecycle.runs import Launched, lives
 
 FORKING = """
-import os, time
+import os
 from conftest import put, ready, rest
 
 def test_forks(redis_client, planted):
     if (child := os.fork()) == 0:
-        time.sleep(300)
+        rest(300)
         os._exit(0)
     put("child", child)
     ready()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import signal
 
 import pytest
 
 from tests.lifecycle.conftest import GUARDS, Launch
 from tests.lifecycle.runs import Launched, left_by
-from wflo_testkit.wait import pause, wait_until
+from wflo_testkit.wait import wait_until
 
 RYUK_IS_SLOW = """
 from wflo_testkit.runtime.reaper import Reaper
@@ -17,7 +16,7 @@ from wflo_testkit.runtime.reaper import Reaper
 def start(self):
     self._container = self._create()
     self._container.start()
-    time.sleep(100)
+    rest()
 
 Reaper.start = start
 """
@@ -32,18 +31,6 @@ NO_GUARD = """
 from wflo_testkit.runtime.guard import Guard
 
 Guard.begin = Guard.wait = lambda self: None
-"""
-
-BYSTANDER = """
-import time
-import pytest
-
-@pytest.mark.parametrize("n", range(200))
-def test_nobody_interferes(redis_client, n):
-    assert redis_client.dbsize() == 0
-    redis_client.set("n", n)
-    time.sleep(0.1)
-    assert redis_client.get("n") == str(n).encode()
 """
 
 
@@ -84,22 +71,3 @@ def test_a_ryuk_that_does_not_come_holds_a_start_up_for_ten_seconds_only(launch:
     run.die(signal.SIGKILL, everybody=True)
 
     run.seconds_until_gone()
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_killed_four_times_in_a_row_at_random_moments_beside_a_run_that_passes(
-    launch: Launch,
-) -> None:
-    bystander = launch("-n", "2", texts={"test_it.py": BYSTANDER})
-    for _ in range(4):
-        run = launch("-n", "2", tests=2)
-        moment = random.uniform(0.2, 8)
-        pause(moment)
-        run.die(signal.SIGKILL, everybody=True)
-        seconds = run.seconds_until_gone(20)
-        print(f"killed after {moment:.1f} s: gone after {seconds:.1f} s")
-
-    bystander.process.wait(120)
-    assert "200 passed" in bystander.output, bystander.output
-    assert bystander.is_gone(0)
