@@ -215,12 +215,17 @@ def test_a_renewal_that_fails_is_tried_again(place: Place, monkeypatch: pytest.M
 
 
 def test_who_may_not_sign_in_makes_nothing(place: Place) -> None:
+    visitor = Visits("aa")
     place.refuses = {"everybody"}
-
     with pytest.raises(ServiceUnavailable, match="no rights"):
-        Visits("aa").begin(server(), service(place))
+        visitor.begin(server(), service(place))
 
-    assert place.closed == 1
+    place.refuses = set()
+    made = visitor.begin(server(), service(place))
+    assert made is not None
+    assert made.run == "aa"
+    made.end()
+    assert place.closed == 2
     assert "wflo-visit" not in {thread.name for thread in threading.enumerate()}
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import secrets
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 
 from wflo_testkit.guestbook import Guest, Guestbook
@@ -92,7 +92,7 @@ class Visits:
     def __init__(self, run: str) -> None:
         self._run = run
         self._lock = threading.Lock()
-        self._count: Counter[tuple[object, ...]] = Counter()
+        self._taken: set[tuple[object, ...]] = set()
 
     def begin(self, server: Server, service: Service) -> Visit | None:
         """Sign in; None where the service keeps no guestbook.
@@ -102,12 +102,17 @@ class Visits:
         """
         if service.guestbook is None:
             return None
+        place = (server.service, server.host, *sorted(server.ports.items()))
         with self._lock:
-            place = (server.service, server.host, *sorted(server.ports.items()))
-            number = self._count[place]
-            self._count[place] += 1
+            number = next(n for n in itertools.count() if (n, *place) not in self._taken)
+            self._taken.add((number, *place))
         run = f"{self._run}{_AGAIN}{number}" if number else self._run
-        return Visit(run, server, service, service.guestbook(server))
+        try:
+            return Visit(run, server, service, service.guestbook(server))
+        except BaseException:
+            with self._lock:
+                self._taken.discard((number, *place))
+            raise
 
 
 class Visit:

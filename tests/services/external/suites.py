@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.lifecycle.runs import Launched
+from tests.services.asker import row
 from wflo_testkit.model import Server
 
 _CONFTEST = """
@@ -84,6 +85,13 @@ _ORDERS = '[tool.wflo-testkit.servers.orders]\nservice = "postgres"\n'
 def address_setting(server: Server, name: str = "") -> str:
     """Return the variable that makes `server` the external one of its kind."""
     return f"WFLO_TESTKIT_{name or server.service}_{_SETTINGS[server.service]}".upper()
+
+
+def from_outside(server: Server) -> Server:
+    """Return the same server as one that is external, known by its address alone."""
+    service = row(server.service)
+    address = {_SETTINGS[server.service]: server.url}  # type: ignore[attr-defined]
+    return service.external(service.spec(server.service, address))
 
 
 def launch(server: Server, folder: Path, **more: str) -> Launched:

@@ -12,7 +12,7 @@ import pytest
 from tests.lifecycle.runs import HOST
 from tests.services.external.conftest import Start
 from tests.services.external.suites import address_setting, go
-from tests.services.external.witness import left_by
+from tests.services.external.witness import assert_gone, left_by
 from wflo_testkit.cli import clean
 from wflo_testkit.cli.main import main
 from wflo_testkit.model import Server
@@ -47,7 +47,7 @@ def test_a_killed_runs_part_is_removed_and_a_living_ones_left(
     where = f"on redis at 127.0.0.1:{server.port}"
     assert f"removed  what run {killed.run} made {where}\n" in lines
     assert f"left     what run {living.run} made {where}: its run may still be going on" in lines
-    assert left_by(server, killed.run) == set()
+    assert_gone(server, killed.run)
     assert left_by(server, living.run) == held
     assert go(living) == 0
 
@@ -76,7 +76,7 @@ def test_one_run_is_chosen_by_its_id_and_forced(
     assert left_by(server, living.run)
 
     assert main(["clean", "--run", living.run, "--all"]) == 0
-    assert left_by(server, living.run) == set()
+    assert_gone(server, living.run)
 
 
 def test_a_server_that_does_not_answer_is_named_and_the_exit_code_is_1(

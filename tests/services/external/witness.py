@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.services.postgres_server import query
 from wflo_testkit.model import Server
+from wflo_testkit.wait import wait_until
 
 Names = set[str]
 
@@ -69,6 +70,17 @@ LOOKS: dict[str, Callable[[Any], Names]] = {
     "kafka": of_kafka,
     "temporal": of_temporal,
 }
+
+
+def assert_gone(server: Server, *runs: str) -> None:
+    """Check that nothing carries the runs' ids; Kafka's brokers hear of it a moment later."""
+    for run in runs:
+        wait_until(
+            lambda run=run: not left_by(server, run),
+            timeout=30,
+            poll=0.1,
+            describe=f"the end of {left_by(server, run)}",
+        )
 
 
 def left_by(server: Server, run: str) -> Names:
