@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from wflo_testkit.guestbook import Guestbook
 from wflo_testkit.model import Build, Json, Recipe, Server, Spec
+from wflo_testkit.outline import Fixture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +194,7 @@ class Service:
         runs are over, and what a killed one left there stays.
     warm: (spec, password) -> how an image is made from which `spec` starts faster, or None if it
         cannot be. Equal arguments give equal recipes.
+    start_seconds: how long a start typically takes; what takes longest is begun first.
     modes: names accepted by `@pytest.mark.wflo(<service>=...)`, default first.
     """
 
@@ -210,7 +212,23 @@ class Service:
     sweep: Callable[[Server, Sequence[str]], Iterator[None]] | None = None
     guestbook: Callable[[Server], Guestbook] | None = None
     warm: Callable[[Spec, str], Recipe | None] | None = None
+    start_seconds: float = 1.0
     modes: tuple[str, ...] = ()
+
+
+def fixtures(service: Service) -> tuple[Fixture, ...]:
+    """Return what a server of `service` brings as fixtures: suffix, part of the row, docstring."""
+    return (
+        ("server", "server", ""),
+        *((each.name, "input", each.doc) for each in service.inputs),
+        *((kind.name, "lease", kind.doc) for kind in service.leases),
+        *((extra.name, "convenience", extra.doc) for extra in service.conveniences),
+    )
+
+
+def suffixes(service: Service) -> list[str]:
+    """Return the suffixes of the fixtures that a server of `service` brings."""
+    return [suffix for suffix, _part, _doc in fixtures(service)]
 
 
 def lazy(path: str) -> Callable[..., Any]:
@@ -226,6 +244,23 @@ def lazy(path: str) -> Callable[..., Any]:
         return getattr(import_module(home), name)(*args, **kwargs)
 
     return call
+
+
+def conveniences(
+    home: str, lease: str, extra: str, packages: tuple[str, ...], **docs: str
+) -> tuple[Convenience, ...]:
+    """Return a convenience per keyword (name=doc), opened by the function `home:<name>`."""
+    return tuple(
+        Convenience(
+            name=name,
+            doc=doc,
+            lease=lease,
+            open=lazy(f"{home}:{name}"),
+            extra=extra,
+            packages=packages,
+        )
+        for name, doc in docs.items()
+    )
 
 
 def plain(handle: Any) -> AbstractContextManager[Any]:

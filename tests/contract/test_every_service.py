@@ -137,7 +137,7 @@ def test_logs_are_there_from_the_start(server: Server) -> None:
 def test_another_lease_does_not_start_another_server(
     request: pytest.FixtureRequest, name: str, server: Server, handle: Any
 ) -> None:
-    assert request.config.stash[KIT].server(name).container_id == server.container_id
+    assert request.config.stash[KIT].live.server(name).container_id == server.container_id
 
 
 def test_handles_and_servers_say_how_to_reach_them(server: Server, handle: Any) -> None:

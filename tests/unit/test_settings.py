@@ -12,8 +12,9 @@ import pytest
 
 import wflo_testkit
 from wflo_testkit.errors import SettingError
+from wflo_testkit.plugin.kit import declares_servers
 from wflo_testkit.service import Option
-from wflo_testkit.settings import GENERAL, Settings, common, declares_servers
+from wflo_testkit.settings import GENERAL, Settings, common
 
 Load = Callable[..., Settings]
 

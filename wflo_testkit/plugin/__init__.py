@@ -1,4 +1,8 @@
-"""The pytest plugin: its hooks. Loading it costs pytest and the standard library, nothing more."""
+"""The pytest plugin: its hooks. Loading it costs pytest and the standard library, nothing more.
+
+A suite that uses no service pays for names alone: of options, fixtures and markers. Everything
+else, the hooks around each test among it, is loaded when a selected test uses a kit's fixture.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wflo_testkit.errors import TestkitError
-from wflo_testkit.plugin import fixtures, outcome, summary
+from wflo_testkit import services
+from wflo_testkit.plugin import shims
 from wflo_testkit.plugin.kit import KIT, Kit
-from wflo_testkit.plugin.options import add_options
 
 if TYPE_CHECKING:
     from wflo_testkit.model import Spec
@@ -30,63 +33,70 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    add_options(parser)
+    try:
+        flags = services.flags()
+    except Exception as error:
+        from wflo_testkit.errors import TestkitError
+
+        if isinstance(error, TestkitError):
+            raise pytest.UsageError(error.text) from None
+        raise
+    shims.add_options(parser, flags)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    kit = config.stash[KIT] = Kit(config)
+    fixtures = services.fixtures()
+    kit = config.stash[KIT] = Kit(config, fixtures)
     for line in kit.marker_lines():
         config.addinivalue_line("markers", line)
-    holder = fixtures.make(kit.names)
+    holder, kit.shims = shims.make(kit.servers, fixtures)
     config.pluginmanager.register(holder, "wflo_testkit_fixtures")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     # The last hook of the controller, after xdist has taken every worker down.
-    if (kit := config.stash.get(KIT, None)) is not None:
+    if (kit := config.stash.get(KIT, None)) is not None and kit.is_live:
+        from wflo_testkit.errors import TestkitError
+
         try:
-            kit.close()
+            kit.live.close()
         except TestkitError as error:
             config.get_terminal_writer().line(f"wflo-testkit: {error.text}", red=True)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return summary.header(config.stash[KIT])
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    for name in item.config.stash[KIT].used_by(item):
-        item.add_marker(name)
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Start side by side what the selected tests need, while other tests already run."""
-    option = session.config.option
-    if not (option.collectonly or getattr(option, "setupplan", False)):
-        session.config.stash[KIT].prefetch(session.items)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    outcome.begin(item)
+    return config.stash[KIT].header()
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item,
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    outcome.record(item, report)
-    return report
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, None, None]:
+    """Mark each test with the servers that it uses, before anybody selects by marker."""
+    config.stash[KIT].mark(items)
+    return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Start side by side what the selected tests need, while other tests already run."""
+    option, kit = session.config.option, session.config.stash[KIT]
+    is_broken = session.testsfailed and not option.continue_on_collection_errors
+    is_for_show = option.collectonly or getattr(option, "setupplan", False)
+    if kit.is_used and not is_for_show and not is_broken:
+        kit.live.prefetch(session.items)
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    summary.write(terminalreporter, config.stash[KIT])
+    if (kit := config.stash[KIT]).is_live:
+        from wflo_testkit.plugin import summary
+
+        summary.write(terminalreporter, kit)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker of xdist where the broker is."""
-    node.workerinput["wflo_testkit"] = node.config.stash[KIT].invitation()
+    node.workerinput["wflo_testkit"] = node.config.stash[KIT].live.invitation()

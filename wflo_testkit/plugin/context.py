@@ -13,15 +13,11 @@ import pytest
 from wflo_testkit.errors import LeftoverFound, LeftoverWarning, SettingError
 from wflo_testkit.plugin import outcome
 from wflo_testkit.plugin.kit import KIT
+from wflo_testkit.plugin.prefetch import OWN_SERVER, chosen_mode
+from wflo_testkit.plugin.shims import OWN_SERVERS
 
 if TYPE_CHECKING:
     from wflo_testkit.model import Server
-
-OWN_SERVER = "own_server"
-"""The mode in which a test gets a server that nobody else uses."""
-
-OWN_SERVERS = "_wflo_own_servers"
-"""The fixture that removes such servers after everything that uses them."""
 
 
 class Context:
@@ -31,7 +27,7 @@ class Context:
 
     def __init__(self, request: pytest.FixtureRequest, name: str) -> None:
         self._request = request
-        self.kit = request.config.stash[KIT]
+        self.live = request.config.stash[KIT].live
         self.name = name
 
     @property
@@ -48,7 +44,7 @@ class Context:
         unique = ""
         if self._chosen == OWN_SERVER:
             unique = self._request.getfixturevalue(OWN_SERVERS).unique(self.name)
-        server = self.kit.server(self.name, unique)
+        server = self.live.server(self.name, unique)
         outcome.uses(self.node, server)
         return server
 
@@ -61,18 +57,18 @@ class Context:
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:
-        return self.kit.settings.server(self.name)
+        return self.live.settings.server(self.name)
 
     def sibling(self, suffix: str) -> Any:
         return self._request.getfixturevalue(f"{self.name}_{suffix}")
 
     def warn(self, message: str) -> None:
-        wanted = self.kit.settings["leftovers"]
+        wanted = self.live.settings["leftovers"]
         if wanted == "error":
             raise LeftoverFound(
                 f"{self.nodeid} left something open",
                 cause=message,
-                looked_at=f"setting leftovers ({self.kit.settings.source('leftovers')})",
+                looked_at=f"setting leftovers ({self.live.settings.source('leftovers')})",
                 fix="close it in the test or in a fixture; the kit has closed it this time",
             )
         if wanted == "warn":
@@ -83,15 +79,13 @@ class Context:
         """The mode that the closest `wflo` marker names for this server, or ""."""
         for marker in self.node.iter_markers("wflo"):
             self._check(marker)
-            if self.name in marker.kwargs:
-                return str(marker.kwargs[self.name])
-        return ""
+        return chosen_mode(self.node, self.name)
 
     def _check(self, marker: pytest.Mark) -> None:
         for name, mode in marker.kwargs.items():
-            if name not in self.kit.names:
-                raise _unknown("server", name, list(self.kit.names), self.nodeid)
-            modes = [*self.kit.names[name].modes, OWN_SERVER]
+            if name not in self.live.kit.servers:
+                raise _unknown("server", name, list(self.live.kit.servers), self.nodeid)
+            modes = [*self.live.service(name).modes, OWN_SERVER]
             if mode not in modes:
                 raise _unknown(f"mode of {name}", mode, modes, self.nodeid)
 

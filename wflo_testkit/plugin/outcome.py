@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,29 @@ class Outcome:
 
 
 _OUTCOME = pytest.StashKey[Outcome]()
+
+
+class Watch:
+    """The hooks around each test; registered once a test uses the kit, since each has a cost."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        begin(item)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        record(item, report)
+        return report
+
+
+def watch(config: pytest.Config) -> None:
+    """Watch every test from now on, the one that runs included."""
+    name = "wflo_testkit_watch"
+    if not config.pluginmanager.has_plugin(name):
+        config.pluginmanager.register(Watch(), name)
 
 
 def begin(item: pytest.Item) -> None:

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 import pytest
 
 from wflo_testkit.errors import DockerUnavailable, TestkitError
-from wflo_testkit.plugin.kit import Kit
+from wflo_testkit.plugin.live import Live
 
 
 @contextmanager
-def plainly(kit: Kit) -> Iterator[None]:
+def plainly(live: Live) -> Iterator[None]:
     """Report an error of the kit by its own words, without a traceback through the kit."""
     try:
         yield
@@ -20,6 +20,6 @@ def plainly(kit: Kit) -> Iterator[None]:
         failure = error
     else:
         return
-    if isinstance(failure, DockerUnavailable) and not kit.requires_docker:
+    if isinstance(failure, DockerUnavailable) and not live.requires_docker:
         raise pytest.skip.Exception(failure.text) from None
     raise pytest.fail.Exception(failure.text, pytrace=False) from None

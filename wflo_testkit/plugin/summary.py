@@ -1,4 +1,4 @@
-"""What a run says about its servers: the header line, the closing table, the report file."""
+"""What a run says about its servers at its end: the table, the report file."""
 
 from __future__ import annotations
 
@@ -15,27 +15,22 @@ if TYPE_CHECKING:
     from wflo_testkit.plugin.kit import Kit
 
 
-def header(kit: Kit) -> str:
-    """Return the kit's line of the header; touches neither Docker nor the settings file."""
-    names = ", ".join(kit.names)
-    return f"wflo-testkit: {wflo_testkit.__version__}, run {kit.run}, servers on demand: {names}"
-
-
 def write(reporter: pytest.TerminalReporter, kit: Kit) -> None:
     """Print a line per server, and write the report file if one is asked for."""
-    rows = kit.rows()
+    live = kit.live
+    rows = live.rows()
     if rows:
         reporter.section("wflo-testkit")
         width = max(len(row["name"]) for row in rows)
         for row in rows:
             reporter.line(_line(row, width))
-        for note in kit.notes():
+        for note in live.notes():
             reporter.line(note)
     try:
-        path = kit.settings["report"] if rows else ""
+        path = live.settings["report"] if rows else ""
     except SettingError:
         return  # the tests that needed the settings have reported it
-    for warning in kit.settings.warnings if rows else ():
+    for warning in live.settings.warnings if rows else ():
         reporter.line(f"warning: {warning}", yellow=True)
     if path:
         _save(Path(path), kit, rows)

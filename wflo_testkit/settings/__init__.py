@@ -2,7 +2,6 @@
 
 from wflo_testkit.settings.load import Setting, Settings
 from wflo_testkit.settings.options import GENERAL, common, every, flag, variable, words
-from wflo_testkit.settings.project import declares_servers
 from wflo_testkit.settings.values import in_ci
 
 __all__ = [
@@ -10,7 +9,6 @@ __all__ = [
     "Setting",
     "Settings",
     "common",
-    "declares_servers",
     "every",
     "flag",
     "in_ci",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from wflo_testkit.outline import Flag
 from wflo_testkit.service import Option, Service
 from wflo_testkit.settings.durations import Duration
 
@@ -99,6 +100,15 @@ def every(table: Mapping[str, Service]) -> tuple[Option, ...]:
         option for service in table.values() for option in (*common(service.name), *service.options)
     ]
     return (*GENERAL, *own)
+
+
+def flags(options: Iterable[Option]) -> tuple[Flag, ...]:
+    """Return what of `options` is on the command line: key, whether it is a switch, help."""
+    return tuple(
+        (option.key, isinstance(option.default, bool), option.help)
+        for option in options
+        if option.on_command_line
+    )
 
 
 def words(table: Mapping[str, Service]) -> dict[str, list[str]]:

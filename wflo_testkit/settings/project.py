@@ -31,15 +31,6 @@ class Project:
         return f"{FILE}: {_table(server)} {key}"
 
 
-def declares_servers(rootdir: Path) -> bool:
-    """Say whether pyproject.toml may declare servers of its own, without parsing it.
-
-    Cheap enough for every start of pytest, and errs towards yes.
-    """
-    content = _bytes(rootdir / FILE)
-    return b"wflo-testkit" in content and SERVERS.encode() in content
-
-
 def read(rootdir: Path) -> Project:
     """Read the file in `rootdir`; one that is absent or says nothing of the kit is an empty one.
 

@@ -1,0 +1,157 @@
+"""The kit once a test uses it: its settings, what each server runs, its way to the broker."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Mapping
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from wflo_testkit import services, settings
+from wflo_testkit.errors import SettingError, TestkitError
+from wflo_testkit.plugin import outcome, prefetch
+from wflo_testkit.plugin.shims import dest
+from wflo_testkit.service import suffixes
+from wflo_testkit.settings import Settings
+
+if TYPE_CHECKING:
+    from wflo_testkit.broker.api import Broker
+    from wflo_testkit.broker.core import Core
+    from wflo_testkit.model import Server, Spec
+    from wflo_testkit.plugin.kit import Kit
+    from wflo_testkit.service import Service
+
+
+class Live:
+    """One per pytest process that uses the kit. In a worker the broker is in the controller."""
+
+    def __init__(self, kit: Kit) -> None:
+        self.kit = kit
+        self.table = services.table()
+        outcome.watch(kit.config)
+        self._core: Core | None = None
+        self._broker: Broker | None = None
+        self._specs: dict[str, Spec] = {}
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings, read when first asked for. Raises SettingError."""
+        config, every = self.kit.config, settings.every(self.table)
+        return Settings.load(
+            every,
+            settings.words(self.table),
+            rootdir=config.rootpath,
+            environ=os.environ,
+            command_line={o.key: getattr(config.option, dest(o.key), None) for o in every},
+            fixtures={name: suffixes(service) for name, service in self.table.items()},
+        )
+
+    @property
+    def requires_docker(self) -> bool:
+        """Whether a missing daemon is a failure, not a skip."""
+        return bool(self.settings["require"]) or settings.in_ci(os.environ)
+
+    @property
+    def broker(self) -> Broker:
+        """The broker as this process sees it; made, or connected to, at first use."""
+        if self._broker is None:
+            self._broker = self._connect()
+        return self._broker
+
+    def declared_servers(self) -> Mapping[str, str]:
+        """Return server -> service of the servers that the project's file declares.
+
+        Raises pytest.UsageError for a file that cannot be used.
+        """
+        try:
+            return self.settings.servers
+        except SettingError as error:
+            raise pytest.UsageError(error.text) from None
+
+    def service(self, name: str) -> Service:
+        """Return the service of the server `name`."""
+        return self.table[self.kit.servers[name]]
+
+    def spec(self, name: str) -> Spec:
+        """Return what to run for the server `name`, after the settings and the hook.
+
+        Raises SettingError.
+        """
+        if name not in self._specs:
+            spec = self.service(name).spec(name, self.settings.server(name))
+            changed = self.kit.config.hook.pytest_wflo_spec(spec=spec)
+            self._specs[name] = spec if changed is None else changed
+        return self._specs[name]
+
+    def server(self, name: str, unique: str = "") -> Server:
+        """Return the ready server `name`, or one of its own for `unique`.
+
+        Raises the TestkitError of its start.
+        """
+        server = self.broker.server(self._unique(name, unique))
+        return self.service(name).server.from_json(
+            server.to_json(), read_logs=partial(self.broker.logs, server.key)
+        )
+
+    def discard(self, name: str, unique: str) -> None:
+        """Remove the server that was started for `unique` alone."""
+        self.broker.discard(self._unique(name, unique).fingerprint)
+
+    def prefetch(self, items: Iterable[pytest.Item]) -> None:
+        """Begin to start the servers that `items` need; errors wait for the tests they concern."""
+        tests = prefetch.count(self.kit, items)
+        for name in sorted(tests, key=lambda name: -self.service(name).start_seconds):
+            try:
+                spec = self._unique(name)
+                if not spec.per_process or tests[name] >= self.kit.processes:
+                    self.broker.prefetch(spec)
+            except TestkitError:
+                continue  # the fixture meets the same error and reports it
+
+    def invitation(self) -> Mapping[str, str]:
+        """Open the broker's socket, if need be, and return how a worker finds it."""
+        return {"run": self.kit.run, "socket": self._own().listen()}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row per server of the run; empty in a worker and when nothing was asked."""
+        return self._core.servers.summary() if self._core is not None else []
+
+    def notes(self) -> list[str]:
+        """Return what a person should know about how this run is guarded; empty in a worker."""
+        return self._core.notes if self._core is not None else []
+
+    def close(self) -> None:
+        """End this process's part; the owner of the broker removes everything.
+
+        Raises TestkitError when something could not be removed.
+        """
+        if self._broker is not None:
+            self._broker.close()
+        if self._core is not None:
+            self._core.close()
+
+    def _unique(self, name: str, unique: str = "") -> Spec:
+        """Return the spec of a server for `unique` alone, or for this process if it must be."""
+        spec = self.spec(name)
+        if spec.per_process and not unique:
+            unique = self.kit.process
+        return dataclasses.replace(spec, unique=unique)
+
+    def _connect(self) -> Broker:
+        if invitation := self.kit.invitation:
+            from wflo_testkit.broker.client import Client
+
+            return Client(invitation["socket"], self.kit.process)
+        from wflo_testkit.broker.resident import Resident
+
+        return Resident(self._own(), self.kit.process)
+
+    def _own(self) -> Core:
+        if self._core is None:
+            from wflo_testkit.plugin import owning
+
+            self._core = owning.core(self)
+        return self._core

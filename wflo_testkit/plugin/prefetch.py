@@ -1,0 +1,41 @@
+"""Which servers the selected tests are going to share, so that these start ahead of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from wflo_testkit.plugin.kit import Kit
+
+OWN_SERVER = "own_server"
+"""The mode in which a test gets a server that nobody else uses."""
+
+
+def count(kit: Kit, items: Iterable[pytest.Item]) -> Counter[str]:
+    """Return shared server -> number of `items` that use it.
+
+    Left out: what is skipped for certain, and what a test gets to itself.
+    """
+    found: Counter[str] = Counter()
+    for item in items:
+        if item.get_closest_marker("skip") is None:
+            used = kit.used_by(item).items()
+            found.update({server for name, server in used if is_shared(item, name, server)})
+    return found
+
+
+def is_shared(item: pytest.Item, fixture: str, server: str) -> bool:
+    """Say whether `item` gets, by this fixture, the server that other tests get too."""
+    return fixture == f"{server}_server" or chosen_mode(item, server) != OWN_SERVER
+
+
+def chosen_mode(item: pytest.Item, server: str) -> str:
+    """Return the mode that the closest `wflo` marker names for a server, or ""."""
+    for marker in item.iter_markers("wflo"):
+        if server in marker.kwargs:
+            return str(marker.kwargs[server])
+    return ""

@@ -1,0 +1,118 @@
+"""Options and fixtures as pytest sees them; what the fixtures do is loaded at first use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from wflo_testkit.outline import Fixture, Flag
+
+OWN_SERVERS = "_wflo_own_servers"
+"""The fixture that removes one test's own servers after everything that uses them."""
+
+SESSION_WIDE = ("server", "input")
+"""The parts of a service that last for the session; the others last for a test."""
+
+
+def add_options(parser: pytest.Parser, flags: Iterable[Flag]) -> None:
+    """Register `--wflo-<key>` for every setting that the command line may give."""
+    group = parser.getgroup("wflo-testkit", "wflo-testkit: real services in containers")
+    for key, is_switch, text in flags:
+        flag = f"--wflo-{key.replace('_', '-')}"
+        if is_switch:
+            group.addoption(flag, dest=dest(key), action="store_const", const=True, help=text)
+        else:
+            metavar = key.rpartition("_")[2].upper()
+            group.addoption(flag, dest=dest(key), default=None, metavar=metavar, help=text)
+
+
+def dest(key: str) -> str:
+    """Return the attribute of pytest's options that holds what was given for a setting."""
+    return f"wflo_{key}"
+
+
+@pytest.fixture
+def wflo_env(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The variables of the setting `env`, filled with this test's addresses.
+
+    A placeholder is `{<server>.<attribute of its handle>}`, such as `{orders.url}`.
+    """
+    from wflo_testkit.plugin import env
+
+    return env.filled(request)
+
+
+@pytest.fixture(name=OWN_SERVERS)
+def _own_servers(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Servers for this test alone, removed after everything that uses them."""
+    from wflo_testkit.plugin import fixtures
+
+    yield from fixtures.own_servers(request)
+
+
+def make(
+    servers: Mapping[str, str], fixtures: Mapping[str, Sequence[Fixture]]
+) -> tuple[ModuleType, set[Callable[..., Any]]]:
+    """Return a plugin that holds the fixtures of every server, and the functions behind them.
+
+    servers: server -> service. fixtures: service -> what each of its servers brings.
+    """
+    holder = ModuleType("wflo_testkit_fixtures")
+    holder.wflo_env = wflo_env  # type: ignore[attr-defined]
+    holder.own_servers = _own_servers  # type: ignore[attr-defined]
+    functions = set()
+    for server, service in servers.items():
+        for suffix, part, doc in fixtures[service]:
+            name = f"{server}_{suffix}"
+            function = _FUNCTIONS[part](server, suffix)
+            function.__doc__ = doc or f"The running {server} server."
+            scope: Any = "session" if part in SESSION_WIDE else "function"
+            setattr(holder, name, pytest.fixture(scope=scope, name=name)(function))
+            functions.add(function)
+    return holder, functions
+
+
+def _server(server: str, _suffix: str) -> Callable[..., Any]:
+    def running(request: pytest.FixtureRequest) -> Any:
+        from wflo_testkit.plugin import fixtures
+
+        return fixtures.server(request, server)
+
+    return running
+
+
+def _input(_server: str, _suffix: str) -> Callable[..., Any]:
+    def unset() -> None:
+        return None
+
+    return unset
+
+
+def _lease(server: str, suffix: str) -> Callable[..., Any]:
+    def handle(request: pytest.FixtureRequest) -> Iterator[Any]:
+        from wflo_testkit.plugin import fixtures
+
+        yield from fixtures.lease(request, server, suffix)
+
+    return handle
+
+
+def _convenience(server: str, suffix: str) -> Callable[..., Any]:
+    def convenience(request: pytest.FixtureRequest) -> Iterator[Any]:
+        from wflo_testkit.plugin import fixtures
+
+        yield from fixtures.convenience(request, server, suffix)
+
+    return convenience
+
+
+_FUNCTIONS: dict[str, Callable[[str, str], Callable[..., Any]]] = {
+    "server": _server,
+    "input": _input,
+    "lease": _lease,
+    "convenience": _convenience,
+}
