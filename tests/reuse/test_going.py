@@ -6,14 +6,18 @@ import dataclasses
 import os
 import subprocess
 import sys
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
+from tests.lifecycle.planted import NOBODY, folder
 from tests.reuse.conftest import Begin
 from tests.reuse.parts import Processes, kept_by, said
 from wflo_testkit.broker.idle import sweep_behind
 from wflo_testkit.model import Spec
+from wflo_testkit.runtime import labels
 from wflo_testkit.runtime.reuse import shelf as shelf_module
 from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.reuse.shelf import Shelf
@@ -239,3 +243,17 @@ def test_the_draft_of_a_killed_writer_goes_at_once_and_that_of_a_living_one_is_w
     sweeper.join(20)
 
     assert home.files(".draft-*") == []
+
+
+def test_a_run_on_kept_servers_removes_the_folders_of_dead_runs(
+    begin: Begin, spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dead = folder(tmp_path, "dead", labels.owner(NOBODY))
+    alive = folder(tmp_path, "alive", labels.owner())
+    core = begin()
+    core.servers.get(spec)
+
+    core.close()
+
+    assert (dead.exists(), alive.exists()) == (False, True)

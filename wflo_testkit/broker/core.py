@@ -13,6 +13,7 @@ from wflo_testkit.broker.leases import Leases
 from wflo_testkit.broker.listener import Listener
 from wflo_testkit.broker.servers import Servers
 from wflo_testkit.model import Build, Grant, Json, Server, Spec
+from wflo_testkit.runtime import folders
 from wflo_testkit.runtime.containers import Containers
 from wflo_testkit.runtime.session import Session
 from wflo_testkit.service import Service
@@ -74,6 +75,9 @@ class Core:
             listener, self._listener = self._listener, None
         if listener is not None:
             listener.close()
+        # Not with the sweep of containers: a run that starts none, as one that attaches to kept
+        # servers, makes a folder all the same.
+        folders.sweep()
         try:
             self.servers.close()
         finally:

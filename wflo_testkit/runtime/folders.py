@@ -42,6 +42,12 @@ def of_dead_runs() -> list[Path]:
     return [folder for folder in everything if _is_mine(folder) and _is_orphan(folder)]
 
 
+def sweep() -> None:
+    """Remove the folders of dead runs; what resists is left to the next sweep."""
+    for folder in of_dead_runs():
+        remove(folder)
+
+
 def _is_mine(folder: Path) -> bool:
     try:
         return not hasattr(os, "getuid") or folder.lstat().st_uid == os.getuid()

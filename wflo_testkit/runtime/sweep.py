@@ -6,7 +6,7 @@ import contextlib
 import threading
 from typing import Any
 
-from wflo_testkit.runtime import folders, leftovers
+from wflo_testkit.runtime import leftovers
 
 SETTLE = 8.0
 """Seconds in which this run's servers have the daemon to themselves."""
@@ -49,5 +49,3 @@ class Sweep:
         self._hurry.wait(SETTLE)
         with contextlib.suppress(Exception):
             leftovers.remove_all(leftovers.of_dead_runs(self._api))
-        for folder in folders.of_dead_runs():
-            folders.remove(folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,7 @@ from tests.lifecycle.soak.counters import (
     hurt,
     leaked,
     patiently,
+    strays,
 )
 from tests.lifecycle.soak.machine import PATIENCE, RYUK, WATCHDOG, Machine, await_work, finish, kill
 from tests.lifecycle.soak.phases import FIRST, FRESH, KEPT, Hook
@@ -104,13 +105,17 @@ class Killer:
         heirs = [self._machine.endless(way, cache) for cache, way in sorted(ways.items())]
         for heir in heirs:
             await_work(heir)
-        self.count.leaked += patiently(lambda: self._left(victims, ways), SWEPT)
+        patiently(lambda: self._strays(victims), SWEPT)  # they clear up beside their own work
         self._end(heirs)
-
-    def _left(self, victims: Sequence[Victim], caches: Iterable[str]) -> list[str]:
         runs = [victim.run.run for victim in victims]
-        kept = [each for victim in victims for each in victim.kept.astray()]
-        return leaked(self._machine, runs, caches) + kept
+        self.count.leaked += leaked(self._machine, runs, ways)
+        self.count.leaked += [each for victim in victims for each in victim.kept.astray()]
+
+    def _strays(self, victims: Sequence[Victim]) -> list[str]:
+        runs = [victim.run.run for victim in victims]
+        caches = {victim.cache for victim in victims}
+        left = [each for cache in caches for each in strays(self._machine.home(cache), runs)]
+        return left + [each for victim in victims for each in victim.kept.astray()]
 
     def _end(self, runs: Sequence[Launched]) -> None:
         finish(runs)

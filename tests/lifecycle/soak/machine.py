@@ -16,8 +16,10 @@ from wflo_testkit.runtime.reuse.home import CACHE, Home
 from wflo_testkit.wait import wait_until
 
 RYUK, WATCHDOG = {}, {"WFLO_TESTKIT_RYUK": "0"}
-ENDLESS = {"SOAK_TESTS": "5000", "SOAK_SECONDS": "0.2"}
+ENDLESS = {"SOAK_TESTS": "3000", "SOAK_SECONDS": "0.3"}
 """For a run that goes on until it is told to finish."""
+PLUGINS = ("xdist.plugin", "wflo_testkit.plugin")
+"""All that a run loads: a dozen starts at once, and others double what a start costs."""
 PATIENCE = 200.0
 """Seconds within which a run has to get somewhere, on a machine that is busy with a dozen."""
 
@@ -64,6 +66,7 @@ class Machine:
         name = f"run{len(self._launched)}"
         texts = {"conftest.py": suite.CONFTEST + kind.conftest, "test_it.py": suite.TESTS}
         given = {
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "TMPDIR": str(self.temp),
             "XDG_CACHE_HOME": str(self._cache(kind.cache)),
             "SOAK_NAME": f"{self.host} {name}",
@@ -71,7 +74,8 @@ class Machine:
         launched = Launched(
             self.folder / (kind.folder or name),
             texts,
-            *("-p", "no:randomly", "-q", *kind.options),
+            *(word for plugin in PLUGINS for word in ("-p", plugin)),
+            *("-q", *kind.options),
             variables=given | variables,
             host=self.host,
             notes=self.folder / "notes" / name,

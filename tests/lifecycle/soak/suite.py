@@ -72,7 +72,7 @@ def test_keeps_to_itself(postgres_database, postgres_server, redis_client, redis
         worked()
         end = time.monotonic() + SECONDS
         while look({own}, database, redis_client) and time.monotonic() < end:
-            time.sleep(0.02)
+            time.sleep(0.05)
             write(own, database, redis_client)
     ended()
 

@@ -33,7 +33,7 @@ def test_many_kills_in_one_phase_leave_nothing_and_hurt_nobody(
 ) -> None:
     killer = Killer(machine, api, workers=4, seed=SEED)
     with ledger.row(f"kill -9, {phase}", killer.count):
-        killer.kill(hooks(phase, KILLS[phase]), at_once=4)
+        killer.kill(hooks(phase, KILLS[phase]), at_once=6)
 
     assert killer.count.findings == []
     assert killer.count.done == KILLS[phase]
