@@ -1,4 +1,4 @@
-"""`wflo-testkit images`: list, pull and build the images that tests run."""
+"""`wflo-testkit images`: the images that tests run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from wflo_testkit.cli import warm
 from wflo_testkit.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -19,13 +20,17 @@ if TYPE_CHECKING:
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand and its actions."""
-    images = subparsers.add_parser("images", help="list, pull or build the images")
+    images = subparsers.add_parser(
+        "images", help="list, pull, build, warm up, save and load the images"
+    )
     actions = images.add_subparsers(metavar="ACTION", required=True)
     _register_pull(actions)
     _register_build(actions)
     show = actions.add_parser("list", help="show which image serves each service")
     show.add_argument("--json", action="store_true", help="print JSON")
+    show.add_argument("--warm", action="store_true", help="show the warm images instead")
     show.set_defaults(run=list_)
+    warm.register(actions)
 
 
 def pull(arguments: argparse.Namespace) -> int:
@@ -56,6 +61,8 @@ def list_(arguments: argparse.Namespace) -> int:
     """Print one row for each service, or all of it as JSON."""
     from wflo_testkit.runtime import provision
 
+    if arguments.warm:
+        return warm.list_(as_json=arguments.json)
     with _client() as client:
         states = provision.states(client)
     if arguments.json:

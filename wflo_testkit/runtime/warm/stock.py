@@ -28,7 +28,7 @@ class WarmImage:
     key: its tag; "" for one that has lost it, or never got it. base, reference: content id and
     name of what it was made from. server, kit: for which server and by which version. size:
     bytes that it adds to its base. used: when it was last used or made, seconds since the epoch.
-    is_ours: whether its password is known here.
+    password: "known" here, "unknown" (then each start sets a new one), or "none".
     """
 
     id: str
@@ -39,7 +39,7 @@ class WarmImage:
     kit: str
     size: int
     used: float
-    is_ours: bool
+    password: str
 
     @property
     def age(self) -> float:
@@ -129,5 +129,11 @@ def _image(found: Mapping[str, Any], sizes: Mapping[str, int], notes: Notes) -> 
         kit=marks.get(f"{labels.WARM}.kit", ""),
         size=max(0, int(found["Size"]) - sizes.get(marks.get(labels.BASE, ""), 0)),
         used=notes.used(identity) or float(found["Created"]),
-        is_ours=notes.password(identity) is not None,
+        password=_password(identity, marks, notes),
     )
+
+
+def _password(image: str, marks: Mapping[str, str], notes: Notes) -> str:
+    if marks.get(f"{labels.WARM}.password") == "none":
+        return "none"
+    return "known" if notes.password(image) is not None else "unknown"
