@@ -11,8 +11,8 @@ from wflo_testkit.wait import WaitTimeout, wait_until
 if TYPE_CHECKING:
     from kafka import KafkaAdminClient
 
-GRACE = 0.1
-"""Seconds for consumers that are leaving by themselves."""
+GRACE = 0.5
+"""Seconds for consumers that are leaving by themselves; a busy machine passes that on late."""
 _OVER = ("Empty", "Dead")
 
 

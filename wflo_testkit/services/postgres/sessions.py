@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from wflo_testkit.services.postgres.admin import Admin
 from wflo_testkit.wait import WaitTimeout, wait_until
 
-GRACE = 0.1
-"""Seconds for backends whose client has just hung up (measured: 1.9 ms, p99 3.5)."""
+GRACE = 0.5
+"""Seconds for backends whose client has just hung up: 1.9 ms, p99 3.5 (measured), and over 100 on
+a machine with ten times more to do than it has cores."""
 
 _COLUMNS = """pid, application_name, coalesce(state, ''), left(coalesce(query, ''), 120),
     coalesce(extract(epoch from clock_timestamp() - xact_start), 0)::float"""
