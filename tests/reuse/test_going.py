@@ -185,6 +185,24 @@ def test_a_half_made_server_of_a_dead_process_goes_with_whatever_run_comes_next(
     assert kept_by(home) == []
 
 
+def test_it_goes_with_a_run_without_reuse_too_and_so_does_the_mark_of_its_maker(
+    processes: Processes, home: Home
+) -> None:
+    dying = processes.begin("dying", "created")
+    assert said(dying) == "halted"
+    [half_made] = kept_by(home)
+    sweep_behind("another").join(20)
+    assert kept_by(home) == [half_made]
+    assert len(home.files("*.use")) == 1
+
+    dying.kill()
+    dying.wait()
+    sweep_behind("another").join(20)
+
+    assert kept_by(home) == []
+    assert home.files("*.use") == []
+
+
 def test_what_resists_is_left_to_the_next_run(
     begin: Begin, spec: Spec, home: Home, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

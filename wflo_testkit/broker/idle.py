@@ -1,4 +1,4 @@
-"""Removes idle kept servers beside a run that itself keeps none."""
+"""Removes idle and half-made kept servers beside a run that itself keeps none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ def _sweep(run: str) -> None:
     with contextlib.suppress(Exception):  # the next run tries again; Windows has no such servers
         from wflo_testkit.runtime.reuse.home import Home
 
-        if not Home().files("*.json"):
+        home = Home()
+        # A mark of use without a record: a run was killed while it started the server.
+        if not (home.files("*.json") or home.files("*.use")):
             return
         from wflo_testkit.runtime.reuse.shelf import Shelf
         from wflo_testkit.runtime.reuse.sweep import sweep

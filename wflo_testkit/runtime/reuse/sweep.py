@@ -27,6 +27,7 @@ def sweep(shelf: Shelf, wanted: Collection[tuple[str, str]] = ()) -> list[Record
                     gone.append(record)
     with contextlib.suppress(OSError):
         _remove_half_made(shelf)
+        _drop_pointless_marks(shelf)
     with contextlib.suppress(OSError):
         _remove_drafts(shelf)
     return gone
@@ -41,6 +42,14 @@ def _remove_half_made(shelf: Shelf) -> None:
         record = shelf.records.read(key)  # after the look at its owner, who writes it last
         if record is None or record.container_id != found["Id"]:
             shelf.engine.remove(found["Id"])
+
+
+def _drop_pointless_marks(shelf: Shelf) -> None:
+    """Drop marks of runs that are over on servers that nobody keeps any more."""
+    for key in {path.name.split(".")[0] for path in shelf.home.files("*.use")}:
+        if shelf.records.read(key) is None:
+            for run in shelf.uses.over(key):
+                shelf.uses.drop(key, run)
 
 
 def _is_over(shelf: Shelf, record: Record, wanted: Collection[tuple[str, str]]) -> bool:
