@@ -124,6 +124,18 @@ class Server:
     key: str = ""
     read_logs: Callable[[float | None], str] | None = field(default=None, repr=False, compare=False)
 
+    @classmethod
+    def outside(cls, spec: Spec, host: str, port: int, **more: Any) -> Self:
+        """Return the external server that `spec` names. more: further fields."""
+        return cls(
+            service=spec.service,
+            name=spec.name,
+            host=host,
+            ports={MAIN: port},
+            is_external=True,
+            **more,
+        )
+
     @property
     def port(self) -> int:
         """The published port that clients use."""

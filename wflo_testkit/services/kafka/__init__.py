@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wflo_testkit.service import Convenience, LeaseKind, Service, lazy
+from wflo_testkit.service import LeaseKind, Service, conveniences, lazy
 from wflo_testkit.services.kafka.handle import KafkaTopics, topics
 from wflo_testkit.services.kafka.probe import probe
 from wflo_testkit.services.kafka.server import KafkaServer
@@ -12,17 +12,6 @@ __all__ = ["SERVICE", "KafkaServer", "KafkaTopics"]
 
 
 _HOME = "wflo_testkit.services.kafka"
-
-
-def _convenience(name: str, doc: str) -> Convenience:
-    return Convenience(
-        name=name,
-        doc=doc,
-        lease="topics",
-        open=lazy(f"{_HOME}.clients:{name}"),
-        extra="kafka",
-        packages=("kafka",),
-    )
 
 
 SERVICE = Service(
@@ -42,10 +31,14 @@ SERVICE = Service(
             handle=topics,
         ),
     ),
-    conveniences=(
-        _convenience("producer", "A KafkaProducer, flushed and closed at the end."),
-        _convenience("consumer", "A factory of consumers: kafka_consumer(*topics, group=None)."),
-        _convenience("admin", "A KafkaAdminClient."),
+    conveniences=conveniences(
+        f"{_HOME}.clients",
+        "topics",
+        "kafka",
+        ("kafka",),
+        producer="A KafkaProducer, flushed and closed at the end.",
+        consumer="A factory of consumers: kafka_consumer(*topics, group=None).",
+        admin="A KafkaAdminClient.",
     ),
     options=OPTIONS,
 )

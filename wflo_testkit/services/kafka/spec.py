@@ -73,14 +73,7 @@ def spec(name: str, settings: Mapping[str, Any]) -> Spec:
 def external(spec: Spec) -> KafkaServer:
     """Return the cluster that `spec.external` names; connects to nothing."""
     host, port = addresses(spec.external)[0]
-    return KafkaServer(
-        service=spec.service,
-        name=spec.name,
-        host=host,
-        ports={MAIN: port},
-        options={"bootstrap_servers": spec.external},
-        is_external=True,
-    )
+    return KafkaServer.outside(spec, host, port, options={"bootstrap_servers": spec.external})
 
 
 def addresses(text: str) -> list[tuple[str, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wflo_testkit.service import Convenience, Input, LeaseKind, Service, lazy
+from wflo_testkit.service import Input, LeaseKind, Service, conveniences, lazy
 from wflo_testkit.services.postgres.handle import (
     PostgresDatabase,
     build,
@@ -18,17 +18,6 @@ __all__ = ["SERVICE", "PostgresDatabase", "PostgresServer"]
 
 
 _HOME = "wflo_testkit.services.postgres"
-
-
-def _convenience(name: str, doc: str, module: str, driver: str) -> Convenience:
-    return Convenience(
-        name=name,
-        doc=doc,
-        lease="database",
-        open=lazy(f"{_HOME}.conveniences.{module}:{name.removeprefix('async_')}"),
-        extra="postgres",
-        packages=("sqlalchemy", driver),
-    )
 
 
 SERVICE = Service(
@@ -56,13 +45,21 @@ SERVICE = Service(
         ),
     ),
     conveniences=(
-        _convenience("engine", "An SQLAlchemy Engine on the test's database.", "sync", "psycopg"),
-        _convenience("session", "An SQLAlchemy Session on the test's database.", "sync", "psycopg"),
-        _convenience(
-            "async_engine", "An SQLAlchemy AsyncEngine on the test's database.", "aio", "asyncpg"
+        *conveniences(
+            f"{_HOME}.conveniences.sync",
+            "database",
+            "postgres",
+            ("sqlalchemy", "psycopg"),
+            engine="An SQLAlchemy Engine on the test's database.",
+            session="An SQLAlchemy Session on the test's database.",
         ),
-        _convenience(
-            "async_session", "An SQLAlchemy AsyncSession on the test's database.", "aio", "asyncpg"
+        *conveniences(
+            f"{_HOME}.conveniences.aio",
+            "database",
+            "postgres",
+            ("sqlalchemy", "asyncpg"),
+            async_engine="An SQLAlchemy AsyncEngine on the test's database.",
+            async_session="An SQLAlchemy AsyncSession on the test's database.",
         ),
     ),
     inputs=(

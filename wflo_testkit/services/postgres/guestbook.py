@@ -11,6 +11,7 @@ import dataclasses
 from wflo_testkit.errors import IsolationFailed, ServiceUnavailable
 from wflo_testkit.guestbook import Guest
 from wflo_testkit.model import Server
+from wflo_testkit.services.postgres.accounts import quoted
 from wflo_testkit.services.postgres.admin import Admin
 from wflo_testkit.services.postgres.names import GUEST, guest_mark
 from wflo_testkit.services.postgres.server import PostgresServer
@@ -85,15 +86,11 @@ class PostgresGuestbook:
             f"nothing can be isolated on {self._server.name}: its account may make nothing there",
             cause=f"the role {user!r} may create neither schemas in {database!r} nor databases",
             looked_at=self._place,
-            fix=f"GRANT CREATE ON DATABASE {_quoted(database)} TO {_quoted(user)} (each test gets "
-            f"a schema); and ALTER ROLE {_quoted(user)} CREATEDB (each gets a database); or unset "
+            fix=f"GRANT CREATE ON DATABASE {quoted(database)} TO {quoted(user)} (each test gets "
+            f"a schema); and ALTER ROLE {quoted(user)} CREATEDB (each gets a database); or unset "
             "postgres_url, and the kit starts a server",
         )
 
     @property
     def _place(self) -> str:
         return f"{self._server.host}:{self._server.port}, {self._server.database!r}"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

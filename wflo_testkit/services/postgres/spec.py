@@ -76,8 +76,10 @@ def spec(name: str, settings: Mapping[str, Any]) -> Spec:
 
     Raises SettingError for a `url` or `arguments` that cannot be used.
     """
-    if settings.get("url"):
-        return _external_spec(name, settings)
+    if url := settings.get("url"):
+        # Tests use the account of the URL: the kit makes no roles on somebody else's server.
+        given = {"role": "given"}
+        return Spec(service="postgres", name=name, external=parse(url).url(), options=given)
     from wflo_testkit.catalog import official
 
     return Spec(
@@ -105,30 +107,14 @@ def spec(name: str, settings: Mapping[str, Any]) -> Spec:
 def external(spec: Spec) -> PostgresServer:
     """Return the server that `spec.external` names; connects to nothing."""
     address = parse(spec.external)
-    return PostgresServer(
-        service=spec.service,
-        name=spec.name,
-        host=address.host,
-        ports={MAIN: address.port},
+    own = {"database": address.database, "parameters": dict(address.parameters)}
+    return PostgresServer.outside(
+        spec,
+        address.host,
+        address.port,
         username=address.user,
         password=address.password,
-        options={
-            **spec.options,
-            "database": address.database,
-            "parameters": dict(address.parameters),
-        },
-        is_external=True,
-    )
-
-
-def _external_spec(name: str, settings: Mapping[str, Any]) -> Spec:
-    return Spec(
-        service="postgres",
-        name=name,
-        external=parse(settings["url"]).url(),
-        # Tests use the account of the URL: the kit makes no roles on somebody else's server.
-        options={"role": "given"},
-        startup_timeout=float(settings.get("startup_timeout") or 60),
+        options={**spec.options, **own},
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wflo_testkit.service import Convenience, LeaseKind, Service, lazy
+from wflo_testkit.service import LeaseKind, Service, conveniences, lazy
 from wflo_testkit.services.redis.handle import RedisDatabase, database
 from wflo_testkit.services.redis.probe import probe
 from wflo_testkit.services.redis.server import RedisServer
@@ -12,17 +12,6 @@ __all__ = ["SERVICE", "RedisDatabase", "RedisServer"]
 
 
 _HOME = "wflo_testkit.services.redis"
-
-
-def _convenience(name: str, doc: str) -> Convenience:
-    return Convenience(
-        name=name,
-        doc=doc,
-        lease="database",
-        open=lazy(f"{_HOME}.clients:{name}"),
-        extra="redis",
-        packages=("redis",),
-    )
 
 
 SERVICE = Service(
@@ -41,9 +30,13 @@ SERVICE = Service(
             handle=database,
         ),
     ),
-    conveniences=(
-        _convenience("client", "A redis.Redis on the test's part of the server."),
-        _convenience("async_client", "A redis.asyncio.Redis on the test's part of the server."),
+    conveniences=conveniences(
+        f"{_HOME}.clients",
+        "database",
+        "redis",
+        ("redis",),
+        client="A redis.Redis on the test's part of the server.",
+        async_client="A redis.asyncio.Redis on the test's part of the server.",
     ),
     options=OPTIONS,
     modes=MODES,

@@ -60,15 +60,9 @@ def spec(name: str, settings: Mapping[str, Any]) -> Spec:
     Raises SettingError for a `url`, `prefix` or `databases` that cannot be used.
     """
     prefix = _prefix(str(settings.get("prefix") or PREFIX))
-    timeout = float(settings.get("startup_timeout") or 60)
     if url := settings.get("url"):
-        return Spec(
-            service="redis",
-            name=name,
-            external=parse(url).url,
-            options={"prefix": prefix},
-            startup_timeout=timeout,
-        )
+        own = {"prefix": prefix}
+        return Spec(service="redis", name=name, external=parse(url).url, options=own)
     from wflo_testkit.catalog import official
 
     databases = _databases(settings)
@@ -79,27 +73,21 @@ def spec(name: str, settings: Mapping[str, Any]) -> Spec:
         command=(*_command(databases), *map(str, settings.get("arguments") or ())),
         ports={MAIN: DEFAULT_PORT},
         options={"databases": databases, "prefix": prefix},
-        startup_timeout=timeout,
+        startup_timeout=float(settings.get("startup_timeout") or 60),
     )
 
 
 def external(spec: Spec) -> RedisServer:
     """Return the server that `spec.external` names; connects to nothing."""
     address = parse(spec.external)
-    return RedisServer(
-        service=spec.service,
-        name=spec.name,
-        host=address.host,
-        ports={MAIN: address.port},
+    own = {"db": address.db, "scheme": address.scheme, "query": address.query}
+    return RedisServer.outside(
+        spec,
+        address.host,
+        address.port,
         username=address.username,
         password=address.password,
-        options={
-            **spec.options,
-            "db": address.db,
-            "scheme": address.scheme,
-            "query": address.query,
-        },
-        is_external=True,
+        options={**spec.options, **own},
     )
 
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from wflo_testkit.service import Convenience, Lease, LeaseKind, Service, TestContext, lazy, plain
+from wflo_testkit.service import (
+    Lease,
+    LeaseKind,
+    Service,
+    TestContext,
+    conveniences,
+    lazy,
+    plain,
+)
 from wflo_testkit.services.temporal.handle import TemporalNamespace
 from wflo_testkit.services.temporal.probe import probe
 from wflo_testkit.services.temporal.server import TemporalServer
@@ -25,17 +33,6 @@ def _handle(lease: Lease, _test: TestContext) -> TemporalNamespace:
     )
 
 
-def _convenience(name: str, doc: str) -> Convenience:
-    return Convenience(
-        name=name,
-        doc=doc,
-        lease="namespace",
-        open=lazy(f"{_HOME}.conveniences:{name}"),
-        extra="temporal",
-        packages=("temporalio",),
-    )
-
-
 SERVICE = Service(
     name="temporal",
     spec=spec,
@@ -52,11 +49,13 @@ SERVICE = Service(
             handle=lambda lease, test: plain(_handle(lease, test)),
         ),
     ),
-    conveniences=(
-        _convenience("client", "A connected temporalio Client of the test's namespace."),
-        _convenience(
-            "worker", "Factory: `async with temporal_worker(workflows=[...], activities=[...]):`."
-        ),
+    conveniences=conveniences(
+        f"{_HOME}.conveniences",
+        "namespace",
+        "temporal",
+        ("temporalio",),
+        client="A connected temporalio Client of the test's namespace.",
+        worker="Factory: `async with temporal_worker(workflows=[...], activities=[...]):`.",
     ),
     options=OPTIONS,
     modes=("namespace",),

@@ -106,14 +106,7 @@ def spec(name: str, settings: Mapping[str, Any]) -> Spec:
 def external(spec: Spec) -> TemporalServer:
     """Return the server that `spec.external` names; connects to nothing."""
     host, _colon, port = spec.external.rpartition(":")
-    return TemporalServer(
-        service=spec.service,
-        name=spec.name,
-        host=host,
-        ports={MAIN: int(port)},
-        options=dict(spec.options),
-        is_external=True,
-    )
+    return TemporalServer.outside(spec, host, int(port), options=dict(spec.options))
 
 
 def launch_names(count: int) -> list[str]:

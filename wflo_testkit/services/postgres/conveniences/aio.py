@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 
-def engine(handle: PostgresDatabase, test: TestContext) -> Iterator[AsyncEngine]:
+def async_engine(handle: PostgresDatabase, test: TestContext) -> Iterator[AsyncEngine]:
     """Yield an engine that connects when first used. Raises IsolationFailed in `rollback`."""
     if handle.mode == "rollback":
         raise no_connections_of_your_own("postgres_async_engine")
@@ -37,7 +37,7 @@ def engine(handle: PostgresDatabase, test: TestContext) -> Iterator[AsyncEngine]
         bound.finish()
 
 
-def session(handle: PostgresDatabase, test: TestContext) -> Iterator[AsyncSession]:
+def async_session(handle: PostgresDatabase, test: TestContext) -> Iterator[AsyncSession]:
     """Yield a session; what it has not committed is rolled back at the end.
 
     Objects stay readable after a commit (expire_on_commit=False), as SQLAlchemy advises for
