@@ -29,10 +29,11 @@ BUILT_IN = {
 ENTRY_POINTS = "wflo_testkit.services"
 
 
-@cache
 def table() -> dict[str, Service]:
-    """Return every known service by name, read once per process; loads no client library.
+    """Return every known service by name; loads no client library.
 
+    Not cached: where pytester runs pytest in its own process it forgets the rows' modules after,
+    and an old row's Server would be another class than the one that a new isolation expects.
     Raises SettingError when another package's entry point is no Service or takes a name twice.
     """
     return {name: import_module(home).SERVICE for name, home in BUILT_IN.items()} | _others()
