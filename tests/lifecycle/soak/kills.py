@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 from tests.lifecycle.runs import LIMIT, Launched
@@ -23,9 +24,11 @@ from tests.lifecycle.soak.counters import (
 from tests.lifecycle.soak.machine import PATIENCE, RYUK, WATCHDOG, Machine, await_work, finish, kill
 from tests.lifecycle.soak.phases import FIRST, FRESH, KEPT, Hook
 from wflo_testkit.runtime import labels
-from wflo_testkit.wait import pause
+from wflo_testkit.wait import Deadline, pause
 
 NOBODY = "killed-before-it-had-an-id"
+LATE = 3.0
+"""Seconds within which the daemon carries out what it was asked for when the caller died."""
 SWEPT = 60.0
 """Seconds that the next run may take to find what a dead one has left to it."""
 
@@ -34,6 +37,7 @@ SWEPT = 60.0
 class Victim:
     """A run that is to die. cache: its cache folder's name. kept: what it makes to be kept."""
 
+    number: int
     run: Launched
     hook: Hook
     cache: str
@@ -44,13 +48,23 @@ class Killer:
     """Kills batch after batch on one machine, and counts.
 
     api: docker-py's low-level client. workers: of each victim. seed: of the moments.
+    guards: of the victims, in turn.
     """
 
-    def __init__(self, machine: Machine, api: Any, *, workers: int, seed: int) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        api: Any,
+        *,
+        workers: int,
+        seed: int,
+        guards: Sequence[dict[str, str]] = (RYUK, WATCHDOG),
+    ) -> None:
         self.count = Count()
         self._machine = machine
         self._api = api
         self._workers = workers
+        self._guards = cycle(guards)
         self._moments = random.Random(seed)
         self._started = 0
 
@@ -78,10 +92,12 @@ class Killer:
     def _begin(self, hook: Hook) -> Victim:
         self._started += 1
         cache = f"-{self._started}" if hook.way == FIRST else ""
-        guard = RYUK if self._started % 2 else WATCHDOG
+        guard = next(self._guards)
         run = self._machine.victim(hook, workers=self._workers, guard=guard, cache=cache)
         home = self._machine.home(cache)
-        return Victim(run, hook, cache, Footprint(self._api, f"{labels.HOME}={home.label}"))
+        return Victim(
+            self._started, run, hook, cache, Footprint(self._api, f"{labels.HOME}={home.label}")
+        )
 
     def _kill(self, victim: Victim, moment: float) -> list[str]:
         """Kill one run; return what its guard has not removed in time."""
@@ -95,11 +111,14 @@ class Killer:
         kill(victim.run)
         assert landed(victim), f"{victim.run.notes.name} got out of its phase"
         self.count.done += 1
-        return patiently(mine.left, LIMIT)
+        deadline = Deadline(LIMIT)
+        left = patiently(mine.left, deadline.left)
+        pause(LATE)
+        return left or patiently(mine.left, deadline.left)
 
     def _sweep(self, victims: Sequence[Victim]) -> None:
         """Let the next run find what is its to clear up, one in each cache folder."""
-        ways = {victim.cache: victim.hook.way for victim in victims}
+        ways = {victim.cache: self._heir(victim) for victim in victims}
         if KEPT in {victim.hook.way for victim in victims}:
             ways[""] = KEPT
         heirs = [self._machine.endless(way, cache) for cache, way in sorted(ways.items())]
@@ -110,6 +129,11 @@ class Killer:
         runs = [victim.run.run for victim in victims]
         self.count.leaked += leaked(self._machine, runs, ways)
         self.count.leaked += [each for victim in victims for each in victim.kept.astray()]
+
+    @staticmethod
+    def _heir(victim: Victim) -> str:
+        """Return how the next run goes on; every other one does not ask for reuse."""
+        return victim.hook.way if victim.number % 2 else FRESH
 
     def _strays(self, victims: Sequence[Victim]) -> list[str]:
         runs = [victim.run.run for victim in victims]
