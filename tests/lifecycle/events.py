@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,13 +16,17 @@ from wflo_testkit.wait import clock, wait_until
 
 @dataclass(frozen=True)
 class Event:
-    """One event of a container. action: create, start, die, destroy, ...; at: seconds, epoch."""
+    """One event of a container. action: create, start, die, destroy, ...; at: seconds, epoch.
+
+    name: the container's, which tells the run of what carries no label with it, as the reaper.
+    """
 
     action: str
     container: str
     service: str
     run: str
     at: float
+    name: str = ""
 
 
 class Events:
@@ -34,23 +39,36 @@ class Events:
         """Return the events of the servers of `run`, oldest first."""
         return [event for event in self._all() if event.run == run]
 
+    def created(self, run: str) -> Counter[str]:
+        """Return how many containers `run` has created, by the word in their names.
+
+        What is gone by now was there: call it after a run has ended.
+        """
+        self.until_destroyed(run, least=0)
+        words = [e.name.split("-") for e in self._all() if e.action == "create" and run in e.name]
+        return Counter(word for _wflo, word, *_rest in words)
+
     def when(self, action: str, container: str) -> float:
         """Return when that happened to a container, waiting for the news of it."""
 
         def found() -> list[float]:
             return [e.at for e in self._all() if (e.action, e.container) == (action, container)]
 
-        return wait_until(found, timeout=10, poll=0.1, describe=f"{action} {container[:12]}")[0]
+        return wait_until(found, timeout=60, poll=0.1, describe=f"{action} {container[:12]}")[0]
 
-    def until_destroyed(self, run: str) -> list[Event]:
-        """Return them once every container that was created has been destroyed."""
+    def until_destroyed(self, run: str, *, least: int = 1) -> list[Event]:
+        """Return them once every container that was created has been destroyed.
+
+        least: how many there are; the news of the first may still be on its way.
+        """
 
         def is_over() -> bool:
             happened = [(event.action, event.container) for event in self.of(run)]
             created = {container for action, container in happened if action == "create"}
-            return all(("destroy", container) in happened for container in created)
+            is_known = len(created) >= least
+            return is_known and all(("destroy", each) in happened for each in created)
 
-        wait_until(is_over, timeout=20, poll=0.1, describe="every container is destroyed")
+        wait_until(is_over, timeout=60, poll=0.1, describe="every container is destroyed")
         return self.of(run)
 
     def _all(self) -> list[Event]:
@@ -108,4 +126,5 @@ def _event(data: dict[str, object]) -> Event:
         service=marks.get(labels.SERVER, ""),
         run=marks.get(labels.RUN, ""),
         at=int(str(data["timeNano"])) / 1e9,
+        name=marks.get("name", ""),
     )
