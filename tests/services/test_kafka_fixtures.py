@@ -104,7 +104,7 @@ def test_two_runs_at_once_on_one_cluster_stay_apart(run_suite: Run, kafka_starte
         kafka_producer.send(topic, b"%d" % n).get(timeout=10)
         assert [r.value for r in kafka_topics.read(topic, count=1)] == [b"%d" % n]
         with pytest.raises(Exception, match="of 2 records"):
-            kafka_topics.read(topic, count=2, timeout=0.2)
+            kafka_topics.read(topic, count=2, timeout=2)
     """
     with ThreadPoolExecutor(2) as threads:
         runs = [threads.submit(run_suite, source, option, "-n", "2") for _ in range(2)]
