@@ -94,7 +94,9 @@ def judged(launch: Launch, notes: str, events: Events) -> Judged:
         run = launch("-n", "4", *options, texts=texts, PYTHONPATH=notes)
         run.process.wait(100)
         ended = [float(path.read_text()) for path in run.folder.glob("ended-*")]
-        return run, judge(events.until_destroyed(run.run), SERVICES, max(ended))
+        return run, judge(
+            events.until_destroyed(run.run, least=len(SERVICES)), SERVICES, max(ended)
+        )
 
     return judged
 
