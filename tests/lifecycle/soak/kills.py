@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import cycle
 from typing import Any
 
+from tests.lifecycle.conftest import GUARDS
 from tests.lifecycle.runs import LIMIT, Launched
 from tests.lifecycle.soak.count import Count
 from tests.lifecycle.soak.counters import (
@@ -21,7 +22,7 @@ from tests.lifecycle.soak.counters import (
     patiently,
     strays,
 )
-from tests.lifecycle.soak.machine import PATIENCE, RYUK, WATCHDOG, Machine, await_work, finish, kill
+from tests.lifecycle.soak.machine import PATIENCE, Machine, await_work, finish, kill
 from tests.lifecycle.soak.phases import FIRST, FRESH, KEPT, Hook
 from wflo_testkit.runtime import labels
 from wflo_testkit.wait import Deadline, pause
@@ -48,7 +49,7 @@ class Killer:
     """Kills batch after batch on one machine, and counts.
 
     api: docker-py's low-level client. workers: of each victim. seed: of the moments.
-    guards: of the victims, in turn.
+    guards: of the victims, in turn for each hook.
     """
 
     def __init__(
@@ -58,13 +59,14 @@ class Killer:
         *,
         workers: int,
         seed: int,
-        guards: Sequence[dict[str, str]] = (RYUK, WATCHDOG),
+        guards: Iterable[str] = GUARDS,
     ) -> None:
         self.count = Count()
         self._machine = machine
         self._api = api
         self._workers = workers
-        self._guards = cycle(guards)
+        self._guards = list(guards)
+        self._used: Counter[Hook] = Counter()
         self._moments = random.Random(seed)
         self._started = 0
 
@@ -92,7 +94,8 @@ class Killer:
     def _begin(self, hook: Hook) -> Victim:
         self._started += 1
         cache = f"-{self._started}" if hook.way == FIRST else ""
-        guard = next(self._guards)
+        guard = self._guards[self._used[hook] % len(self._guards)]
+        self._used[hook] += 1
         run = self._machine.victim(hook, workers=self._workers, guard=guard, cache=cache)
         home = self._machine.home(cache)
         return Victim(

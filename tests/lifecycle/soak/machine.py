@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.lifecycle.conftest import GUARDS
 from tests.lifecycle.runs import Launched
 from tests.lifecycle.soak import suite
 from tests.lifecycle.soak.phases import FRESH, Hook
@@ -15,7 +16,6 @@ from tests.reuse.parts import remove_all_of
 from wflo_testkit.runtime.reuse.home import CACHE, Home
 from wflo_testkit.wait import wait_until
 
-RYUK, WATCHDOG = {}, {"WFLO_TESTKIT_RYUK": "0"}
 ENDLESS = {"SOAK_TESTS": "3000", "SOAK_SECONDS": "0.3"}
 """For a run that goes on until it is told to finish."""
 PLUGINS = ("xdist.plugin", "wflo_testkit.plugin")
@@ -83,11 +83,11 @@ class Machine:
         self._launched.append(launched)
         return launched
 
-    def victim(self, hook: Hook, *, workers: int, guard: dict[str, str], cache: str) -> Launched:
+    def victim(self, hook: Hook, *, workers: int, guard: str, cache: str) -> Launched:
         """Start a run that comes to rest in the phase of `hook`."""
         kind = Kind(hook.way, workers, cache, conftest=hook.text)
         tests = {"SOAK_TESTS": str(4 * workers), "SOAK_SECONDS": str(hook.seconds)}
-        return self.launch(kind, **tests, **guard)
+        return self.launch(kind, **tests, **GUARDS[guard])
 
     def endless(self, way: str, cache: str = "") -> Launched:
         """Start a run that works until it is told to finish."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
 from tests.lifecycle.soak import ledger
 from tests.lifecycle.soak.kills import Killer
-from tests.lifecycle.soak.machine import WATCHDOG, Machine
+from tests.lifecycle.soak.machine import Machine
 from tests.lifecycle.soak.phases import PHASES, hooks
+from tests.lifecycle.test_window import NO_GUARD
 
 SEED = 20261121
 KILLS = dict.fromkeys(PHASES, 18) | {"any moment": 10}
@@ -20,11 +22,22 @@ KILLS = dict.fromkeys(PHASES, 18) | {"any moment": 10}
 def test_a_kill_in_each_phase_leaves_nothing_and_hurts_nobody(machine: Machine, api: Any) -> None:
     phases = [phase for phase in PHASES if phase != "any moment"]
     # Of Ryuk's time-out alone this would take 5 s; test_deaths.py has the kills that it answers.
-    killer = Killer(machine, api, workers=2, seed=SEED, guards=[WATCHDOG])
+    killer = Killer(machine, api, workers=2, seed=SEED, guards=["watchdog"])
     killer.kill([hooks(phase, 1)[0] for phase in phases], at_once=len(phases))
 
     assert killer.count.findings == []
     assert killer.count.done == len(phases) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_without_a_guard_the_same_kill_is_counted_as_a_leak(machine: Machine, api: Any) -> None:
+    [hook, *_rest] = PHASES["test running"]
+    killer = Killer(machine, api, workers=2, seed=SEED, guards=["watchdog"])
+    killer.kill([dataclasses.replace(hook, text=NO_GUARD + hook.text)], at_once=1)
+
+    assert any(each.startswith("in Docker") for each in killer.count.leaked)
+    assert killer.count.hurt + killer.count.crossed == []
 
 
 @pytest.mark.soak
