@@ -139,17 +139,25 @@ class Visit:
         self._thread.start()
 
     def end(self) -> None:
-        """Clear up after this run and sign out; what resists is left to the next guest."""
+        """Clear up after this run and sign out; what resists is left to the next guest.
+
+        A server that does not answer any more holds nobody back for longer than half a minute.
+        """
         self._leaving.set()
         self._thread.join(PATIENCE)
         self._hurry.set()
-        self._thread.join(STEP)
-        if self._thread.is_alive():
-            return  # stuck in a call, with the book; the entry says whose it was
+        self._thread.join(PATIENCE + STEP)
+
+    def _stay(self) -> None:
+        """Do all that this visit does, in one thread: a book is used by one at a time."""
         try:
+            self._clear_others()
+            while not self._leaving.wait(self._renewal.left):
+                self._renew()
             self._sign_out()
         finally:
-            self._book.close()
+            with contextlib.suppress(Exception):  # a thread has nobody to tell it to
+                self._book.close()
 
     def _sign_out(self) -> None:
         deadline = Deadline(PATIENCE)
@@ -157,13 +165,11 @@ class Visit:
             with contextlib.suppress(Exception):
                 self._book.sign(dataclasses.replace(self._entry, owner=""))
 
-    def _stay(self) -> None:
+    def _clear_others(self) -> None:
         with contextlib.suppress(Exception):
             for guest in self._book.guests():
                 if guest.run != self.run and is_over(guest, self._now):
                     self._cleared(guest.run, until=self._hurry.is_set)
-        while not self._leaving.wait(self._renewal.left):
-            self._renew()
 
     def _cleared(self, run: str, *, until: Callable[[], bool]) -> bool:
         """Clear up after `run`; False when something resisted, or `until` ended it half-way."""
