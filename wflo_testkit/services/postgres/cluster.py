@@ -26,6 +26,10 @@ _COPY_SETTINGS = """INSERT INTO pg_db_role_setting
     WHERE new.datname = %s AND old.datname = %s AND applied.rolname = %s
         AND (s.setdatabase = old.oid OR s.setdatabase = 0 AND s.setrole = applied.oid)"""
 
+_TO_DROP = """SELECT datistemplate,
+        ARRAY(SELECT quote_literal(gid) FROM pg_prepared_xacts WHERE database = datname)
+    FROM pg_database WHERE datname = %s"""
+
 
 class Cluster:
     """Makes and drops databases as the administrator; remembers all that it made.
@@ -139,24 +143,20 @@ class Cluster:
         with self._lock:
             if name not in self._made:
                 return
-        if self.accounts.find(name) is None:  # a template, perhaps
-            self.drop_any(name)
-        else:
-            self.admin.leave(name)
-            self._run(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)")
-            self.accounts.drop(name)
+        self.drop_any(name)
+        self.accounts.drop(name)
         with self._lock:
             self._made.discard(name)
 
     def drop_any(self, name: str) -> None:
         """Drop a database of whichever run, templates included."""
         self.admin.leave(name)
-        exists = self.admin.rows(
-            "SELECT datistemplate FROM pg_database WHERE datname = %s", (name,)
-        )
-        if exists and exists[0][0]:
-            self._run(f"ALTER DATABASE {quoted(name)} IS_TEMPLATE false")
-        if exists:
+        for is_template, prepared in self.admin.rows(_TO_DROP, (name,)):
+            for transaction in prepared:  # it would outlive every session, and hold up the drop
+                self.admin.rows(f"ROLLBACK PREPARED {transaction}", database=name)
+            self.admin.leave(name)
+            if is_template:
+                self._run(f"ALTER DATABASE {quoted(name)} IS_TEMPLATE false")
             self._run(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)")
 
     def drop_role(self) -> None:

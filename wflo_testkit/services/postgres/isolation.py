@@ -17,6 +17,7 @@ from wflo_testkit.services.postgres.modes.schema import SchemaMode
 from wflo_testkit.services.postgres.pool import Pool
 from wflo_testkit.services.postgres.recycling.recycler import Recycler
 from wflo_testkit.services.postgres.server import PostgresServer
+from wflo_testkit.services.postgres.surroundings import Surroundings
 from wflo_testkit.services.postgres.templates import Templates
 from wflo_testkit.services.postgres.workshop import Mode, Workshop
 from wflo_testkit.wait import Deadline
@@ -39,8 +40,14 @@ class PostgresIsolation:
             Workshop(self._cluster, self._templates, self._pool, self._recycler)
         )
         self._lock = threading.Lock()
+        self._surroundings: Surroundings | None = None
         self._held: dict[str, tuple[Mode, Mapping[str, Json]]] = {}
         self._gone: set[str] = set()
+
+    def prepare(self) -> None:
+        """Connect, ask what is allowed, make the role that owns the templates."""
+        if self._asked(lambda: self._cluster.may_create_databases):
+            self._asked(self._cluster.account)
 
     def lease(self, request: LeaseRequest) -> Mapping[str, Json] | Build:
         """Return account, database and parameters for one test, or a Build of its template.
@@ -48,7 +55,7 @@ class PostgresIsolation:
         Raises IsolationFailed, and ServiceUnavailable for what an external server denies.
         """
         mode = self._modes[self._mode(request)]
-        answer = self._asked(lambda: mode.lease(request))
+        answer = self._asked(lambda: self._lease(mode, request))
         if isinstance(answer, Build):
             return answer
         with self._lock:
@@ -56,6 +63,18 @@ class PostgresIsolation:
             died = request.id in self._gone
         if died:  # given back, by the end of its owner, while it was being made
             self.release(request.id, keep=False)
+        return answer
+
+    def _lease(self, mode: Mode, request: LeaseRequest) -> Mapping[str, Json] | Build:
+        answer = mode.lease(request)
+        if (
+            not isinstance(answer, Build)
+            and self._cluster.server.options.get("role") == "superuser"
+        ):
+            with self._lock:
+                if self._surroundings is None:
+                    stem = self._cluster.names.stem
+                    self._surroundings = Surroundings(self._cluster.admin, stem)
         return answer
 
     def built(self, token: str, error: str | None) -> None:
@@ -76,7 +95,15 @@ class PostgresIsolation:
                 self._gone.add(lease_id)
                 return []
         mode, data = held
-        return self._asked(lambda: mode.release(data, keep))
+        return self._asked(lambda: self._release(mode, data, keep))
+
+    def _release(self, mode: Mode, data: Mapping[str, Json], keep: bool) -> list[str]:
+        """Where a test may change the whole server, that is undone while its database is there."""
+        if self._surroundings is None:
+            return mode.release(data, keep)
+        name = data["database"]
+        left = [] if data["schema"] else self._recycler.settle(name)
+        return [*left, *self._surroundings.undo(name), *mode.release(data, keep)]
 
     def figures(self) -> dict[str, int]:
         """Return how many used databases were recycled, and how many replaced."""

@@ -65,9 +65,12 @@ class Pool:
             stock = self._stocks.setdefault(template, Stock())
             stock.in_use += 1
             stock.given += 1
-            name = self._next(template, stock)
         try:
-            return name or self._make(template)
+            while name := self._next(template, stock):
+                if self._recycler.is_quiet(name):
+                    return name
+                self._replace(name, "a crash, or a client that came back")
+            return self._make(template)
         except BaseException:
             self._count_down(template)
             raise
@@ -110,15 +113,16 @@ class Pool:
     def _next(self, template: str, stock: Stock) -> str:
         """Return a ready database, or one that is coming and not for somebody else; "" if none."""
         deadline = Deadline(PATIENCE)
-        stock.waiting += 1
-        try:
-            while not stock.ready and stock.coming >= stock.waiting and not self._closed:
-                if not self._changed.wait(deadline.left):
-                    break
-            name = stock.ready.pop() if stock.ready else ""
-        finally:
-            stock.waiting -= 1
-        self._fill(template, stock)
+        with self._changed:
+            stock.waiting += 1
+            try:
+                while not stock.ready and stock.coming >= stock.waiting and not self._closed:
+                    if not self._changed.wait(deadline.left):
+                        break
+                name = stock.ready.pop() if stock.ready else ""
+            finally:
+                stock.waiting -= 1
+            self._fill(template, stock)
         return name
 
     def _fill(self, template: str, stock: Stock) -> None:

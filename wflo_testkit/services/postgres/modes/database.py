@@ -25,9 +25,13 @@ class DatabaseMode:
 
     def release(self, data: Mapping[str, Json], keep: bool) -> list[str]:
         name, template = data["database"], data["template"]
-        left = self._workshop.recycler.settle(name)
-        # Whoever kept a session open may try to open the next one: in a database that is gone.
-        self._workshop.pool.give_back(template, name, keep=keep, used=not left)
+        clean = False
+        try:
+            left = self._workshop.recycler.settle(name)
+            # Whoever kept a session open may try to open the next: in a database that is gone.
+            clean = not left
+        finally:
+            self._workshop.pool.give_back(template, name, keep=keep, used=clean)
         return left
 
     def _fingerprint(self, request: LeaseRequest) -> str:

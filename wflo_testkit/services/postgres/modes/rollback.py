@@ -18,7 +18,6 @@ from wflo_testkit.services.postgres.proof import Proof
 from wflo_testkit.services.postgres.recycling.reading import Reading
 from wflo_testkit.services.postgres.recycling.recycler import Case
 from wflo_testkit.services.postgres.recycling.rolled import changed
-from wflo_testkit.services.postgres.sessions import IN_DATABASE, Where, settle
 from wflo_testkit.services.postgres.workshop import Workshop
 
 
@@ -53,20 +52,37 @@ class RollbackMode:
         with self._lock:
             owner, shared = self._used.pop(data["database"])
         left: list[str] = []
-        if not self._is_untouched(shared.database):
-            left = self._settle(shared.database)
-            if found := self._changed(shared):
-                self._workshop.pool.give_back(shared.template, shared.database, used=False)
-                said = f"{found} was changed for good, past the rollback: data was committed"
-                return [*left, said]
-        with self._lock:
-            self._free.setdefault((owner, shared.template), []).append(shared)
+        found = "it"  # in case of an error
+        try:
+            if self._is_untouched(shared.database):
+                found = ""
+            else:
+                left = self._workshop.recycler.settle(shared.database)
+                found = self._changed(shared)
+        finally:
+            self._put_back(owner, shared, clean=not found)
+        if found:
+            left.append(f"{found} was changed for good, past the rollback: data was committed")
         return left
 
-    def _take(self, owner: str, template: str) -> Shared | None:
+    def _put_back(self, owner: str, shared: Shared, *, clean: bool) -> None:
+        if not clean:
+            self._workshop.pool.give_back(shared.template, shared.database, used=False)
+            return
         with self._lock:
-            free = self._free.get((owner, template))
-            return free.pop() if free else None
+            self._free.setdefault((owner, shared.template), []).append(shared)
+
+    def _take(self, owner: str, template: str) -> Shared | None:
+        """Return a free database of this owner's; what a crash has touched is replaced."""
+        while True:
+            with self._lock:
+                free = self._free.get((owner, template))
+                if not free:
+                    return None
+                shared = free.pop()
+            if self._workshop.recycler.is_quiet(shared.database):
+                return shared
+            self._workshop.pool.give_back(template, shared.database, used=False)
 
     def _make(self, template: str) -> Shared:
         database = self._workshop.pool.take(template)
@@ -83,11 +99,6 @@ class RollbackMode:
             return changed(case, shared.proof)
         return shared.proof.changed(partial(self._ask, shared.database))
 
-    def _settle(self, database: str) -> list[str]:
-        if self._case(database):
-            return self._workshop.recycler.settle(database)
-        return settle(self._workshop.cluster.admin, Where(_BUT_KIT, (database,)))
-
     def _ask(self, database: str, sql: str) -> list[Row]:
         if case := self._case(database):
             return case.link.ask(sql)[0]
@@ -95,7 +106,3 @@ class RollbackMode:
 
     def _case(self, database: str) -> Case | None:
         return self._workshop.recycler.find(database)
-
-
-_BUT_KIT = f"{IN_DATABASE} AND application_name <> 'wflo-testkit'"
-"""Where the kit itself is connected as the very role of the test."""

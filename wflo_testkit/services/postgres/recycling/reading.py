@@ -42,28 +42,29 @@ kit's own.
 """
 ROLE, SESSION = "the role", "a session"
 
-_WRITES = " + ".join(
-    f"pg_stat_get_{what}(oid)"
-    for what in (
-        "tuples_inserted",
-        "tuples_updated",
-        "tuples_deleted",
-        # These write to catalogs in place, which no other counter sees.
-        "vacuum_count",
-        "analyze_count",
-        "autovacuum_count",
-        "autoanalyze_count",
-    )
-)
-_COUNTS = f"""SELECT * FROM (
-    SELECT oid::int8, CASE relkind WHEN 'S' THEN pg_stat_get_blocks_fetched(oid) ELSE {_WRITES} END
+
+def _sum(*counters: str) -> str:
+    return " + ".join(f"pg_stat_get_{counter}(oid)" for counter in counters)
+
+
+_WRITES = _sum("tuples_inserted", "tuples_updated", "tuples_deleted")
+# VACUUM and ANALYZE write to catalogs in place, which is not counted there.
+_UPKEEP = _sum("vacuum_count", "analyze_count", "autovacuum_count", "autoanalyze_count")
+_COUNTS = f"""SELECT oid, n FROM (
+    SELECT oid::int8, CASE relkind WHEN 'S' THEN pg_stat_get_blocks_fetched(oid) ELSE {_WRITES} END,
+        {_UPKEEP}
     FROM pg_class WHERE relkind IN ('r', 'm', 'p', 'S') AND NOT relisshared
-    ) counted(oid, n) WHERE n > 0"""  # noqa: S608 - constants only
+    ) counted(relation, writes, upkeep),
+    LATERAL (VALUES (relation, writes), (-relation, upkeep)) each(oid, n) WHERE n > 0"""  # noqa: S608 - constants only
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One look at a database. counts: relation -> writes so far, where there were any."""
+    """One look at a database.
+
+    counts: relation -> writes so far, where there were any; its negative -> how often it was
+    vacuumed or analyzed.
+    """
 
     marks: dict[str, str]
     counts: dict[int, int]

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from wflo_testkit.errors import IsolationFailed
+from wflo_testkit.services.postgres.admin import APPLICATION
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.recycling import reading
 from wflo_testkit.services.postgres.recycling.blueprint import Blueprint, contents, values
@@ -89,7 +90,7 @@ class Recycler:
         Most are just closing, and are looked for more often than `sessions.settle` does: their
         backends end within a millisecond (measured: 0.8 ms).
         """
-        where = Where(IN_DATABASE, (database,))
+        where = Where(f"{IN_DATABASE} AND application_name <> '{APPLICATION}'", (database,))
         if case := self.find(database):
             deadline = Deadline(GRACE)
             while reading.sessions(case.link) > 0:
@@ -100,6 +101,20 @@ class Recycler:
                 return []
             where = Where(f"{IN_DATABASE} AND pid <> {case.link.pid}", (database,))
         return settle(self._cluster.admin, where)
+
+    def is_quiet(self, database: str) -> bool:
+        """Whether `database` is still as it was when it was proven, one round trip before use.
+
+        A crash may since have undone what the kit had restored (synchronous_commit is off); it
+        ends the kit's session. And a client may have come in while the password changed.
+        """
+        import psycopg
+
+        case = self.find(database)
+        try:
+            return case is None or reading.sessions(case.link) == 0
+        except psycopg.Error:
+            return False
 
     def renew(self, database: str) -> str:
         """Make `database` what its template is; return "" when that is proven, else the reason.
@@ -188,10 +203,10 @@ def _check_nobody_else(
     expected = Counter(before.counts)
     expected.update(writes)
     for oid in after.moved(Reading({}, dict(expected))) - sequences:
-        raise Changed(f"relation {oid} was written to while the kit restored it")
+        raise Changed(f"relation {abs(oid)} was changed while the kit restored it")
 
 
 def _beyond(link: Link, relations: set[int]) -> str:
-    each = ", ".join(f"{oid}::regclass::text" for oid in relations)
+    each = ", ".join(f"{abs(oid)}::regclass::text" for oid in relations)
     [[(names,)]] = link.ask(f"SELECT concat_ws(', ', {each})")
-    return f"{names} was written to"
+    return f"{names} was changed"

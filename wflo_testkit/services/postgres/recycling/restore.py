@@ -23,7 +23,7 @@ _END = ("SELECT pg_stat_force_next_flush()", "COMMIT")
 def restore(link: Link, blueprint: Blueprint, moved: Collection[int]) -> Counter[int]:
     """Give the relations in `moved` the template's rows and values.
 
-    Returns how many writes to each relation the server has counted for this. Raises
+    Returns what the server has counted for this, as `Reading.counts` has it. Raises
     psycopg.Error; the database is then of no more use.
     """
     tables = {oid: blueprint.tables[oid] for oid in moved if oid in blueprint.tables}
@@ -48,7 +48,7 @@ def outgrown(link: Link, blueprint: Blueprint, tables: Collection[int]) -> list[
 def tidy(link: Link, blueprint: Blueprint, tables: Collection[int]) -> Counter[int]:
     """Take the dead rows out of `tables`; the planner learns nothing of it, as in the template.
 
-    Returns the writes that the server has counted for this.
+    Returns what the server has counted for this, as `Reading.counts` has it.
     """
     if not tables:
         return Counter()
@@ -63,7 +63,7 @@ def tidy(link: Link, blueprint: Blueprint, tables: Collection[int]) -> Counter[i
         FROM (VALUES {known}) k(oid, pages, rows, visible) WHERE c.oid = k.oid AND
         (c.relpages, c.reltuples, c.relallvisible) IS DISTINCT FROM (k.pages, k.rows, k.visible)"""  # noqa: S608
     updated, _flush = link.count(told, "SELECT pg_stat_force_next_flush()")
-    return Counter({PG_CLASS: updated, **dict.fromkeys(tables, 1)})
+    return Counter({PG_CLASS: updated, **{-oid: 1 for oid in tables}})
 
 
 def _empty(link: Link, tables: Mapping[int, str], sequences: Collection[Sequence]) -> Counter[int]:

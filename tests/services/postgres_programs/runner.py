@@ -1,0 +1,165 @@
+"""Runs programs as tests and compares what the next test is given with the template."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.services.postgres_programs.dump import differences, dump
+from tests.services.postgres_programs.kinds import KILLED, KINDS, LEFT_OPEN
+from tests.services.postgres_server import Asker, query, started
+from wflo_testkit.errors import TestkitError
+from wflo_testkit.services.postgres import PostgresServer
+from wflo_testkit.services.postgres.isolation import PostgresIsolation
+from wflo_testkit.wait import wait_until
+
+Step = tuple[str, int]
+"""A kind, and which of its statements."""
+Program = Sequence[Step]
+
+TEMPLATE = Path(__file__).with_name("template.sql")
+ARGUMENTS = {
+    "wal_level": "logical",
+    "max_wal_senders": "4",
+    "max_replication_slots": "8",
+    "max_prepared_transactions": "8",
+}
+
+
+@dataclass
+class Runner:
+    """Gives databases to programs, one after another, and knows the template's dump.
+
+    seen: how often each kind was part of a program; given: hand-outs that were compared.
+    """
+
+    asker: Asker
+    template: dict[str, Any] = field(default_factory=dict)
+    seen: Counter[str] = field(default_factory=Counter)
+    programs: int = 0
+    history: list[Program] = field(default_factory=list)
+
+    @property
+    def server(self) -> PostgresServer:
+        return self.asker.server
+
+    def run(self, program: Program) -> None:
+        """Run one program, then look at what the next test gets.
+
+        Raises AssertionError, naming the difference and the program.
+        """
+        self.programs += 1
+        self.seen.update({kind for kind, _ in program})
+        with self._database() as handle:
+            opened = _execute(handle, program, self.server)
+        self.settle()
+        for connection in opened:
+            with contextlib.suppress(psycopg.Error):
+                connection.close()
+        self.compare(program)
+
+    def compare(self, program: Program) -> None:
+        """Compare the next hand-out with the template."""
+        with self._database() as handle:
+            found = differences(self.template, dump(self.server, handle.name, handle.user))
+        assert found == {}, f"the next test notices {found} after {list(program)}"
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until what was given back has been recycled or replaced: it comes next."""
+        pool = self.asker.isolation._pool
+        wait_until(
+            lambda: (
+                not any(stock.coming for stock in pool._stocks.values())
+                and all(drop.done() for drop in pool._drops)
+            ),
+            timeout=60,
+            poll=0.002,
+        )
+
+    def figures(self) -> dict[str, int]:
+        return self.asker.isolation.figures()
+
+    @contextlib.contextmanager
+    def _database(self) -> Iterator[Any]:
+        """Lease; a server that has just crashed is waited for, as no run would get further."""
+
+        def lease() -> Any:
+            made = self.asker.database()
+            return made, made.__enter__()
+
+        made, handle = wait_until(lease, timeout=60, poll=0.02, catch=(TestkitError, psycopg.Error))
+        try:
+            yield handle
+        finally:
+            with contextlib.suppress(TestkitError):  # of the crash; the next hand-out is judged
+                made.__exit__(None, None, None)
+
+
+@contextlib.contextmanager
+def runner(role: str = "owner") -> Iterator[Runner]:
+    """Start a server and take the template's dump from the first clone of it."""
+    with started(role=role, arguments=ARGUMENTS) as server:
+        isolation = PostgresIsolation(server, "programs")
+        made = Runner(Asker(isolation, server, TEMPLATE))
+        with made.asker.database() as handle:
+            made.template = dump(server, handle.name, handle.user)
+        made.settle()
+        made.compare(())
+        try:
+            yield made
+        finally:
+            isolation.close()
+
+
+def _execute(handle: Any, program: Program, server: PostgresServer) -> list[Any]:
+    """Run the steps in one session, as far as they are allowed; return what is left open."""
+    keywords = handle.address().keywords()
+    owner = handle.user.rpartition("_")[0] or handle.user
+    connection = psycopg.connect(**keywords, autocommit=True)
+    for kind, which in program:
+        if kind == KILLED:
+            connection = _killed(connection, keywords, server)
+        elif kind != LEFT_OPEN:
+            statements = KINDS[kind]
+            sql = statements[which % len(statements)]
+            _try(connection, sql.replace("{database}", handle.name).replace("{owner}", owner))
+    if any(kind == LEFT_OPEN for kind, _ in program):
+        return [connection]
+    connection.close()
+    return []
+
+
+def _try(connection: Any, sql: str) -> None:
+    with contextlib.suppress(psycopg.Error):
+        connection.execute(sql.encode())
+    if not connection.closed and connection.info.transaction_status.name != "IDLE":
+        with contextlib.suppress(psycopg.Error):
+            connection.execute("ROLLBACK")
+
+
+def _killed(connection: Any, keywords: dict[str, Any], server: PostgresServer) -> Any:
+    """Kill the session's backend with kill -9: the server throws its statistics away."""
+    if connection.closed:
+        return connection
+    pid = connection.info.backend_pid
+    with contextlib.suppress(psycopg.Error):
+        query(server, f"COPY (SELECT 1) TO PROGRAM 'kill -9 {pid}'")
+
+    def dead() -> bool:
+        connection.execute("SELECT 1")
+        return False
+
+    with contextlib.suppress(psycopg.OperationalError):
+        wait_until(dead, timeout=30, poll=0.005, catch=())
+    connection.close()
+    wait_until(lambda: query(server, "SELECT 1"), timeout=60, poll=0.01)
+    with contextlib.suppress(psycopg.Error):  # the crash may have lost the last password
+        return psycopg.connect(**keywords, autocommit=True)
+    return connection

@@ -1,0 +1,101 @@
+"""Whatever random programs do to a database, the next test does not notice.
+
+A program is a handful of steps, each of one of the kinds in postgres_programs/kinds.py; the oracle
+is a full dump that knows nothing of the kit (postgres_programs/dump.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.services.postgres_programs.kinds import EVERY
+from tests.services.postgres_programs.runner import Program, Runner, runner
+
+QUICK, FULL, SOAK = 40, 300, 10_000
+SHARE = 0.05
+
+steps = st.tuples(st.sampled_from(EVERY), st.integers(0, 5))
+programs = st.lists(steps, min_size=3, max_size=8, unique_by=lambda step: step[0])
+
+
+@pytest.fixture(scope="module")
+def owners() -> Iterator[Runner]:
+    """The default: a role that owns its database and may do nothing beyond."""
+    with runner() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def superusers() -> Iterator[Runner]:
+    with runner("superuser") as made:
+        yield made
+
+
+def run_many(made: Runner, number: int, *, seeded: bool) -> None:
+    """Run `number` programs and check that each kind was part of 5 % of them."""
+    before = made.programs
+
+    @settings(
+        max_examples=number,
+        deadline=None,
+        derandomize=seeded,
+        database=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(programs)
+    def every(program: Program) -> None:
+        made.run(program)
+
+    made.seen.clear()
+    every()
+    ran = made.programs - before
+    print(f"{ran} programs, {made.figures()}, kinds {dict(made.seen.most_common())}")
+    assert ran >= number * 0.95
+    if ran >= FULL * 0.95:
+        rare = {kind: made.seen[kind] for kind in EVERY if made.seen[kind] < SHARE * ran}
+        assert rare == {}
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_each_single_kind_goes_unnoticed(owners: Runner, kind: str) -> None:
+    from tests.services.postgres_programs.kinds import KINDS
+
+    for which in range(len(KINDS.get(kind, ("",)))):
+        owners.run([(kind, which)])
+
+
+def test_programs_of_a_plain_role_go_unnoticed(owners: Runner) -> None:
+    run_many(owners, QUICK, seeded=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_each_single_kind_of_a_superuser_goes_unnoticed(superusers: Runner) -> None:
+    from tests.services.postgres_programs.kinds import KINDS
+
+    for kind in EVERY:
+        for which in range(len(KINDS.get(kind, ("",)))):
+            superusers.run([(kind, which)])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_three_hundred_programs_go_unnoticed(owners: Runner) -> None:
+    run_many(owners, FULL, seeded=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_programs_of_a_superuser_go_unnoticed(superusers: Runner) -> None:
+    run_many(superusers, QUICK, seeded=True)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_ten_thousand_programs_go_unnoticed(owners: Runner) -> None:
+    run_many(owners, SOAK, seeded=False)
