@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from wflo_testkit.guestbook import Guestbook
 from wflo_testkit.model import Build, Json, Recipe, Server, Spec
@@ -83,6 +83,18 @@ class Isolation(Protocol):
 
         On a shared one (`Server.is_shared`) what was released with `keep` stays: `Service.sweep`
         of another run drops it, and also what was left because of a TestkitError raised here.
+        """
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """An Isolation that can do ahead what its first lease would have to: connect, load, make."""
+
+    def prepare(self) -> None:
+        """Do it; called once, in the background, when a server of the kit's own is ready.
+
+        Leases wait for it, so what takes long is only begun. Errors are ignored: a lease meets
+        them again.
         """
 
 

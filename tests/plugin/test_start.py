@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import socketserver
+import tempfile
+import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -18,19 +22,41 @@ def test_cached(redis_client):
 """
 
 
+@pytest.fixture
+def calls(fresh_environment: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The calls at a daemon that answers none; the one that the suites are told to use."""
+    calls: list[str] = []
+
+    class Note(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            calls.append("called")
+
+    with tempfile.TemporaryDirectory(prefix="daemon-", dir="/tmp") as folder:
+        path = f"{folder}/docker.sock"
+        fresh_environment.setenv("DOCKER_HOST", f"unix://{path}")
+        with socketserver.ThreadingUnixStreamServer(path, Note) as daemon:
+            threading.Thread(target=daemon.serve_forever, daemon=True).start()
+            yield calls
+            daemon.shutdown()
+
+
 @pytest.mark.parametrize(
     "options",
-    [("--collect-only",), ("-k", "plain"), ("--setup-plan",), ("--fixtures",)],
-    ids=lambda options: " ".join(options),
+    ["--collect-only", "-k plain", "--setup-plan", "--fixtures", "-k plain -n 2"],
 )
 def test_nothing_touches_docker_unless_a_selected_test_needs_it(
-    run_suite: Run, fresh_environment: pytest.MonkeyPatch, options: tuple[str, ...]
+    run_suite: Run, calls: list[str], options: str
 ) -> None:
-    # A daemon that is not there: any contact would be an error.
-    fresh_environment.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-    result = run_suite(PAIR, "--wflo-require", *options)
+    result = run_suite(PAIR, "--wflo-require", *options.split())
 
-    assert result.ret == 0
+    assert (result.ret, calls) == (0, [])
+
+
+def test_a_call_at_docker_would_be_noticed(run_suite: Run, calls: list[str]) -> None:
+    result = run_suite(PAIR, "--wflo-require")
+
+    result.assert_outcomes(passed=1, errors=1)
+    assert calls
 
 
 def test_a_run_starts_only_what_its_tests_use(run_suite: Run, pytester: pytest.Pytester) -> None:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from wflo_testkit.broker.starting import Starter, connect
 from wflo_testkit.broker.visits import Visit, Visits
-from wflo_testkit.errors import TestkitError
+from wflo_testkit.errors import IsolationFailed, TestkitError
 from wflo_testkit.model import Json, Server, Spec
 from wflo_testkit.runtime.containers import Containers
-from wflo_testkit.service import Isolation, Service
+from wflo_testkit.service import Isolation, Prepares, Service
 
 if TYPE_CHECKING:
     from wflo_testkit.broker.reuse import Reuse
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Started:
-    """One server of the run: its future, and its isolation once somebody leased from it.
+    """One server of the run: its future, and its isolation from when it is ready until `closed`.
 
     visit: on an external server, this run's entry in its guestbook.
     kept: leases whose data stays for people to look at.
@@ -39,6 +39,7 @@ class Started:
     lock: threading.Lock = field(default_factory=threading.Lock)
     leases: int = 0
     kept: int = 0
+    closed: bool = False
     reused: str = ""
     note: str = ""
 
@@ -83,15 +84,34 @@ class Servers:
         return self.begin(spec).ready.result()
 
     def isolation(self, key: str) -> Isolation:
-        """Return the one isolation of the server `key`, made at first use."""
+        """Return the one isolation of the server `key`, made once the server is ready."""
         started = self._started[key]
-        server = started.ready.result()
+        started.ready.result()
         with started.lock:
-            if started.isolation is None:
-                started.isolation = started.service.isolation(server, self._run_on(started, server))
-                if server.is_shared and self._reuse is not None:
-                    self._reuse.clear_after_dead_runs(server, started.service)
-            return started.isolation
+            return started.isolation or self._isolate(started)
+
+    def _isolate(self, started: Started) -> Isolation:
+        """Make the isolation of a ready server; its lock is held."""
+        if started.closed:
+            raise IsolationFailed(f"{started.spec.name} is given out no more: the run is ending")
+        server = started.ready.result()
+        isolation = started.service.isolation(server, self._run_on(started, server))
+        started.isolation = isolation
+        if server.is_shared and self._reuse is not None:
+            self._reuse.clear_after_dead_runs(server, started.service)
+        return isolation
+
+    def _prepare(self, started: Started) -> None:
+        """Do ahead what the first lease would have to; whoever asks meets the same error.
+
+        Not on an external server: a run that takes only its address leaves no trace there.
+        """
+        if started.ready.result().is_external:
+            return
+        with contextlib.suppress(Exception), started.lock:
+            isolation = started.isolation or self._isolate(started)
+            if isinstance(isolation, Prepares):
+                isolation.prepare()
 
     def _run_on(self, started: Started, server: Server) -> str:
         """Return the id that this run's names carry on `server`; on an external one sign in."""
@@ -149,6 +169,7 @@ class Servers:
     def _close(self, started: Started) -> None:
         with started.lock:
             isolation, started.isolation = started.isolation, None
+            started.closed = True
         try:
             if isolation is not None:
                 isolation.close()
@@ -177,6 +198,7 @@ class Servers:
             started.ready.set_exception(error)
         else:
             started.ready.set_result(server)
+            self._prepare(started)
 
     def _start(self, started: Started) -> Server:
         spec, service = started.spec, started.service

@@ -29,6 +29,7 @@ class Context:
         self._request = request
         self.live = request.config.stash[KIT].live
         self.name = name
+        outcome.notice(request.node)
 
     @property
     def node(self) -> pytest.Item:

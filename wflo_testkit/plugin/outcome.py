@@ -57,6 +57,11 @@ def begin(item: pytest.Item) -> None:
     item.stash[_OUTCOME] = Outcome()
 
 
+def notice(item: pytest.Item) -> None:
+    """Begin with a test that uses the kit before it was watched: the first, while it runs."""
+    _of(item)
+
+
 def uses(item: pytest.Item, server: Server) -> None:
     _of(item).servers[server.key] = server
 

@@ -41,4 +41,5 @@ SERVICE = Service(
         admin="A KafkaAdminClient.",
     ),
     options=OPTIONS,
+    start_seconds=2.0,
 )

@@ -39,5 +39,6 @@ SERVICE = Service(
         async_client="A redis.asyncio.Redis on the test's part of the server.",
     ),
     options=OPTIONS,
+    start_seconds=0.3,
     modes=MODES,
 )

@@ -37,6 +37,10 @@ class RedisIsolation:
         self._kept: list[tuple[Mode, Mapping[str, Json]]] = []
         self._gone: set[str] = set()
 
+    def prepare(self) -> None:
+        """Connect."""
+        self._admin.run(("PING",))
+
     def lease(self, request: LeaseRequest) -> Mapping[str, Json]:
         """Return number, prefix and account for one test.
 

@@ -58,5 +58,6 @@ SERVICE = Service(
         worker="Factory: `async with temporal_worker(workflows=[...], activities=[...]):`.",
     ),
     options=OPTIONS,
+    start_seconds=0.5,
     modes=("namespace",),
 )

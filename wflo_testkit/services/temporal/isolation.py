@@ -49,6 +49,11 @@ class TemporalIsolation:
         self._leased: dict[str, tuple[str, str]] = {}
         self._kept: set[str] = set()
 
+    def prepare(self) -> None:
+        """Begin to connect and to register the first namespaces."""
+        if not self._shared:
+            self._stock.begin()
+
     def lease(self, request: LeaseRequest) -> Mapping[str, Json]:
         """Return namespace, and the tag that names made for this lease begin with."""
         tag = f"wflo-{self._run}-{request.id}" if self._shared else request.id

@@ -62,6 +62,11 @@ class Stock:
         self._filling: Future[None] | None = None
         self.registered: list[str] = []
 
+    def begin(self) -> None:
+        """Begin to fill it, in the background."""
+        with self._changed:
+            self._refill()
+
     def take(self) -> str:
         """Return a fresh namespace's name, waiting for its registration if none is left.
 
