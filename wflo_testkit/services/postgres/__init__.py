@@ -70,5 +70,6 @@ SERVICE = Service(
         ),
     ),
     options=OPTIONS,
+    start_seconds=0.6,
     modes=MODES,
 )
