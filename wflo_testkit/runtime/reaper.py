@@ -82,8 +82,22 @@ class Reaper:
 
         self.hang_up()
         if self._container is not None:
-            with contextlib.suppress(DockerException, OSError):
-                self._container.remove(force=True)
+            with contextlib.suppress(DockerException, OSError, WaitTimeout):
+                wait_until(self._is_removed, timeout=10, poll=0.01, catch=())
+
+    def _is_removed(self) -> bool:
+        """Remove the container; False while that is under way already, as when it exits."""
+        from docker.errors import APIError, NotFound
+
+        try:
+            self._container.remove(force=True)
+        except NotFound:
+            return True
+        except APIError as error:
+            if error.status_code != 409:
+                raise
+            return False
+        return True
 
     def hang_up(self) -> None:
         """Close the connection: Ryuk then removes what the run made, and after that itself.

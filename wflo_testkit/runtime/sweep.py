@@ -10,8 +10,8 @@ from wflo_testkit.runtime import leftovers
 
 SETTLE = 8.0
 """Seconds in which this run's servers have the daemon to themselves."""
-PATIENCE = 5.0
-"""Seconds that a start waits for stopped leftovers to go."""
+PATIENCE = 15.0
+"""Seconds that a start waits for stopped leftovers to go; on an idle machine they take one."""
 
 
 class Sweep:
@@ -39,7 +39,7 @@ class Sweep:
     def finish(self) -> None:
         """Come to the end now, since the run does."""
         self._hurry.set()
-        self._thread.join(10)
+        self._thread.join(30)
 
     def _run(self) -> None:
         with contextlib.suppress(Exception):
