@@ -52,6 +52,12 @@ class Goal:
     p99: float | None = None
     void_above: float | None = None
 
+    def limit_of(self, floor: Summary) -> float:
+        """Return the most that the median may be, in seconds. Raises ValueError without a goal."""
+        if self.limit is None:
+            raise ValueError("there is no goal")
+        return self.limit(floor.median)
+
     def verdict(self, measured: Summary, floor: Summary | None) -> str:
         """Return MET, MISSED, VOID or NO_GOAL."""
         if self.limit is None:

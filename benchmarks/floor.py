@@ -1,18 +1,21 @@
-"""The floor of a start: docker-py create + start + raw probe, side by side, nothing else."""
+"""The floor of a start: docker-py create + start + raw probe, side by side, nothing else.
+
+On the warm images that the kit would use, if there are any.
+"""
 
 from __future__ import annotations
 
 import io
-import secrets
 import tarfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import warmth
 from benchmarks.probes import PROBES, Reach
 from wflo_testkit.model import MAIN, Spec
-from wflo_testkit.runtime import images
 from wflo_testkit.runtime.placeholders import with_address, with_password
 from wflo_testkit.wait import wait_until
 
@@ -37,19 +40,20 @@ class Floor:
 
     def seconds(self, specs: Sequence[Spec]) -> float:
         """Start `specs` side by side and return when the last one answers; then remove them."""
-        found = {s.image: images.resolve(self._client, s.image).reference for s in specs}
+        images, specs, passwords = zip(
+            *(warmth.runnable(self._client, spec) for spec in specs), strict=True
+        )
         containers: list[Any] = []
         with ThreadPoolExecutor(len(specs)) as pool:
             pool.map(abs, range(len(specs)))  # threads exist before the clock starts
             try:
                 began = time.monotonic()
-                list(pool.map(lambda spec: self._start(spec, found[spec.image], containers), specs))
+                list(pool.map(partial(self._start, containers), images, specs, passwords))
                 return time.monotonic() - began
             finally:
                 list(pool.map(lambda each: each.remove(v=True, force=True), containers))
 
-    def _start(self, spec: Spec, image: str, containers: list[Any]) -> None:
-        password = secrets.token_hex(16)
+    def _start(self, containers: list[Any], image: str, spec: Spec, password: str) -> None:
         filled = with_password(spec, password)
         container = self._client.containers.create(
             image,

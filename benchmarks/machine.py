@@ -27,6 +27,13 @@ def describe(docker_version: str, *, quick: bool) -> str:
     return "; ".join([*parts, "quick: few repetitions"] if quick else parts)
 
 
+def caption(*, quick: bool) -> str:
+    """Return what a drawing says about its run: date, processor, cores."""
+    date = f"{datetime.now(UTC):%Y-%m-%d}"
+    text = f"{date}, {_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    return f"{text}; a trial of few repetitions" if quick else text
+
+
 def _processor() -> str:
     try:
         text = Path("/proc/cpuinfo").read_text()

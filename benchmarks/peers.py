@@ -1,4 +1,4 @@
-"""The peers that run containers, in a virtual environment of their own under `.venv/`."""
+"""Other packages for tests with databases, in a virtual environment of their own under `.venv/`."""
 
 from __future__ import annotations
 
@@ -6,22 +6,28 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
-from benchmarks import processes
+from benchmarks import measured, others, processes
 from benchmarks.bench import Bench
-from wflo_testkit import catalog
-from wflo_testkit.model import Spec
+from wflo_testkit.model import Server, Spec
 
 PACKAGES = (
     "pytest==9.2.0",
     "pytest-testcontainers==0.3.2",
     "pytest-databases==0.19.0",
+    "pytest-postgresql==10.0.0",
     "psycopg[binary]==3.3.9",
     "sqlalchemy==2.1.9",
 )
-PEERS = ("pytest_testcontainers", "pytest_databases")
+WITH_CONTAINERS = ("pytest-testcontainers", "pytest-databases")
+WITHOUT = "pytest-postgresql"
+_ENTRY_POINTS = {
+    "pytest-testcontainers": "testcontainers",
+    "pytest-databases": "pytest_databases",
+    "pytest-postgresql": "pytest_postgresql",
+}
+"""How pytest knows them."""
 TIMEOUT = 120.0
 
 
@@ -30,7 +36,7 @@ def python(bench: Bench) -> str:
     home = processes.ROOT / ".venv" / "peers"
     interpreter, stamp = home / "bin" / "python", home / "installed"
     if not stamp.exists() or stamp.read_text() != repr(PACKAGES):
-        bench.say(f"installing {', '.join(PEERS)} in {home}")
+        bench.say(f"installing {', '.join((*WITH_CONTAINERS, WITHOUT))} in {home}")
         try:
             _run(sys.executable, "-m", "venv", "--clear", str(home))
             _run(str(interpreter), "-m", "pip", "install", "-q", *PACKAGES)
@@ -46,34 +52,38 @@ def suite(interpreter: str, peer: str, image: str, tuned: Spec | None) -> Callab
 
     image: what all of them run. tuned: the server's settings, None for the peer's own.
     """
-    variables = {
-        "BENCH_TABLES": "2",
-        "BENCH_IMAGE": image,
-        "PYTHONPATH": str(processes.ROOT),
-        "RYUK_CONTAINER_IMAGE": catalog.entries()["ryuk"].local,
-        "TESTCONTAINERS_HOST_OVERRIDE": "127.0.0.1",
-        "TESTCONTAINERS_CONNECTION_MODE": "docker_host",
-    }
+    variables = {"BENCH_IMAGE": image}
     if tuned is not None:
         variables["BENCH_SERVER"] = json.dumps(_server(tuned))
-    others = [each.replace("_", "-") for each in PEERS if each != peer]
-    options = [word for name in others for word in ("-p", f"no:{name}")]
-    source = Path(__file__).parent / "suites"
+    return _runner(interpreter, peer, variables, "-p", others.PLUGIN)
+
+
+def on_a_server(interpreter: str, server: Server) -> Callable[[], float]:
+    """Return what runs the suite on pytest-postgresql and a running server."""
+    account = {"host": server.host, "port": server.port}
+    account |= {"user": server.username, "password": server.password}
+    return _runner(interpreter, WITHOUT, {"BENCH_ACCOUNT": json.dumps(account)})
+
+
+def _runner(
+    interpreter: str, peer: str, variables: Mapping[str, str], *options: str
+) -> Callable[[], float]:
+    unwanted = (name for package, name in _ENTRY_POINTS.items() if package != peer)
+    without = [word for name in unwanted for word in ("-p", f"no:{name}")]
     files = {
-        "conftest.py": (source / f"{peer}.py").read_text(),
-        "test_rows.py": (source / "rows.py").read_text(),
+        "conftest.py": measured.source(peer.replace("-", "_")),
+        "test_rows.py": measured.source("rows"),
     }
 
     def seconds() -> float:
-        with processes.folder(files) as where:
+        with processes.folder(files) as where, others.environment() as given:
             return processes.pytest(
                 where,
-                "-p",
-                "benchmarks.suites.peer_docker",
+                *without,
                 *options,
                 kit=False,
                 python=interpreter,
-                variables=variables,
+                variables={**given, "BENCH_TABLES": "2", **variables},
             ).wall
 
     return seconds

@@ -8,9 +8,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
+from itertools import takewhile
 from pathlib import Path
 
 from benchmarks.bench import Bench, BenchmarkFailed
@@ -31,12 +33,25 @@ class Finished:
 
     wall: float
     reached: float
+    output: str = field(default="", repr=False)
+
+    @property
+    def rest(self) -> float:
+        """Seconds from its stamp to its end."""
+        return self.wall - self.reached
+
+    @property
+    def closing(self) -> str:
+        """What the kit says at the end of the run about its servers, as one line."""
+        _, _, rest = self.output.partition(f" {KIT.replace('_', '-')} =")
+        lines = rest.partition("\n")[2].splitlines()
+        return "; ".join(" ".join(line.split()) for line in takewhile(_is_text, lines))
 
 
 @contextmanager
 def folder(files: Mapping[str, str]) -> Iterator[Path]:
     """Yield a new folder with these texts, its own root for pytest."""
-    with tempfile.TemporaryDirectory(prefix="wflo-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
         for path, text in ({"pytest.ini": "[pytest]\n"} | dict(files)).items():
             (Path(name) / path).write_text(text)
         yield Path(name)
@@ -46,17 +61,20 @@ def pytest(
     where: Path,
     *options: str,
     kit: bool,
+    plugins: Sequence[str] = (),
     python: str = sys.executable,
     variables: Mapping[str, str] | None = None,
     expected: int = 0,
 ) -> Finished:
-    """Run pytest in `where`, with no plugin but the kit, or with none.
+    """Run pytest in `where`, with no installed plugin but `plugins` and, if wanted, the kit.
 
-    Raises BenchmarkFailed when it ends with another code than `expected`.
+    plugins: names of their entry points. Raises BenchmarkFailed when it ends with another code
+    than `expected`, and subprocess.TimeoutExpired after TIMEOUT.
     """
     stamp = where / "stamp"
     stamp.unlink(missing_ok=True)
-    command = [python, "-m", "pytest", "-qx", "-p", "no:cacheprovider", *_without(kit), *options]
+    without = _without({*plugins, KIT} if kit else set(plugins))
+    command = [python, "-m", "pytest", "-qx", "-p", "no:cacheprovider", *without, *options]
     environment = _environment() | {STAMP: str(stamp)} | dict(variables or {})
     began = time.monotonic()
     done = subprocess.run(
@@ -65,7 +83,8 @@ def pytest(
     wall = time.monotonic() - began
     if done.returncode != expected:
         raise BenchmarkFailed(f"{' '.join(command)}\n{done.stdout[-3000:]}{done.stderr[-2000:]}")
-    return Finished(wall, float(stamp.read_text()) - began if stamp.exists() else 0.0)
+    reached = float(stamp.read_text()) - began if stamp.exists() else 0.0
+    return Finished(wall, reached, done.stdout)
 
 
 def in_turns(
@@ -81,11 +100,15 @@ def in_turns(
     return values
 
 
-def _without(kit: bool) -> Sequence[str]:
-    """Return options that keep out every installed plugin, unloaded, but perhaps the kit."""
-    names = {entry.name for entry in entry_points(group="pytest11")}
-    blocked = sorted(names - {KIT} if kit else names | {KIT})
-    return [word for name in blocked for word in ("-p", f"no:{name}")]
+def _without(wanted: AbstractSet[str]) -> Sequence[str]:
+    """Return options that keep out every installed plugin but those `wanted`, unloaded."""
+    names = {KIT} | {entry.name for entry in entry_points(group="pytest11")}
+    return [word for name in sorted(names - wanted) for word in ("-p", f"no:{name}")]
+
+
+def _is_text(line: str) -> bool:
+    """Tell the lines of a section of pytest's summary from what follows it."""
+    return bool(line.strip()) and not line.startswith("=") and not line[0].isdigit()
 
 
 def _environment() -> dict[str, str]:

@@ -7,20 +7,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.figures import Summary
-
 TRIPS = 2
 
 
-def floor(server: Any, times: int) -> Summary:
+def seconds(server: Any, times: int) -> list[float]:
     """Return the seconds of TRIPS round trips to `server`, asked `times` times."""
-    return Summary.of(_FLOORS[server.service](server, times))
+    return _FLOORS[server.service](server, times)
 
 
 def _postgres(server: Any, times: int) -> list[float]:
     import psycopg
 
-    with psycopg.connect(**server.address.keywords(), autocommit=True) as connection:
+    with psycopg.connect(server.url, autocommit=True) as connection:
         return _timed(lambda: connection.execute("SELECT 1").fetchall(), times)
 
 
@@ -55,13 +53,13 @@ def _temporal(server: Any, times: int) -> list[float]:
     async def ask_all() -> list[float]:
         address = f"{server.host}:{server.port}"
         client = await ServiceClient.connect(ConnectConfig(target_host=address))
-        seconds = []
+        found = []
         for _ in range(times):
             began = time.perf_counter()
             for _ in range(TRIPS):
                 await client.workflow_service.get_system_info(GetSystemInfoRequest())
-            seconds.append(time.perf_counter() - began)
-        return seconds
+            found.append(time.perf_counter() - began)
+        return found
 
     return asyncio.run(ask_all())
 
@@ -76,10 +74,10 @@ _FLOORS: dict[str, Callable[[Any, int], list[float]]] = {
 
 def _timed(trip: Callable[[], object], times: int) -> list[float]:
     trip()
-    seconds = []
+    found = []
     for _ in range(times):
         began = time.perf_counter()
         for _ in range(TRIPS):
             trip()
-        seconds.append(time.perf_counter() - began)
-    return seconds
+        found.append(time.perf_counter() - began)
+    return found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 
-from benchmarks import desk, processes
+from benchmarks import desk, processes, warmth
 from benchmarks.bench import Bench
 from benchmarks.figures import Summary, differences
 from benchmarks.floor import Floor
@@ -32,9 +33,9 @@ def compare(bench: Bench, services: Sequence[str], rounds: int) -> tuple[Summary
         processes.folder(files(services)) as with_kit,
         processes.folder(files(())) as bare,
     ):
+        warmth.settle(bench, lambda: processes.pytest(with_kit, kit=True))
         floor = Floor(session)
         floor.seconds(specs)  # the first use of an image reads it from disk
-        processes.pytest(with_kit, kit=True)
         processes.pytest(bare, kit=False)
         seconds = processes.in_turns(
             bench,
@@ -47,3 +48,19 @@ def compare(bench: Bench, services: Sequence[str], rounds: int) -> tuple[Summary
         )
     started = differences(seconds["kit"], seconds["bare"])
     return Summary.of(started), Summary.of(seconds["floor"])
+
+
+def first_ever(services: Sequence[str]) -> float:
+    """Return the seconds of a start, less a bare process, where nothing is warm and nothing kept.
+
+    Images are at hand; warm ones are switched off, since they would be made in the background of
+    what is measured next.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as home,
+        processes.folder(files(services)) as with_kit,
+        processes.folder(files(())) as bare,
+    ):
+        variables = {"XDG_CACHE_HOME": home, "WFLO_TESTKIT_WARM_IMAGES": "0"}
+        kit = processes.pytest(with_kit, kit=True, variables=variables).reached
+        return kit - processes.pytest(bare, kit=False).reached

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.figures import NO_GOAL, Goal, Summary, ratio
+from benchmarks.figures import MISSED, NO_GOAL, Goal, Summary, ratio
 
 HEADINGS = ("scenario", "goal", "measured", "floor", "ratio", "ok", "run")
 NOT_MEASURED = "not measured"
@@ -16,8 +16,8 @@ _INTRODUCTION = """# Benchmarks
 Written by `make bench`, or `python -m benchmarks [NAMES...] [--quick]`, which replaces the rows
 of the scenarios that it ran. Measured: the median, with the 99th percentile (or the largest)
 and the number of values. Floor: what the same work costs without the kit, measured in the same
-run; what it is, each scenario's file in `benchmarks/scenarios/` says. ✔ goal reached, ✘ missed,
-void: the machine was too busy to tell, -: no goal.
+run; what it is, each scenario's file in `benchmarks/scenarios/` says. ✔ goal reached, ✘ missed
+or failed, void: the machine was too busy to tell, -: no goal. Drawings: `docs/speed.md`.
 """
 
 
@@ -59,6 +59,15 @@ def row(
     )
 
 
+def failed(scenario: str, reason: str) -> Row:
+    """Return the line for what could not be measured: a goal that was missed, with the end of why.
+
+    The end, because pytest's output has its summary there.
+    """
+    words = " ".join(reason.split())
+    return Row(scenario, measured="failed", ok=MISSED, note=f"failed: ...{words[-300:]}")
+
+
 @dataclass(slots=True)
 class Results:
     """All that RESULTS.md holds. runs: number -> machine, date and load."""
@@ -96,6 +105,7 @@ class Results:
         """Return the file's text; runs that no row refers to are left out."""
         used = {each.run for each in self.rows}
         notes = [f"- **{each.scenario}**: {each.note}" for each in self.rows if each.note]
+        notes = [" ".join(note.split()) for note in notes]
         return "\n".join(
             [
                 _INTRODUCTION,

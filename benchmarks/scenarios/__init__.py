@@ -1,4 +1,17 @@
 """The scenarios, one per file: each has `measure(bench)`, which yields rows of the table."""
 
-NAMES = ("start", "start_each", "handout", "suite", "import_cost")
-"""In the order of the table."""
+SECONDS = {
+    "start": 90,
+    "start_each": 60,
+    "suite": 75,
+    "peers": 120,
+    "handout": 120,
+    "back_to_back": 60,
+    "first_result": 20,
+    "first_use": 30,
+    "scale": 150,
+    "idle": 40,
+    "import_cost": 60,
+}
+"""Name -> about how long a full run takes on two free cores; in the order of the table."""
+NAMES = tuple(SECONDS)

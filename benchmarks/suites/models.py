@@ -30,3 +30,13 @@ def rows_of(number: int, *, tables: int) -> Iterator[bytes]:
     """Yield the statements that put row `number` into the first `tables` tables."""
     for table in range(tables):
         yield f"INSERT INTO t{table} (id, name) VALUES ({number}, 'row {number}')".encode()
+
+
+def seed(rows: int, *, tables: int = 10) -> str:
+    """Return SQL that spreads `rows` rows over the first tables, out of the way of `rows_of`."""
+    each = rows // tables
+    return "".join(
+        f"INSERT INTO t{table} (id, name) "
+        f"SELECT 100000 + n, 'seed ' || n FROM generate_series(1, {each}) AS n;\n"
+        for table in range(tables)
+    )

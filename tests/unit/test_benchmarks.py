@@ -15,7 +15,7 @@ from benchmarks.figures import (
 )
 from benchmarks.profiling import in_words
 from benchmarks.scenarios import NAMES
-from benchmarks.table import Results, Row, row
+from benchmarks.table import Results, Row, failed, row
 from benchmarks.trace import Step
 
 
@@ -181,3 +181,19 @@ def test_a_traced_start_is_told_by_server_with_its_probes_counted() -> None:
 
     assert "reaper 900 ms; redis: created 700 ms, ready 1.5 s, 2 probes" in text
     assert text.endswith("the last took 300 ms")
+
+
+def test_a_note_of_several_lines_is_read_back_as_one() -> None:
+    results = Results()
+    run = results.begin("2026-01-01")
+    results.replace("start", [Row("start: all", note="one\n  two")], run, NAMES)
+
+    assert [each.note for each in Results.parse(results.render()).rows] == ["one two"]
+
+
+def test_what_failed_is_a_missed_goal_and_says_why_with_the_end_of_the_output() -> None:
+    row_ = failed("start: all", "x" * 500 + "\nE  no space left")
+
+    assert (row_.measured, row_.ok) == ("failed", "✘")
+    assert row_.note.endswith("xx E no space left")
+    assert len(row_.note) < 400
