@@ -81,12 +81,8 @@ def table(found: list[Row], facts: Mapping[str, str]) -> str:
         f"| {r.what} | {r.done} | {r.leaked} | {r.hurt} | {r.crossed} | {r.seconds:.0f} |"
         for r in found
     ]
-    lines += [
-        "",
-        f"In all {total / 60:.0f} minutes. "
-        + "; ".join(f"{k}: {v}" for k, v in facts.items())
-        + ".",
-    ]
+    said = "; ".join(f"{name}: {value}" for name, value in facts.items())
+    lines += ["", f"{total / 60:.0f} minutes in all; {said}."]
     return "\n".join(lines)
 
 
@@ -107,6 +103,7 @@ def facts() -> dict[str, str]:
     return {
         "machine": f"{os.cpu_count()} cores, {gigabytes:.0f} GB",
         "system": f"{platform.system()} {platform.machine()}",
+        "load": f"{os.getloadavg()[2]:.0f}, the mean of the last 15 minutes",
         "Docker": _said(docker),
         "Python": platform.python_version(),
         "date": time.strftime("%Y-%m-%d"),

@@ -54,3 +54,10 @@ def test_the_table_goes_between_the_markers() -> None:
     assert "| kill -9, creating | 18 | 0 | 0 | 0 | 60 |" in new
     with pytest.raises(ValueError, match="no markers"):
         ledger.put_into("nothing", text)
+
+
+def test_the_page_has_every_row_of_the_plan() -> None:
+    lines = ledger.PAGE.read_text().splitlines()
+
+    for what, count in ledger.PLAN.items():
+        assert sum(line.startswith(f"| {what} | {count} |") for line in lines) == 1, what
