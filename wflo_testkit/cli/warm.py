@@ -92,7 +92,7 @@ def prune(arguments: argparse.Namespace) -> int:
             max_age=stock.MAX_AGE if arguments.max_age is None else arguments.max_age,
         )
     for image in gone:
-        print(f"removed  {image.key or image.id} of {image.server}, {size(image.size)}")
+        print(f"removed  {image.key} of {image.server}, {size(image.size)}")
     if not gone:
         print("nothing to remove")
     return 0
@@ -104,7 +104,7 @@ def save(arguments: argparse.Namespace) -> int:
     from wflo_testkit.runtime.warm.notes import Notes
 
     with _client() as client, _readable(arguments.path):
-        chosen = [image for image in stock.every(client, Notes()) if image.key]
+        chosen = [image for image in stock.every(client, Notes()) if image.is_named]
         if not chosen:
             raise TestkitError("there are no warm images", fix="run `wflo-testkit images warm`")
         tar.save(client, chosen, arguments.path)
@@ -174,7 +174,7 @@ def _readable(path: Path) -> Iterator[None]:
 
 def _cells(image: WarmImage) -> tuple[str, ...]:
     return (
-        image.key or f"{image.id[7:19]} (nameless)",
+        image.key if image.is_named else f"{image.key} (not in use)",
         image.server,
         image.reference,
         image.kit,

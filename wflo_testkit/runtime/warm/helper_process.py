@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import threading
 
@@ -37,9 +36,7 @@ def main() -> None:
 
 
 def _stay_out_of_the_way() -> None:
-    """Give way to tests, outlive what stops them politely, and end in any case."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    """Give way to tests, and end in any case."""
     os.nice(NICENESS)
     watch = threading.Timer(LIMIT, os._exit, (1,))
     watch.daemon = True

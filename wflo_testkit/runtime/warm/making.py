@@ -13,14 +13,13 @@ from wflo_testkit.runtime import labels
 from wflo_testkit.runtime.containers import archive
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import REPOSITORY, Order
+from wflo_testkit.runtime.warm.stock import MAKER
 from wflo_testkit.wait import WaitTimeout, wait_until
 
 if TYPE_CHECKING:
     import docker
     from docker.models.containers import Container
 
-MAKER = "maker"
-"""The kind of a container in which an image is made, as labels.KIT says it."""
 SCRIPT = "/tmp/wflo-make.sh"  # noqa: S108 - in the container
 CHECK_LIMIT = 60.0
 SHARES = 256
@@ -42,19 +41,20 @@ def make(client: docker.DockerClient, order: Order, notes: Notes) -> str:
     that leaves nothing that is ever used. Raises Taken, MakingFailed, docker's errors, OSError.
     """
     command = ["sh", SCRIPT]  # in a file: the image's history shows the command
+    # The container keeps others from making the same until the image has its name.
     with _container(client, order, order.base, command, name=order.container) as container:
         container.put_archive("/", archive({SCRIPT: order.script, **order.files}))
         container.start()
         _await_end(container, order, order.limit + 10)
         image = _commit(client, container, order)
-    try:
-        _check(client, order, image)
-        notes.made(image, order.key, order.password)
-        client.api.tag(image, REPOSITORY, order.key)
-    except BaseException:
-        notes.forget(image)
-        client.api.remove_image(image)
-        raise
+        try:
+            _check(client, order, image)
+            notes.made(image, order.key, order.password)
+            client.api.tag(image, REPOSITORY, order.key)
+        except BaseException:
+            notes.forget(image)
+            client.api.remove_image(image)
+            raise
     return image
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.runtime import images, labels
 from wflo_testkit.runtime.warm.notes import Notes
-from wflo_testkit.runtime.warm.order import REPOSITORY, Warm, tag_of
+from wflo_testkit.runtime.warm.order import Warm, tag_of
 from wflo_testkit.wait import clock
 
 if TYPE_CHECKING:
     import docker
 
+MAKER = "maker"
+"""The kind of a container in which an image is made or checked, as labels.KIT says it."""
 MAX_SIZE = 3_000_000_000
 """Bytes of all warm images together, without what they share with the images below them."""
 MAX_AGE = 14 * 24 * 3600.0
@@ -25,14 +27,16 @@ MAX_AGE = 14 * 24 * 3600.0
 class WarmImage:
     """One warm image on the daemon.
 
-    key: its tag; "" for one that has lost it, or never got it. base, reference: content id and
-    name of what it was made from. server, kit: for which server and by which version. size:
-    bytes that it adds to its base. used: when it was last used or made, seconds since the epoch.
+    is_named: whether it has its name; one that has not is not whole, or was taken out of use.
+    base, reference: content id and name of what it was made from. server, kit: for which server
+    and by which version. size: bytes that it adds to its base. used: when it was last used or
+    made, seconds since the epoch.
     password: "known" here, "unknown" (then each start sets a new one), or "none".
     """
 
     id: str
     key: str
+    is_named: bool
     base: str
     reference: str
     server: str
@@ -69,7 +73,7 @@ def remove(client: docker.DockerClient, notes: Notes, image: WarmImage) -> str:
     from docker.errors import APIError, ImageNotFound
 
     try:
-        client.api.remove_image(tag_of(image.key) if image.key else image.id)
+        client.api.remove_image(tag_of(image.key) if image.is_named else image.id)
     except ImageNotFound:
         pass
     except APIError as error:
@@ -84,22 +88,33 @@ def prune(
     *,
     max_size: float = MAX_SIZE,
     max_age: float = MAX_AGE,
+    among: Callable[[WarmImage], bool] = lambda _image: True,
 ) -> list[WarmImage]:
-    """Remove what is unused for `max_age`, then the least used until `max_size` is kept.
+    """Remove what is too old or too much, see `surplus`, and return what went.
 
-    Images without a name go unless somebody is at work on them. Returns what went.
+    What somebody is at work on stays, and what Docker has containers of. among: says which count
+    at all.
     """
     making = _being_made(client)
-    gone, total = [], 0
-    for image in every(client, notes):  # last used first
-        if image.id in making:
-            continue
-        is_over = not image.key or image.age > max_age or total + image.size > max_size
-        if is_over and not remove(client, notes, image):
-            gone.append(image)
+    found = [each for each in every(client, notes) if each.key not in making and among(each)]
+    return [
+        image for image in surplus(found, max_size, max_age) if not remove(client, notes, image)
+    ]
+
+
+def surplus(stock: Sequence[WarmImage], max_size: float, max_age: float) -> list[WarmImage]:
+    """Return the images without a name, those unused for `max_age` seconds, and of the others the
+    least used, until no more than `max_size` bytes are left.
+
+    stock: last used first.
+    """
+    over, total = [], 0
+    for image in stock:
+        if not image.is_named or image.age > max_age or total + image.size > max_size:
+            over.append(image)
         else:
             total += image.size
-    return gone
+    return over
 
 
 def discard(client: docker.DockerClient, notes: Notes, warm: Warm) -> None:
@@ -112,17 +127,19 @@ def discard(client: docker.DockerClient, notes: Notes, warm: Warm) -> None:
 
 
 def _being_made(client: docker.DockerClient) -> set[str]:
-    """Return the images from which containers were started, such as one that is checked now."""
-    found = client.api.containers(all=True, filters={"label": [labels.WARM]})
-    return {str(each["ImageID"]) for each in found}
+    """Return the keys at which somebody is at work, or was when it died."""
+    wanted = {"label": [labels.WARM, f"{labels.KIT}={MAKER}"]}
+    found = client.api.containers(all=True, filters=wanted)
+    return {str(each["Labels"][labels.WARM]) for each in found}
 
 
 def _image(found: Mapping[str, Any], sizes: Mapping[str, int], notes: Notes) -> WarmImage:
     marks, identity = found["Labels"], str(found["Id"])
-    tags = [tag for tag in found["RepoTags"] or () if tag.startswith(f"{REPOSITORY}:")]
+    key = marks[labels.WARM]
     return WarmImage(
         id=identity,
-        key=tags[0].rpartition(":")[2] if tags else "",
+        key=key,
+        is_named=tag_of(key) in (found["RepoTags"] or ()),
         base=marks.get(labels.BASE, ""),
         reference=marks.get(f"{labels.WARM}.of", ""),
         server=marks.get(f"{labels.WARM}.server", ""),

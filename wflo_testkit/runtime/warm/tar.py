@@ -27,11 +27,14 @@ def save(client: docker.DockerClient, chosen: Sequence[WarmImage], path: Path) -
     # docker-py's own method takes one name (docker-py 7.1, get_image); the API takes several.
     url = f"{client.api.base_url}/v{client.api.api_version}/images/get"
     try:
-        with client.api.get(url, params={"names": names}, stream=True) as answer:
+        # The file first: an image takes long to read, a folder that is not there shows at once.
+        with (
+            draft.open("wb") as file,
+            client.api.get(url, params={"names": names}, stream=True) as answer,
+        ):
             answer.raise_for_status()
-            with draft.open("wb") as file:
-                for chunk in answer.iter_content(CHUNK):
-                    file.write(chunk)
+            for chunk in answer.iter_content(CHUNK):
+                file.write(chunk)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

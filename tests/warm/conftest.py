@@ -1,0 +1,95 @@
+"""Warm images of a kit version that one test module has to itself: no others are touched."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.warm.parts import Processes, remove_all_of
+from wflo_testkit import catalog
+from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.warming import Warming
+from wflo_testkit.runtime import daemon, images
+from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.runtime.session import Session
+from wflo_testkit.runtime.warm import making
+from wflo_testkit.runtime.warm.notes import Notes
+from wflo_testkit.runtime.warm.order import Order
+from wflo_testkit.service import Service
+
+Begin = Callable[..., Core]
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[docker.DockerClient]:
+    client = daemon.connect().client
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def kit(client: docker.DockerClient) -> Iterator[str]:
+    """The version that these tests pretend to be; at the end its images go, and what made them."""
+    kit = f"test-{secrets.token_hex(6)}"
+    yield kit
+    remove_all_of(client, kit)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def makers_of_equal_weight() -> Iterator[None]:
+    """Behind the other tests of a busy machine they would take minutes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(making, "SHARES", 1024)
+        yield
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Notes:
+    """The notes of a machine that has none yet."""
+    return Notes(Home(tmp_path / "warm"))
+
+
+@pytest.fixture
+def order(client: docker.DockerClient, kit: str) -> Order:
+    """A quick image that nobody has ordered yet: a word in a file of a small image."""
+    base = images.resolve(client, catalog.official("redis"))
+    return Order(
+        key=secrets.token_hex(12),
+        name="words",
+        reference=base.reference,
+        base=base.id,
+        kit=kit,
+        script="echo made >/word",
+        check="[ -s /word ]",
+        files={},
+        limit=60.0,
+        password="",
+    )
+
+
+@pytest.fixture
+def begin(kit: str) -> Iterator[Begin]:
+    """Begin a run in this process: begin(service, notes) -> its broker."""
+    begun: list[Core] = []
+
+    def begin(service: Service, notes: Notes, *, may_make: bool = False) -> Core:
+        warming = Warming(kit, may_make=may_make, notes=notes)
+        session = Session(secrets.token_hex(4))
+        begun.append(Core({service.name: service}, session, None, warming))
+        return begun[-1]
+
+    yield begin
+    for core in begun:
+        core.close()
+
+
+@pytest.fixture
+def processes(root: Path) -> Iterator[Processes]:
+    """Makers in processes of their own, killed at the end."""
+    processes = Processes(root)
+    yield processes
+    processes.close()

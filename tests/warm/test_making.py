@@ -1,0 +1,163 @@
+"""How a warm image comes about: whole or not at all, and once, however many make it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import docker
+import pytest
+
+from tests.warm.parts import Processes, give, images_of, made, makers_of, of, said
+from wflo_testkit.runtime import labels, leftovers
+from wflo_testkit.runtime.warm import making, stock, work
+from wflo_testkit.runtime.warm.notes import Notes
+from wflo_testkit.runtime.warm.order import Order
+from wflo_testkit.wait import wait_until
+
+WAITS = "until [ -e /go ]; do sleep 0.02; done; echo made >/word"
+
+
+def test_an_image_is_found_by_its_key_once_it_is_made(
+    client: docker.DockerClient, order: Order, notes: Notes
+) -> None:
+    before = stock.find(client, order.key)
+    image, is_new = work.get(client, order, notes)
+
+    assert before == ""
+    assert is_new
+    assert stock.find(client, order.key) == image
+    assert makers_of(client, order.key) == []
+
+
+def test_an_image_that_is_there_is_not_made_again(
+    client: docker.DockerClient, order: Order, notes: Notes
+) -> None:
+    image, _ = work.get(client, order, notes)
+
+    assert work.get(client, order, notes) == (image, False)
+
+
+def test_the_image_runs_as_the_one_below_it_and_says_nothing_of_its_maker(
+    client: docker.DockerClient, order: Order, notes: Notes
+) -> None:
+    image, _ = work.get(client, order, notes)
+
+    below, above = (client.api.inspect_image(each)["Config"] for each in (order.base, image))
+    for part in ("Entrypoint", "Cmd", "Env", "User", "Volumes", "ExposedPorts", "WorkingDir"):
+        assert below.get(part) == above.get(part), part
+    own = {name: text for name, text in above["Labels"].items() if name.startswith(labels.KIT)}
+    inherited = {name for name in own if name in (below["Labels"] or {})}
+    assert {name: own[name] for name in own.keys() - inherited} == making.marks(order)
+    assert labels.RUN not in own, "the reaper would take the image along"
+    top = client.api.history(image)[0]
+    assert top["CreatedBy"] == "timeout 60 sh /tmp/wflo-make.sh"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"script": "echo half >/word; exit 3"}, "exited with code 3"),
+        ({"check": "echo it is not whole; exit 1"}, "it is not whole"),
+        ({"script": WAITS, "limit": 1.0}, "exited with code 124"),
+    ],
+    ids=["script", "check", "time"],
+)
+def test_what_fails_leaves_no_image_and_says_why(
+    client: docker.DockerClient, order: Order, notes: Notes, change: dict[str, object], reason: str
+) -> None:
+    failing = dataclasses.replace(order, **change)  # type: ignore[arg-type]
+
+    with pytest.raises(making.MakingFailed) as caught:
+        work.get(client, failing, notes)
+
+    assert reason in caught.value.text
+    assert images_of(client, order.key) == []
+    assert makers_of(client, order.key) == []
+
+
+def test_after_a_failure_the_others_are_made_and_the_failure_is_noted(
+    client: docker.DockerClient, order: Order, notes: Notes
+) -> None:
+    failing = dataclasses.replace(order, key="f" * 24, script="exit 3")
+    work.work_off(client, [failing, order], notes)
+
+    assert stock.find(client, order.key)
+    failure = notes.failure(failing.key)
+    assert failure is not None
+    assert "exited with code 3" in failure.reason
+
+
+@pytest.mark.parametrize("moment", ["working", "committed", "checked"])
+def test_a_killed_maker_leaves_nothing_that_is_used_and_the_next_one_finishes(
+    client: docker.DockerClient, order: Order, notes: Notes, processes: Processes, moment: str
+) -> None:
+    killed = processes.begin(order, notes, moment)
+    assert said(killed) == "halted"
+    killed.kill()
+    killed.wait()
+
+    assert stock.find(client, order.key) == ""
+    image, is_new = work.get(client, order, notes)
+    assert is_new
+    assert stock.find(client, order.key) == image
+    assert makers_of(client, order.key) == []
+
+    gone = [each.key for each in stock.prune(client, notes, among=of(order))]
+    assert gone == ([order.key] if moment != "working" else [])
+    assert [each["Id"] for each in images_of(client, order.key)] == [image]
+
+
+def test_the_container_of_a_killed_maker_is_swept_by_the_next_run(
+    client: docker.DockerClient, order: Order, notes: Notes, processes: Processes
+) -> None:
+    killed = processes.begin(order, notes, "working")
+    assert said(killed) == "halted"
+    alive = [str(each) for each in leftovers.of_dead_runs(client.api)]
+    killed.kill()
+    killed.wait()
+    dead = [thing for thing in leftovers.of_dead_runs(client.api) if order.container in str(thing)]
+
+    assert f"container {order.container}" not in alive
+    assert [str(thing) for thing in dead] == [f"container {order.container}"]
+    leftovers.remove_all(dead)
+    assert makers_of(client, order.key) == []
+
+
+def test_two_makers_agree_on_one(
+    client: docker.DockerClient, order: Order, notes: Notes, processes: Processes
+) -> None:
+    slow = dataclasses.replace(order, script=WAITS)
+    first = processes.begin(slow, notes)
+    wait_until(lambda: makers_of(client, order.key), timeout=60)
+    second = processes.begin(slow, notes)
+    assert said(second) == "waiting"
+    give(client, slow, "/go")
+    outcomes = [made(process) for process in (first, second)]
+
+    assert len({image for image, _ in outcomes}) == 1
+    assert sorted(is_new for _, is_new in outcomes) == [False, True]
+    assert len(images_of(client, order.key)) == 1
+
+
+def test_the_second_maker_takes_over_when_the_first_is_killed(
+    client: docker.DockerClient, order: Order, notes: Notes, processes: Processes
+) -> None:
+    slow = dataclasses.replace(order, script=WAITS)
+    first = processes.begin(slow, notes, "working")
+    assert said(first) == "halted"
+    second = processes.begin(slow, notes)
+    assert said(second) == "waiting"
+    [abandoned] = makers_of(client, order.key)
+    first.kill()
+    first.wait()
+    give(client, slow, "/go", after=abandoned)
+
+    assert made(second) == (stock.find(client, order.key), True)
+
+
+def test_what_a_maker_is_told_is_in_no_argument_and_no_variable(order: Order) -> None:
+    secret = dataclasses.replace(order, password="plain text")
+
+    assert "plain text" not in repr(secret)
+    assert "plain text" in json.dumps(secret.to_json()), "it goes over the pipe"
