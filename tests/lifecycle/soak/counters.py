@@ -160,8 +160,9 @@ class Containers:
         """Return container -> whether it runs, and since when."""
         ids = [path.name.removeprefix("on-") for path in self._run.notes.glob("on-*")]
         states = "{{json .Id}} {{json .State.Running}} {{json .State.StartedAt}}"
-        # Not checked: for a container that is gone it exits with 1, and says the rest.
         said = subprocess.run(["docker", "inspect", "-f", states, *ids], capture_output=True)
+        # For a container that is gone it exits with 1, and says the rest.
+        assert not ids or said.returncode == 0 or b"No such" in said.stderr, said.stderr
         lines = said.stdout.decode().splitlines() if ids else []
         found = (line.split(" ", 1) for line in lines if line)
         return {json.loads(id_): state for id_, state in found}

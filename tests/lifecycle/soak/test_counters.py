@@ -81,7 +81,7 @@ def test_planted_leaks_outside_docker_are_counted(machine: Machine, dead: str) -
     ]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_a_planted_leak_on_a_kept_server_and_a_planted_cross_talk_are_counted(
     machine: Machine,
 ) -> None:
@@ -105,7 +105,7 @@ def test_a_planted_leak_on_a_kept_server_and_a_planted_cross_talk_are_counted(
     assert f"a record without its container: {redis.container_id}" in leaked(machine, [], [""])
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_a_hurt_bystander_is_counted(machine: Machine) -> None:
     bystander = machine.launch(Kind(FRESH), **ENDLESS)
     await_work(bystander)

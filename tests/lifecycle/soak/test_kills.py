@@ -18,7 +18,7 @@ KILLS = dict.fromkeys(PHASES, 18) | {"any moment": 10}
 """One hundred in all."""
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_a_kill_in_each_phase_leaves_nothing_and_hurts_nobody(machine: Machine, api: Any) -> None:
     phases = [phase for phase in PHASES if phase != "any moment"]
     # Of Ryuk's time-out alone this would take 5 s; test_deaths.py has the kills that it answers.
@@ -30,7 +30,7 @@ def test_a_kill_in_each_phase_leaves_nothing_and_hurts_nobody(machine: Machine, 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_without_a_guard_the_same_kill_is_counted_as_a_leak(machine: Machine, api: Any) -> None:
     [hook, *_rest] = PHASES["test running"]
     killer = Killer(machine, api, workers=2, seed=SEED, guards=["watchdog"])

@@ -49,7 +49,7 @@ def left_by(machine: Machine, api: Any, runs: Sequence[Launched]) -> list[str]:
     return docker + leaked(machine, ids, [""])
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_three_runs_at_once_pass_and_leave_nothing(machine: Machine, api: Any) -> None:
     count = Count()
     go_round(machine, api, THREE, count)
