@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.services.postgres_programs.kinds import EVERY
+from tests.services.postgres_programs.kinds import EVERY, KINDS
 from tests.services.postgres_programs.runner import Program, Runner, runner
 
-QUICK, FULL, SOAK = 40, 300, 10_000
+QUICK, FULL, SOAK = 30, 300, 10_000
 SHARE = 0.05
 
 steps = st.tuples(st.sampled_from(EVERY), st.integers(0, 5))
@@ -61,41 +61,40 @@ def run_many(made: Runner, number: int, *, seeded: bool) -> None:
         assert rare == {}
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", EVERY)
 def test_each_single_kind_goes_unnoticed(owners: Runner, kind: str) -> None:
-    from tests.services.postgres_programs.kinds import KINDS
-
     for which in range(len(KINDS.get(kind, ("",)))):
         owners.run([(kind, which)])
 
 
+@pytest.mark.timeout(900)
 def test_programs_of_a_plain_role_go_unnoticed(owners: Runner) -> None:
     run_many(owners, QUICK, seeded=True)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600)
 def test_each_single_kind_of_a_superuser_goes_unnoticed(superusers: Runner) -> None:
-    from tests.services.postgres_programs.kinds import KINDS
-
     for kind in EVERY:
         for which in range(len(KINDS.get(kind, ("",)))):
             superusers.run([(kind, which)])
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600)
 def test_three_hundred_programs_go_unnoticed(owners: Runner) -> None:
     run_many(owners, FULL, seeded=True)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600)
 def test_programs_of_a_superuser_go_unnoticed(superusers: Runner) -> None:
     run_many(superusers, QUICK, seeded=True)
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)
 def test_ten_thousand_programs_go_unnoticed(owners: Runner) -> None:
     run_many(owners, SOAK, seeded=False)

@@ -43,23 +43,30 @@ _AROUND = """
             rolcreatedb, rolreplication, rolbypassrls, rolconnlimit, rolvaliduntil), ', '
             ORDER BY rolname)
         FROM pg_roles WHERE rolname !~ '^(pg|wflo)_'
-    UNION ALL SELECT 'my role', concat_ws(' ', rolsuper, rolcreaterole, rolcreatedb, rolcanlogin)
+    UNION ALL SELECT 'my role', concat_ws(' ', rolsuper, rolcreaterole, rolcreatedb, rolcanlogin,
+            rolconnlimit, rolvaliduntil)
         FROM pg_roles WHERE rolname = '{user}'
     UNION ALL SELECT 'memberships', string_agg(concat_ws(' ', pg_get_userbyid(roleid),
             pg_get_userbyid(member), m.admin_option), ', ' ORDER BY m::text)
         FROM pg_auth_members m WHERE pg_get_userbyid(member) !~ '^(pg|wflo)_'
             OR pg_get_userbyid(roleid) !~ '^(pg|wflo)_'
+    UNION ALL SELECT 'my memberships', string_agg(pg_get_userbyid(roleid), ' ')
+        FROM pg_auth_members WHERE pg_get_userbyid(member) = '{user}'
+    UNION ALL SELECT 'labels', count(*)::text FROM pg_shseclabel WHERE objoid =
+        (SELECT oid FROM pg_database WHERE datname = '{database}')
     UNION ALL SELECT 'tablespaces', string_agg(spcname, ' ' ORDER BY 1) FROM pg_tablespace
     UNION ALL SELECT 'databases', string_agg(datname, ' ' ORDER BY datname)
         FROM pg_database WHERE datname !~ '^wflo_'
     UNION ALL SELECT 'prepared', count(*)::text FROM pg_prepared_xacts
+        WHERE database = '{database}'
     UNION ALL SELECT 'slots', count(*)::text FROM pg_replication_slots
+        WHERE database = '{database}' OR database IS NULL
     UNION ALL SELECT 'subscriptions', count(*)::text FROM pg_subscription
+        WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = '{database}')
     UNION ALL SELECT 'system settings', string_agg(name || '=' || setting, ' ' ORDER BY name)
         FROM pg_file_settings WHERE sourcefile ~ 'auto.conf$'
-    UNION ALL SELECT 'locks', count(*)::text FROM pg_locks
-        WHERE locktype = 'advisory' OR database = (SELECT oid FROM pg_database
-            WHERE datname = '{database}') AND pid <> pg_backend_pid()
+    UNION ALL SELECT 'locks', count(*)::text FROM pg_locks WHERE pid <> pg_backend_pid()
+        AND database = (SELECT oid FROM pg_database WHERE datname = '{database}')
     UNION ALL SELECT 'sessions of tests', count(*)::text FROM pg_stat_activity
         WHERE datname = '{database}' AND application_name <> 'wflo-testkit'
             AND backend_type = 'client backend' AND pid <> pg_backend_pid()

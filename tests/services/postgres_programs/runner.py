@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from wflo_testkit.errors import TestkitError
 from wflo_testkit.services.postgres import PostgresServer
 from wflo_testkit.services.postgres.isolation import PostgresIsolation
 from wflo_testkit.wait import wait_until
+
+# A program that has prepared a transaction may have to wait for itself.
+PATIENT = "-clock_timeout=200 -cstatement_timeout=20000"
 
 Step = tuple[str, int]
 """A kind, and which of its statements."""
@@ -36,14 +40,13 @@ ARGUMENTS = {
 class Runner:
     """Gives databases to programs, one after another, and knows the template's dump.
 
-    seen: how often each kind was part of a program; given: hand-outs that were compared.
+    seen: how many programs had each kind; programs: how many were run.
     """
 
     asker: Asker
     template: dict[str, Any] = field(default_factory=dict)
     seen: Counter[str] = field(default_factory=Counter)
     programs: int = 0
-    history: list[Program] = field(default_factory=list)
 
     @property
     def server(self) -> PostgresServer:
@@ -63,6 +66,19 @@ class Runner:
             with contextlib.suppress(psycopg.Error):
                 connection.close()
         self.compare(program)
+
+    def run_sql(self, *statements: str, as_administrator: bool = False) -> None:
+        """The same for one test that runs `statements`, all of which succeed."""
+        with self._database() as handle:
+            keywords: Any = handle.address().keywords()
+            if as_administrator:
+                keywords = {**self.server.address.keywords(), "dbname": handle.name}
+            with psycopg.connect(**keywords, autocommit=True, options=PATIENT) as connection:
+                for sql in statements:
+                    named = sql.replace("{database}", handle.name).replace("{role}", handle.user)
+                    connection.execute(named.encode())
+        self.settle()
+        self.compare([(sql, 0) for sql in statements])
 
     def compare(self, program: Program) -> None:
         """Compare the next hand-out with the template."""
@@ -104,24 +120,40 @@ class Runner:
 
 @contextlib.contextmanager
 def runner(role: str = "owner") -> Iterator[Runner]:
-    """Start a server and take the template's dump from the first clone of it."""
-    with started(role=role, arguments=ARGUMENTS) as server:
-        isolation = PostgresIsolation(server, "programs")
-        made = Runner(Asker(isolation, server, TEMPLATE))
+    """Start a server of its own for programs."""
+    with started(role=role, arguments=ARGUMENTS) as server, runner_on(server) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def runner_on(server: PostgresServer) -> Iterator[Runner]:
+    """Take the template's dump from the first clone of it."""
+    isolation = PostgresIsolation(server, secrets.token_hex(4))
+    made = Runner(Asker(isolation, server, TEMPLATE))
+    try:
         with made.asker.database() as handle:
             made.template = dump(server, handle.name, handle.user)
         made.settle()
         made.compare(())
-        try:
-            yield made
-        finally:
-            isolation.close()
+        yield made
+    finally:
+        _end_prepared(server)
+        isolation.close()
+
+
+def _end_prepared(server: PostgresServer) -> None:
+    """End the prepared transactions that a blind proof has left: others would wait for them."""
+    for database, gid in query(
+        server, "SELECT database, quote_literal(gid) FROM pg_prepared_xacts"
+    ):
+        query(server, f"ROLLBACK PREPARED {gid}", database=database)
 
 
 def _execute(handle: Any, program: Program, server: PostgresServer) -> list[Any]:
     """Run the steps in one session, as far as they are allowed; return what is left open."""
     keywords = handle.address().keywords()
     owner = handle.user.rpartition("_")[0] or handle.user
+    keywords["options"] = PATIENT
     connection = psycopg.connect(**keywords, autocommit=True)
     for kind, which in program:
         if kind == KILLED:
