@@ -28,16 +28,17 @@ class Step(TypedDict):
     end: float
 
 
-_STEPS = (
+STEPS = (
     ("docker imported and connected", "wflo_testkit.runtime.daemon", "connect"),
     ("watchdog begun", "wflo_testkit.runtime.watchdog", "Watchdog.start"),
     ("Ryuk acknowledged", "wflo_testkit.runtime.reaper", "Reaper.start"),
     ("image looked up", "wflo_testkit.runtime.images", "resolve"),
+    ("warm image looked up", "wflo_testkit.broker.warming", "Warming.find"),
     ("created", "wflo_testkit.runtime.containers", "Containers._create"),
     ("start allowed by the guard", "wflo_testkit.runtime.session", "Session.wait_for_reaper"),
     ("ports and files", "wflo_testkit.runtime.containers", "Containers._running"),
     ("container up", "wflo_testkit.runtime.containers", "Containers.start"),
-    ("probe", "wflo_testkit.broker.starting", "_ready"),
+    ("probe", "wflo_testkit.broker.starting", "_answers"),
     ("ready", "wflo_testkit.broker.starting", "Starter.start"),
 )
 _steps: list[Step] = []
@@ -49,12 +50,18 @@ def _note(step: str, what: str, begin: float) -> None:
     _steps.append(Step(step=step, what=what, begin=begin - zero, end=end - zero))
 
 
-def _wrap(step: str, module: str, path: str) -> None:
+def find(module: str, path: str) -> tuple[Any, str]:
+    """Return what holds a step's function, and its name there. Raises ImportError and
+    AttributeError when it is not there."""
     *holders, name = path.split(".")
+    home = functools.reduce(getattr, holders, import_module(module))
+    getattr(home, name)
+    return home, name
+
+
+def _wrap(step: str, module: str, path: str) -> None:
     try:
-        home: Any = import_module(module)
-        for holder in holders:
-            home = getattr(home, holder)
+        home, name = find(module, path)
         setattr(home, name, _timed(step, getattr(home, name)))
     except (ImportError, AttributeError):
         _note(f"(no {module}.{path} any more)", "", time.monotonic())
@@ -92,7 +99,7 @@ if _in_traced_process():
     def pytest_collection_finish() -> None:
         begin = time.monotonic()
         _note("tests collected", "", begin)
-        for each in _STEPS:
+        for each in STEPS:
             _wrap(*each)
         _note("kit's own modules imported", "", begin)
 

@@ -1,15 +1,15 @@
 """The scenarios, one per file: each has `measure(bench)`, which yields rows of the table."""
 
 SECONDS = {
-    "start": 90,
+    "start": 75,
     "start_each": 60,
     "suite": 75,
     "peers": 120,
     "handout": 120,
-    "back_to_back": 60,
+    "back_to_back": 80,
     "first_result": 20,
     "first_use": 30,
-    "scale": 150,
+    "scale": 160,
     "idle": 40,
     "import_cost": 60,
 }

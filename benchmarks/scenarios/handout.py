@@ -51,7 +51,7 @@ class Case:
     use: str = "short"
     goal: Goal = NONE
     mode: str = ""
-    often: int = 400
+    often: int = 300
     tables: int = 0
     rows: int = 0
     parts: int = 1
@@ -86,27 +86,27 @@ CASES = (
     ),
     _postgres("schema, 30 tables", NONE, mode="schema", often=40, use="sparse"),
     _postgres("create, 30 tables", NONE, mode="create", often=40, use="sparse"),
-    Case(what="redis database (P6)", fixture="redis_database", goal=at_most(0.0005), often=500),
+    Case(what="redis database (P6)", fixture="redis_database", goal=at_most(0.0005), often=400),
     Case(
         what="kafka, one plain topic (P6)",
         fixture="kafka_topics",
         goal=at_most(0.001),
         use="topic",
-        often=500,
+        often=400,
     ),
     Case(
         what="kafka, each of three topics, back to back (P6)",
         fixture="kafka_topics",
         goal=at_most(0.001),
         use="three_topics",
-        often=500,
+        often=505,
         parts=3,
     ),
     Case(
         what="temporal namespace (P6)",
         fixture="temporal_namespace",
         goal=at_most(0.001),
-        often=500,
+        often=400,
     ),
 )
 SPARSE_300 = next(case for case in CASES if case.tables == 300 and case.use == "sparse")

@@ -160,8 +160,9 @@ def _files(suite: str, times: int) -> dict[str, str]:
 
 
 def _growth(found: Measured) -> int:
-    """Return the bytes by which memory grew since SETTLED tests."""
-    sizes = [size for count, size in found.memory if count >= SETTLED]
+    """Return the bytes by which memory grew since SETTLED tests, or since the first look."""
+    settled = [size for count, size in found.memory if count >= SETTLED]
+    sizes = settled or [size for _, size in found.memory] or [0]
     return max(sizes) - sizes[0]
 
 

@@ -35,7 +35,7 @@ def measure(bench: Bench) -> Iterator[Row]:
 
 
 def _cold(bench: Bench, found: dict[str, Summary]) -> Row:
-    measured, floor = starting.compare(bench, SERVICES, bench.times(7, 2))
+    measured, floor = starting.compare(bench, SERVICES, bench.times(5, 2))
     found["floor: docker-py and probes"] = floor
     found["the kit, cold"] = measured
     goal = over_floor(0.5, factor=1.25, void_above=1.6)
@@ -43,7 +43,7 @@ def _cold(bench: Bench, found: dict[str, Summary]) -> Row:
 
 
 def _first_ever(bench: Bench, found: dict[str, Summary]) -> Row:
-    seconds = [starting.first_ever(SERVICES) for _ in range(bench.times(3, 1))]
+    seconds = [starting.first_ever(SERVICES) for _ in range(bench.times(2, 1))]
     measured = found["the kit, nothing warm"] = Summary.of(seconds)
     return row(FIRST, at_most(3.5), measured)
 

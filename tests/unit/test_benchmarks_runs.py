@@ -11,11 +11,13 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import benchmarks.__main__ as benchmarks_main
-from benchmarks import containers, plots
+from benchmarks import containers, plots, trace
+from benchmarks import peers as peers_
 from benchmarks.bench import Bench
+from benchmarks.figures import Summary
 from benchmarks.measured import Timing
 from benchmarks.processes import Finished
-from benchmarks.scenarios import NAMES, SECONDS, scale
+from benchmarks.scenarios import NAMES, SECONDS, peers, scale
 from benchmarks.table import Results, Row
 from benchmarks.watching import Seen
 
@@ -159,3 +161,23 @@ def test_what_a_container_uses_is_counted_without_the_files_the_kernel_may_drop(
     client = SimpleNamespace(api=SimpleNamespace(stats=lambda *_a, **_k: facts))
 
     assert containers.usage(client, "id") == containers.Usage(cpu=2.5, memory=200)
+
+
+@pytest.mark.parametrize(("step", "module", "path"), trace.STEPS)
+def test_the_steps_of_a_traced_start_are_found_in_the_kit(
+    step: str, module: str, path: str
+) -> None:
+    """After renaming one of these functions, rename it in benchmarks/trace.py."""
+    home, name = trace.find(module, path)
+
+    assert callable(getattr(home, name)), step
+
+
+def test_a_peer_that_could_not_be_measured_voids_the_comparison_with_peers() -> None:
+    names = [f"{p}, {how}" for p in peers_.WITH_CONTAINERS for how in peers.SETTINGS]
+    found = {name: Summary.of([16.0 + n]) for n, name in enumerate(names)}
+    kit = {peers.THE_KIT: Summary.of([2.0])}
+
+    assert peers._speed_up(found | kit).ok == "✔"
+    assert peers._speed_up({n: found[n] for n in names[:-1]} | kit).ok == "void"
+    assert peers._speed_up(found | {peers.THE_KIT: Summary.of([2.1])}).ok == "✘"
