@@ -98,6 +98,14 @@ class Prepares(Protocol):
         """
 
 
+@runtime_checkable
+class Counts(Protocol):
+    """An Isolation that says in the run's summary how its leases went."""
+
+    def figures(self) -> Mapping[str, int]:
+        """Return word -> number, such as {"recycled": 40}; called at any time."""
+
+
 class TestContext(Protocol):
     """What test-side code of a service can ask of the plugin."""
 

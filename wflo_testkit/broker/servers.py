@@ -14,7 +14,7 @@ from wflo_testkit.broker.visits import Visit, Visits
 from wflo_testkit.errors import IsolationFailed, TestkitError
 from wflo_testkit.model import Json, Server, Spec
 from wflo_testkit.runtime.containers import Containers
-from wflo_testkit.service import Isolation, Prepares, Service
+from wflo_testkit.service import Counts, Isolation, Prepares, Service
 
 if TYPE_CHECKING:
     from wflo_testkit.broker.reuse import Reuse
@@ -225,6 +225,9 @@ def _row(started: Started) -> dict[str, Json]:
         "seconds": None,
         "error": None,
         "leases": started.leases,
+        "figures": dict(started.isolation.figures())
+        if isinstance(started.isolation, Counts)
+        else {},
         "reused": started.reused,
         "note": started.note,
     }

@@ -1,0 +1,253 @@
+"""How many databases a suite needs, and that recycling them leaves no traces of its own."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import statistics
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from tests.conftest import Run
+from tests.services.postgres_server import Asker, databases, query, server
+from wflo_testkit.services.postgres import PostgresServer
+from wflo_testkit.services.postgres.isolation import PostgresIsolation
+from wflo_testkit.services.postgres.recycling import restore
+from wflo_testkit.wait import wait_until
+
+__all__ = ["server"]
+
+ROWS = 50
+
+
+def schema(url: str) -> None:
+    """A few tables, some of them with rows."""
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "CREATE TABLE customers (id serial PRIMARY KEY, name text UNIQUE);"
+            "CREATE TABLE orders (id serial PRIMARY KEY, customer int REFERENCES customers,"
+            " what text);"
+            "CREATE INDEX ON orders (what);"
+            f"INSERT INTO customers (name) SELECT 'c' || n FROM generate_series(1, {ROWS}) n"
+        )
+
+
+schema.fingerprint = "recycling"  # type: ignore[attr-defined]
+PLAIN = itertools.cycle(
+    (
+        "INSERT INTO orders (customer, what) SELECT id, name FROM customers",
+        "UPDATE customers SET name = name || '!' WHERE id < 9",
+        "DELETE FROM customers WHERE id > 9; INSERT INTO customers (name) VALUES ('new')",
+        "INSERT INTO orders (what) SELECT n FROM generate_series(1, 1000) n",
+        "SELECT 1",
+    )
+)
+
+
+@pytest.fixture
+def asker(server: PostgresServer) -> Iterator[Asker]:
+    isolation = PostgresIsolation(server, uuid.uuid4().hex[:8])
+    yield Asker(isolation, server, schema)
+    isolation.close()
+
+
+def work(asker: Asker, times: int, look: Callable[[Any], None] = lambda _connection: None) -> None:
+    """Run plain tests one after another: each one commits some changes over its own connection."""
+    for _again in range(times):
+        with asker.database() as handle, psycopg.connect(handle.url) as connection:
+            look(connection)
+            connection.execute(next(PLAIN).encode())
+
+
+def settled(asker: Asker) -> dict[str, int]:
+    """Wait until nothing is under way, and return how many were recycled and replaced."""
+    pool = asker.isolation._pool
+    wait_until(lambda: not any(stock.coming for stock in pool._stocks.values()), timeout=60)
+    return asker.isolation.figures()
+
+
+def is_fresh(connection: Any) -> None:
+    sql = "SELECT (SELECT count(*) FROM customers), (SELECT count(*) FROM orders)"
+    assert connection.execute(sql).fetchone() == (ROWS, 0)
+    assert connection.execute("SELECT nextval('orders_id_seq')").fetchone() == (1,)
+
+
+def test_plain_suites_recycle_nearly_everything(asker: Asker, server: PostgresServer) -> None:
+    work(asker, 60, is_fresh)
+
+    figures = settled(asker)
+    assert figures["recycled"] >= 0.95 * sum(figures.values())
+    assert sum(figures.values()) == 60
+    made = [name for name in databases(server) if asker.isolation._cluster.names.stem in name]
+    assert len(made) <= 8  # the template, and what is ready or in use
+
+
+def test_two_suites_at_once_keep_few_databases_and_connections(
+    asker: Asker, server: PostgresServer
+) -> None:
+    import threading
+
+    most: list[int] = []
+
+    def run() -> None:
+        work(Asker(asker.isolation, server, schema), 25, is_fresh)
+        sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'wflo-testkit'"
+        most.append(query(server, sql)[0][0])
+
+    threads = [threading.Thread(target=run) for _each in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(100)
+
+    figures = settled(asker)
+    assert len(most) == 4
+    assert figures["recycled"] >= 0.95 * sum(figures.values())
+    assert max(most) <= 10 + 5 * 4
+    made = [name for name in databases(server) if asker.isolation._cluster.names.stem in name]
+    assert len(made) <= 40
+
+
+def test_dead_rows_are_taken_out_before_they_cost_anything(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a table grows by each test's rows; nothing is vacuumed here but by the kit."""
+
+    def largest(times: int) -> int:
+        sizes = []
+        for _again in range(times):
+            with asker.database() as handle, psycopg.connect(handle.url) as connection:
+                size = "SELECT pg_total_relation_size('orders')"
+                sizes += [row[0] for row in connection.execute(size)]
+                connection.execute(
+                    "INSERT INTO orders (what) SELECT n FROM generate_series(1, 2000) n"
+                )
+            settled(asker)
+        return int(max(sizes))
+
+    limit = 2 * restore.GROWTH
+    assert largest(12) < limit
+    assert asker.isolation.figures()["replaced"] == 0
+
+    monkeypatch.setattr(restore, "GROWTH", 2**40)
+    assert largest(12) > limit
+
+
+def test_the_planner_is_told_what_the_template_says(asker: Asker, monkeypatch: Any) -> None:
+    monkeypatch.setattr(restore, "GROWTH", -1)  # VACUUM after each test
+    told = "SELECT relname, relpages, reltuples, relallvisible FROM pg_class WHERE oid > 16384"
+    with asker.database() as handle:
+        before = sorted(query(handle, told))
+    for _again in range(4):
+        work(asker, 3)
+        settled(asker)
+        with asker.database() as handle:
+            assert sorted(query(handle, told)) == before
+
+
+def test_a_table_whose_triggers_always_fire_is_not_restored_but_replaced(asker: Asker) -> None:
+    def with_trigger(url: str) -> None:
+        with psycopg.connect(url) as connection:
+            connection.execute(
+                "CREATE TABLE t (id int); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql"
+                " AS 'BEGIN RETURN NULL; END';"
+                "CREATE TRIGGER g BEFORE DELETE ON t FOR EACH ROW EXECUTE FUNCTION f();"
+                "ALTER TABLE t ENABLE ALWAYS TRIGGER g"
+            )
+
+    asker.schema = with_trigger
+    for _again in range(3):
+        with asker.database() as handle:
+            assert query(handle, "SELECT count(*) FROM t") == [(0,)]
+            query(handle, "INSERT INTO t VALUES (1)")
+        settled(asker)
+
+    assert asker.isolation.figures() == {"recycled": 0, "replaced": 3}
+
+
+def test_settings_that_a_migration_makes_for_its_role_reach_the_tests(asker: Asker) -> None:
+    def apply(url: str) -> None:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("ALTER ROLE CURRENT_USER SET timezone = 'Asia/Tokyo'")
+
+    asker.schema = apply
+    with asker.database() as handle:
+        assert query(handle, "SHOW timezone") == [("Asia/Tokyo",)]
+
+
+def test_a_test_cannot_reach_the_database_or_the_role_of_another(asker: Asker) -> None:
+    with asker.database() as mine, asker.database() as other:
+        with pytest.raises(psycopg.OperationalError, match="permission denied"):
+            query(mine, "SELECT 1", database=other.name)
+        for sql in (
+            f'DROP DATABASE "{other.name}"',
+            f"ALTER ROLE \"{other.user}\" PASSWORD 'x'",
+            f'ALTER DATABASE "{other.name}" SET timezone = UTC',
+            f'SET ROLE "{other.user}"',
+            f'ALTER ROLE "{asker.isolation._cluster.account().user}" SET work_mem = 64',
+        ):
+            with pytest.raises(psycopg.Error, match=r"permission denied|must be owner"):
+                query(mine, sql)
+
+
+def test_the_summary_says_how_many_were_recycled_and_replaced(run_suite: Run) -> None:
+    result = run_suite(
+        """
+        import psycopg, pytest
+
+        @pytest.mark.parametrize("n", range(20))
+        def test_plain(postgres_database, n):
+            with psycopg.connect(postgres_database.url) as connection:
+                connection.execute("INSERT INTO t VALUES (1)")
+
+        def test_with_ddl(postgres_database):
+            with psycopg.connect(postgres_database.url) as connection:
+                connection.execute("CREATE TABLE more ()")
+
+        def test_later(postgres_database):
+            pass
+        """,
+        files={"t.sql": "CREATE TABLE t (id int);"},
+        conftest="""
+        from pathlib import Path
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def postgres_schema():
+            return Path(__file__).with_name("t.sql")
+        """,
+    )
+
+    result.assert_outcomes(passed=22)
+    [line] = [line for line in result.outlines if line.startswith("postgres  ")]
+    found = re.search(r"22 leases \((\d+) recycled, (\d+) replaced\)", line)
+    assert found is not None, line
+    assert int(found[1]) >= 17  # the last ones may still be under way
+    assert int(found[2]) <= 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_ten_thousand_recycles_leave_the_hand_out_flat(asker: Asker) -> None:
+    """Whole tests are timed, the restoring in the background included."""
+    asker.schema = sa.MetaData()
+    for number in range(30):
+        sa.Table(f"t{number}", asker.schema, sa.Column("id", sa.Integer, primary_key=True))
+    parts: list[float] = []
+    for _part in range(20):
+        began = time.perf_counter()
+        for _again in range(500):
+            with asker.database() as handle, psycopg.connect(handle.url) as connection:
+                connection.execute("INSERT INTO t1 VALUES (1); INSERT INTO t2 VALUES (1)")
+        parts.append(time.perf_counter() - began)
+
+    figures = settled(asker)
+    print(figures, [round(part, 2) for part in parts])
+    assert figures["recycled"] >= 0.95 * 10_000
+    assert statistics.median(parts[-6:]) <= 2 * statistics.median(parts[:6])
