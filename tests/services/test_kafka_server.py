@@ -12,9 +12,10 @@ from tests.services.test_kafka_topics import admin, send
 from wflo_testkit.broker.core import Core
 from wflo_testkit.errors import SettingError
 from wflo_testkit.model import MAIN
+from wflo_testkit.probing import NotReady
 from wflo_testkit.services.kafka import SERVICE, KafkaServer
 from wflo_testkit.services.kafka.names import GUEST
-from wflo_testkit.services.kafka.probe import NotReady, probe
+from wflo_testkit.services.kafka.probe import probe
 from wflo_testkit.services.kafka.spec import variable
 
 

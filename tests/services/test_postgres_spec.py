@@ -13,8 +13,9 @@ import pytest
 from tests.services.postgres_server import IMAGE, query, server, started
 from wflo_testkit.errors import SettingError
 from wflo_testkit.model import MAIN, Server, Spec
+from wflo_testkit.probing import NotReady
 from wflo_testkit.services.postgres import SERVICE, PostgresServer
-from wflo_testkit.services.postgres.probe import NotReady, probe
+from wflo_testkit.services.postgres.probe import probe
 
 __all__ = ["server"]
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from tests.services.answering import answering
 from wflo_testkit.errors import SettingError
 from wflo_testkit.model import MAIN
+from wflo_testkit.probing import NotReady
 from wflo_testkit.services.redis import SERVICE, RedisServer
 from wflo_testkit.services.redis.address import Address, parse
-from wflo_testkit.services.redis.probe import NotReady, probe
+from wflo_testkit.services.redis.probe import probe
 
 
 @given(

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 
+from tests.services.answering import answering
 from wflo_testkit.model import MAIN
-from wflo_testkit.services.temporal.by_hand import NotReady
+from wflo_testkit.probing import NotReady
 from wflo_testkit.services.temporal.probe import probe
 from wflo_testkit.services.temporal.server import TemporalServer
 
@@ -27,24 +23,8 @@ REFUSED = frame(1, END_STREAM, b"trailers")
 ANSWER = frame(1, 0, b"headers") + frame(0, 0, b"\0\0\0\0\0")
 
 
-@contextmanager
-def answering(answer: bytes) -> Iterator[TemporalServer]:
-    """A server that says `answer`, whatever it is asked, and hangs up."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            link, _address = listener.accept()
-            with link:
-                link.recv(1000)
-                link.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        port = listener.getsockname()[1]
-        yield TemporalServer(
-            service="temporal", name="temporal", host="127.0.0.1", ports={MAIN: port}
-        )
-        thread.join()
+def server_at(port: int) -> TemporalServer:
+    return TemporalServer(service="temporal", name="temporal", host="127.0.0.1", ports={MAIN: port})
 
 
 @pytest.mark.parametrize(
@@ -60,10 +40,10 @@ def answering(answer: bytes) -> Iterator[TemporalServer]:
 def test_a_fake_server_that_is_not_ready_is_told_from_one_that_is(
     answer: bytes, words: str
 ) -> None:
-    with answering(answer) as server, pytest.raises(NotReady, match=words):
-        probe(server)
-    with answering(SETTINGS + ANSWER) as server:
-        probe(server)
+    with answering(answer) as port, pytest.raises(NotReady, match=words):
+        probe(server_at(port))
+    with answering(SETTINGS + ANSWER) as port:
+        probe(server_at(port))
 
 
 def test_a_real_server_answers_by_hand(temporal_server: TemporalServer) -> None:

@@ -14,7 +14,18 @@ import pytest
 import wflo_testkit
 
 ROOT = Path(wflo_testkit.__file__).parent
-FLOOR = {"errors", "outline", "wait", "model", "service", "settings", "catalog", "aio", "guestbook"}
+FLOOR = {
+    "errors",
+    "outline",
+    "wait",
+    "model",
+    "service",
+    "settings",
+    "catalog",
+    "aio",
+    "guestbook",
+    "probing",
+}
 BELOW = {
     "services": FLOOR,
     "runtime": FLOOR,

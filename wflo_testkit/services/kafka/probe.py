@@ -6,6 +6,7 @@ import socket
 import struct
 
 from wflo_testkit.model import Server
+from wflo_testkit.probing import NotReady, exactly
 from wflo_testkit.services.kafka.server import KafkaServer
 from wflo_testkit.services.kafka.spec import addresses
 
@@ -18,10 +19,6 @@ _CLIENT = b"\x00\x04wflo"
 _API_VERSIONS = struct.pack(">hhi", 18, 0, 1) + _CLIENT
 # Version 4, the oldest that Kafka 4 takes. Body: an empty list of topics, no auto-creation.
 _METADATA = struct.pack(">hhi", 3, 4, 2) + _CLIENT + struct.pack(">ib", 0, 0)
-
-
-class NotReady(ConnectionError):
-    """The port is open, but no broker behind it takes part in the cluster yet."""
 
 
 def probe(server: Server) -> None:
@@ -58,17 +55,7 @@ def _framed(request: bytes) -> bytes:
 
 def _answer(link: socket.socket) -> bytes:
     """Return the next answer's body, without its correlation id."""
-    [size] = struct.unpack(">i", _exactly(link, 4))
+    [size] = struct.unpack(">i", exactly(link, 4))
     if not 8 <= size <= 1 << 20:
         raise NotReady(f"an answer of {size} bytes: not a Kafka broker?")
-    return _exactly(link, size)[4:]
-
-
-def _exactly(link: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        part = link.recv(size - len(data))
-        if not part:
-            raise NotReady("the connection was closed before an answer: not up yet")
-        data += part
-    return data
+    return exactly(link, size)[4:]

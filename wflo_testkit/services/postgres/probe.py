@@ -7,14 +7,11 @@ import struct
 from importlib.util import find_spec
 
 from wflo_testkit.model import Server
+from wflo_testkit.probing import NotReady
 from wflo_testkit.services.postgres.server import PostgresServer
 
 _SECONDS = 1.0
 _PROTOCOL = 196608  # 3.0 (PostgreSQL manual, Message Formats: StartupMessage)
-
-
-class NotReady(ConnectionError):
-    """The port is open, but nothing behind it serves yet."""
 
 
 def probe(server: Server) -> None:

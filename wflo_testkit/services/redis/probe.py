@@ -7,13 +7,10 @@ from importlib.util import find_spec
 from io import BufferedReader
 
 from wflo_testkit.model import Server
+from wflo_testkit.probing import NotReady
 from wflo_testkit.services.redis.server import RedisServer
 
 SECONDS = 1.0
-
-
-class NotReady(ConnectionError):
-    """The port is open, but nothing behind it serves yet."""
 
 
 def probe(server: Server) -> None:

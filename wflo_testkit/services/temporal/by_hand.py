@@ -8,6 +8,8 @@ from __future__ import annotations
 import socket
 import struct
 
+from wflo_testkit.probing import NotReady, exactly
+
 SECONDS = 1.0
 
 # HTTP/2 (RFC 9113): 3.4 connection preface; 4.1 frame header: length, type, flags, stream;
@@ -16,10 +18,6 @@ _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _RST_STREAM, _SETTINGS, _GOAWAY = 0, 1, 3, 4, 7
 _END_STREAM, _END_HEADERS = 1, 4
 _STREAM = 1
-
-
-class NotReady(ConnectionError):
-    """The port is open, but nothing behind it serves yet."""
 
 
 def call(host: str, port: int, method: str, message: bytes) -> None:
@@ -69,17 +67,7 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
 
 def _next_frame(link: socket.socket) -> int:
     """Read one frame and return its type; a HEADERS frame that ends the stream is a refusal."""
-    head = _exactly(link, 9)
+    head = exactly(link, 9)
     kind, flags = head[3], head[4]
-    _exactly(link, int.from_bytes(head[:3], "big"))
+    exactly(link, int.from_bytes(head[:3], "big"))
     return _RST_STREAM if kind == _HEADERS and flags & _END_STREAM else kind
-
-
-def _exactly(link: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        part = link.recv(size - len(data))
-        if not part:
-            raise NotReady("the connection was closed before an answer: not up yet")
-        data += part
-    return data

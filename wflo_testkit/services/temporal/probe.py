@@ -24,7 +24,7 @@ def probe(server: Server) -> None:
     """Ask about a task queue, which frontend passes on to matching.
 
     An external server is greeted by the client library instead, since it may want TLS. Raises
-    by_hand.NotReady, OSError, RuntimeError or temporalio.service.RPCError.
+    NotReady, OSError, RuntimeError or temporalio.service.RPCError.
     """
     if not server.is_external:
         by_hand.call(server.host, server.port, _DESCRIBE, _REQUEST)
