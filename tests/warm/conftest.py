@@ -73,11 +73,11 @@ def order(client: docker.DockerClient, kit: str) -> Order:
 
 @pytest.fixture
 def begin(kit: str) -> Iterator[Begin]:
-    """Begin a run in this process: begin(service, notes) -> its broker."""
+    """Begin a run in this process: begin(service, notes) -> its broker; warm if there are notes."""
     begun: list[Core] = []
 
-    def begin(service: Service, notes: Notes, *, may_make: bool = False) -> Core:
-        warming = Warming(kit, may_make=may_make, notes=notes)
+    def begin(service: Service, notes: Notes | None, *, may_make: bool = False) -> Core:
+        warming = Warming(kit, notes, may_make=may_make) if notes is not None else None
         session = Session(secrets.token_hex(4))
         begun.append(Core({service.name: service}, session, None, warming))
         return begun[-1]

@@ -14,7 +14,9 @@ import pytest
 
 from tests.services.third_party import notes_service
 from tests.warm.conftest import Begin
+from wflo_testkit.broker.warming import Warming
 from wflo_testkit.model import Recipe, Spec
+from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.warm import helper, stock
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order
@@ -90,3 +92,24 @@ def test_the_helper_makes_what_it_is_told_in_a_session_of_its_own(
 def has_ended(process: subprocess.Popen[bytes]) -> bool:
     """Reap the helper, which its starter is not going to do."""
     return os.waitpid(process.pid, os.WNOHANG)[0] == process.pid
+
+
+def test_without_a_home_folder_servers_start_cold(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nobody)
+
+    assert Warming.of_user("1.0", may_make=True) is None
+
+
+def test_no_helper_is_started_that_could_write_nothing_down(
+    begin: Begin, begun: list[Sequence[Order]], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("where a folder would have to be")
+    core = begin(SERVICE, Notes(Home(tmp_path / "file" / "warm")), may_make=True)
+    core.servers.get(spec_of())
+    core.close()
+
+    assert begun == []

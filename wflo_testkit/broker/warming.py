@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
+from typing import Self
 
 from wflo_testkit.errors import TestkitError
 from wflo_testkit.model import Recipe, Spec
@@ -23,12 +24,20 @@ class Warming:
     outlives the run.
     """
 
-    def __init__(self, kit: str, *, may_make: bool, notes: Notes | None = None) -> None:
+    def __init__(self, kit: str, notes: Notes, *, may_make: bool) -> None:
         self._kit = kit
         self._may_make = may_make
-        self._notes = notes or Notes()
+        self._notes = notes
         self._lock = threading.Lock()
         self._orders: dict[str, Order] = {}
+
+    @classmethod
+    def of_user(cls, kit: str, *, may_make: bool) -> Self | None:
+        """Return the way to the images of this user; None for one without a home folder."""
+        try:
+            return cls(kit, Notes(), may_make=may_make)
+        except RuntimeError:  # of Path.home, for a number that is nobody's
+            return None
 
     def find(
         self, spec: Spec, service: Service, containers: Containers, base: ResolvedImage
@@ -37,11 +46,17 @@ class Warming:
 
         One call to the daemon. base: the image of `spec`.
         """
+        from docker.errors import APIError
+
         recipe = service.warm(spec, "") if service.warm is not None else None
         if recipe is None:
             return None
         key = key_of(base, recipe, self._kit)
-        if image := stock.find(containers.client, key):
+        try:
+            image = stock.find(containers.client, key)
+        except APIError:
+            return None  # whatever ails the daemon, the start itself will tell
+        if image:
             self._notes.use(image)
             return self._warm(key, image, recipe)
         if self._notes.failure(key) is None:
@@ -73,7 +88,8 @@ class Warming:
         if orders and self._may_make:
             from wflo_testkit.runtime.warm import helper
 
-            with contextlib.suppress(OSError):  # the next run tries again
+            with contextlib.suppress(OSError):  # such as a home folder that cannot be written to
+                self._notes.home.prepare()
                 helper.begin(orders)
 
     def _warm(self, key: str, image: str, recipe: Recipe) -> Warm:

@@ -37,7 +37,8 @@ def main() -> None:
 
 def _stay_out_of_the_way() -> None:
     """Give way to tests, and end in any case."""
-    os.nice(NICENESS)
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
     watch = threading.Timer(LIMIT, os._exit, (1,))
     watch.daemon = True
     watch.start()
