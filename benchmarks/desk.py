@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from wflo_testkit import __version__, services
+from benchmarks import warmth
+from wflo_testkit import services
 from wflo_testkit.broker.core import Core
-from wflo_testkit.broker.warming import Warming
 from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime.session import Session
 from wflo_testkit.settings.options import common
@@ -28,8 +28,7 @@ def session() -> Iterator[Session]:
 @contextmanager
 def servers(*names: str) -> Iterator[list[Server]]:
     """Yield running servers of these services, started side by side by a broker in this process."""
-    warming = Warming(__version__, may_make=False)
-    core = Core(services.table(), Session(secrets.token_hex(4)), warming=warming)
+    core = Core(services.table(), Session(secrets.token_hex(4)), warming=warmth.warming())
     try:
         asker = core.owner("bench")
         specs = [spec(name) for name in names]

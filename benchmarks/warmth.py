@@ -35,12 +35,17 @@ def settle(bench: Bench, run: Callable[[], Finished]) -> None:
         pause(5.0)
 
 
+def warming() -> Warming | None:
+    """Return the way to this user's warm images, on which none are made; None if there is none."""
+    return Warming.of_user(__version__, may_make=False)
+
+
 def runnable(client: docker.DockerClient, spec: Spec) -> tuple[str, Spec, str]:
     """Return what the kit would start for `spec`: image, what to run on it, password."""
     base = images.resolve(client, spec.image)
-    warming = Warming(__version__, may_make=False)
+    found = warming()
     finder: Any = SimpleNamespace(client=client)  # all that it asks of Containers
-    warm = warming.find(spec, services.table()[spec.service], finder, base)
-    if warm is None:
+    warm = found and found.find(spec, services.table()[spec.service], finder, base)
+    if not warm:
         return base.reference, spec, secrets.token_hex(16)
     return warm.id, warm.spec, warm.password or secrets.token_hex(16)

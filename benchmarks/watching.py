@@ -28,10 +28,14 @@ _QUERY = """
 
 @dataclass
 class Seen:
-    """The most connections of clients and databases; memory: bytes of the container."""
+    """The most connections of clients and databases in so many looks.
+
+    memory: bytes of the container, now and then.
+    """
 
     connections: int = 0
     databases: int = 0
+    looks: int = 0
     memory: list[int] = field(default_factory=list)
 
     @property
@@ -74,7 +78,6 @@ class Watch(threading.Thread):
         import psycopg
         from docker.errors import DockerException
 
-        number = 0
         try:
             with psycopg.connect(url, autocommit=True) as connection:
                 while not self._over.wait(POLL):
@@ -82,9 +85,9 @@ class Watch(threading.Thread):
                     assert row is not None  # for the type checker
                     self.seen.connections = max(self.seen.connections, row[0])
                     self.seen.databases = max(self.seen.databases, row[1])
-                    if number % EVERY == 0:
+                    if self.seen.looks % EVERY == 0:
                         self.seen.memory.append(containers.usage(docker, container).memory)
-                    number += 1
+                    self.seen.looks += 1
         except (psycopg.Error, DockerException, KeyError):
             return  # it is removed at the end of the suite
 

@@ -1,6 +1,6 @@
 """2,000 tests on 300 tables, in one process and on 2, 4 and 8 workers; each commits two rows.
 
-A run ends early after SECONDS, and the row's number of values says how far it came.
+A run ends early after SECONDS; then its row says how far it came, and is void.
 Per test: give-out and give-back; floor: the same of the first 150 such tests of a run (P5).
 Flat: the slowest fifth of all tests from the 100th on against all of them, by their medians.
 Connections and databases: the most that were seen, every 50 ms, those of the tests included.
@@ -10,6 +10,7 @@ in as many tests.
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +18,11 @@ from functools import partial
 from itertools import pairwise
 
 from benchmarks import measured, plots, watching
-from benchmarks.bench import Bench
-from benchmarks.figures import MET, MISSED, Goal, Summary, duration
+from benchmarks.bench import Bench, BenchmarkFailed
+from benchmarks.figures import MET, MISSED, VOID, Goal, Summary, duration
 from benchmarks.measured import Measured, Timing
 from benchmarks.scenarios import handout
-from benchmarks.table import Row, row
+from benchmarks.table import NOT_MEASURED, Row, row
 
 WORKERS = (1, 2, 4, 8)
 SECONDS = 40
@@ -55,9 +56,10 @@ def test_nothing(number):
 
 @dataclass(frozen=True, slots=True)
 class Of:
-    """One run. growth: of the memory, in bytes."""
+    """One run. asked: how many tests it has. growth: of the memory, in bytes."""
 
     workers: int
+    asked: int
     tests: Sequence[Timing]
     seen: watching.Seen
     growth: int
@@ -66,6 +68,11 @@ class Of:
     @property
     def label(self) -> str:
         return "serial" if self.workers == 1 else f"-n {self.workers}"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all tests ran; a run that ended early proves nothing about those after."""
+        return len(self.tests) == self.asked
 
     @property
     def settled(self) -> Sequence[Timing]:
@@ -89,7 +96,7 @@ def measure(bench: Bench) -> Iterator[Row]:
         run = _run(workers, bench.times(2000, 130))
         made = row(name, _GOAL, Summary.of(t.both for t in run.settled), floors[0], run.closing)
         runs.append(run)
-        return made
+        return made if run.is_whole else dataclasses.replace(made, ok=VOID)
 
     for workers in WORKERS:
         label = "serial" if workers == 1 else f"-n {workers}"
@@ -133,16 +140,16 @@ def _judged(
     value: Callable[[Of], float],
     limit: float | Callable[[Of], float],
 ) -> Row:
-    """Return a row with the value of every run; the goal is met if all of them meet it."""
+    """Return a row with the value of every run; the goal is met if all of them meet it.
+
+    Void where that cannot be said, because a run is missing or ended early.
+    """
     found = {run.label: value(run) for run in runs}
     fits = [value(run) <= (limit(run) if callable(limit) else limit) for run in runs]
     text = ", ".join(f"{label} {each:.3g}" for label, each in found.items())
-    return Row(
-        f"scale: {what} (P8)",
-        goal,
-        text or "not measured",
-        ok=MET if fits and all(fits) else MISSED,
-    )
+    whole = [run.workers for run in runs if run.is_whole] == list(WORKERS)
+    verdict = (MET if whole else VOID) if all(fits) else MISSED
+    return Row(f"scale: {what} (P8)", goal, text or NOT_MEASURED, ok=verdict)
 
 
 def _run(workers: int, times: int) -> Of:
@@ -154,7 +161,9 @@ def _run(workers: int, times: int) -> Of:
             plugins=["xdist"] if workers > 1 else [],
             variables={"BENCH_TABLES": "300", "BENCH_SECONDS": str(SECONDS)} | watch.variables,
         )
-    return Of(workers, found.tests, watch.seen, _growth(found), found.finished.closing)
+    if not (watch.seen.looks and found.memory):
+        raise BenchmarkFailed("nobody has looked at connections, databases and memory")
+    return Of(workers, times, found.tests, watch.seen, _growth(found), found.finished.closing)
 
 
 def _files(suite: str, times: int) -> dict[str, str]:
@@ -164,7 +173,7 @@ def _files(suite: str, times: int) -> dict[str, str]:
 def _growth(found: Measured) -> int:
     """Return the bytes by which memory grew since SETTLED tests, or since the first look."""
     settled = [size for count, size in found.memory if count >= SETTLED]
-    sizes = settled or [size for _, size in found.memory] or [0]
+    sizes = settled or [size for _, size in found.memory]
     return max(sizes) - sizes[0]
 
 

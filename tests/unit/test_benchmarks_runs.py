@@ -98,7 +98,7 @@ def test_the_line_of_a_server_is_found_in_what_pytest_prints() -> None:
 
 def a_run(values: list[float], workers: int = 1) -> scale.Of:
     tests = [Timing(at=float(n), out=value, back=0.0) for n, value in enumerate(values)]
-    return scale.Of(workers, tests, Seen(connections=16), growth=0, closing="")
+    return scale.Of(workers, 600, tests, Seen(connections=16), growth=0, closing="")
 
 
 def test_a_run_that_gets_slower_is_not_flat() -> None:
@@ -113,18 +113,30 @@ def test_the_first_hundred_tests_do_not_count_as_uneven() -> None:
     assert a_run([0.5] * 100 + [0.002] * 500).unevenness == 1.0
 
 
+def judged(*runs: scale.Of) -> Row:
+    return scale._judged(
+        "connections", "", runs, lambda r: r.seen.connections, lambda r: 10 + 5 * r.workers
+    )
+
+
 def test_more_connections_than_the_workers_of_one_run_may_have_are_a_missed_goal() -> None:
-    runs = [a_run([0.002] * 200), a_run([0.002] * 200, workers=2)]
+    serial, *parallel = (a_run([0.002] * 600, workers) for workers in scale.WORKERS)
+    enough = scale.Of(1, 600, serial.tests, Seen(connections=15), growth=0, closing="")
 
-    def judged(*of: scale.Of) -> Row:
-        return scale._judged(
-            "connections", "", of, lambda r: r.seen.connections, lambda r: 10 + 5 * r.workers
-        )
+    assert judged(enough, *parallel).ok == "✔"
+    assert judged(serial, *parallel).ok == "✘"
+    assert judged(serial, *parallel).measured == "serial 16, -n 2 16, -n 4 16, -n 8 16"
 
-    assert judged(runs[1]).ok == "✔"
-    assert judged(*runs).ok == "✘"
-    assert judged(*runs).measured == "serial 16, -n 2 16"
-    assert judged().ok == "✘", "no run at all proves nothing"
+
+def test_a_run_that_is_missing_or_ended_early_proves_nothing() -> None:
+    whole = [a_run([0.002] * 600, workers) for workers in scale.WORKERS[1:]]
+    fits = scale.Of(1, 600, whole[0].tests, Seen(connections=15), growth=0, closing="")
+    early = scale.Of(1, 601, whole[0].tests, Seen(connections=15), growth=0, closing="")
+
+    assert judged(fits, *whole).ok == "✔"
+    assert judged(*whole).ok == "void"
+    assert judged(early, *whole).ok == "void"
+    assert judged().ok == "void"
 
 
 def test_drawings_are_svg_that_any_text_can_be_put_on() -> None:
