@@ -85,7 +85,7 @@ def visitors(begin: Begin, home: Home) -> Iterator[Visitors]:
 def test_runs_that_come_and_go_leave_nothing(visitors: Visitors) -> None:
     visitors.come_and_go(QUICK)
 
-    assert visitors.count.findings == []
+    assert not visitors.count.findings, "\n".join(visitors.count.findings)
 
 
 @pytest.mark.soak
@@ -94,7 +94,7 @@ def test_five_hundred_runs_that_come_and_go_leave_nothing(visitors: Visitors) ->
     with ledger.row("reuse: attach and detach", visitors.count):
         visitors.come_and_go(MANY)
 
-    assert visitors.count.findings == []
+    assert not visitors.count.findings, "\n".join(visitors.count.findings)
     assert visitors.count.done == MANY
 
 

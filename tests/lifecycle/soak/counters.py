@@ -9,11 +9,10 @@ import json
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from tests.lifecycle.runs import Launched
 from tests.lifecycle.soak.machine import Machine
-from tests.reuse.parts import docker
+from tests.reuse.parts import kept_by
 from tests.reuse.traces import traces
 from tests.services.asker import row
 from wflo_testkit.model import Server
@@ -22,53 +21,6 @@ from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.reuse.records import Record, Records
 from wflo_testkit.runtime.reuse.uses import Uses
 from wflo_testkit.wait import WaitTimeout, wait_until
-
-
-class Footprint:
-    """The ids of what carries a label, or a name, and of its volumes, which carry neither.
-
-    api: docker-py's low-level client. Looking again and again finds also what a call to the daemon
-    makes that was under way when its caller died.
-    """
-
-    def __init__(self, api: Any, label: str, name: str = "") -> None:
-        self._api = api
-        self._filters = [{"label": label}, *([{"name": f"^/{name}$"}] if name else [])]
-        self._label = {"label": label}
-        self.ids: set[str] = set()
-
-    def look(self) -> set[str]:
-        """Return the ids of what is there now; they are remembered."""
-        found: set[str] = set()
-        for each in self._filters:
-            for container in self._api.containers(all=True, filters=each):
-                volumes = {m["Name"] for m in container["Mounts"] if m.get("Name")}
-                found |= {container["Id"], *volumes}
-        found |= {each["Id"] for each in self._api.networks(filters=self._label)}
-        volumes = self._api.volumes(filters=self._label)["Volumes"]
-        found |= {each["Name"] for each in volumes or ()}
-        self.ids |= found
-        return found
-
-    def left(self) -> list[str]:
-        """Return a sentence for each that is there, by what marks it or by its remembered id."""
-        here = self.look() | (self.ids & set(self._everything()))
-        return sorted(f"in Docker: {id_}" for id_ in here)
-
-    def astray(self) -> list[str]:
-        """Return a sentence for each that is there by its id, and belongs to nothing any more."""
-        lost = (self.ids & set(self._everything())) - self.look()
-        return sorted(f"in Docker, of something that is gone: {id_}" for id_ in lost)
-
-    def _everything(self) -> Iterator[str]:
-        yield from (each["Id"] for each in self._api.containers(all=True))
-        yield from (each["Id"] for each in self._api.networks())
-        yield from (each["Name"] for each in self._api.volumes()["Volumes"] or ())
-
-
-def footprint(api: Any, run: str) -> Footprint:
-    """Return that of a run, its reaper included."""
-    return Footprint(api, f"{labels.RUN}={run}", name=f"wflo-reaper-{run}")
 
 
 def leaked(machine: Machine, runs: Iterable[str], caches: Iterable[str]) -> list[str]:
@@ -92,9 +44,7 @@ def strays(home: Home, runs: Sequence[str]) -> list[str]:
     """Return what is wrong in a home: no living run and no sound record accounts for it."""
     records = list(Records(home))
     recorded = {record.container_id for record in records}
-    kept = set(
-        docker("ps", "-aq", "--no-trunc", "--filter", f"label={labels.HOME}={home.label}").split()
-    )
+    kept = set(kept_by(home))
     wrong = [f"kept without a record: {each}" for each in sorted(kept - recorded)]
     wrong += [f"a record without its container: {each}" for each in sorted(recorded - kept)]
     wrong += [f"half of a record: {path.name}" for path in home.files(".draft-*")]

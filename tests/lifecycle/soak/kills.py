@@ -14,14 +14,13 @@ from tests.lifecycle.runs import LIMIT, Launched
 from tests.lifecycle.soak.count import Count
 from tests.lifecycle.soak.counters import (
     Containers,
-    Footprint,
     crossed,
-    footprint,
     hurt,
     leaked,
     patiently,
     strays,
 )
+from tests.lifecycle.soak.footprint import Footprint, footprint
 from tests.lifecycle.soak.machine import PATIENCE, Machine, await_work, finish, kill
 from tests.lifecycle.soak.phases import FIRST, FRESH, KEPT, Hook
 from wflo_testkit.runtime import labels

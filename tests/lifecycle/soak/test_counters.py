@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.lifecycle.planted import NOBODY, folder
-from tests.lifecycle.soak.counters import Containers, crossed, footprint, hurt, leaked
+from tests.lifecycle.soak.counters import Containers, crossed, hurt, leaked
+from tests.lifecycle.soak.footprint import footprint
 from tests.lifecycle.soak.kills import Victim, landed
 from tests.lifecycle.soak.machine import ENDLESS, PATIENCE, Kind, Machine, await_work, finish
 from tests.lifecycle.soak.phases import FRESH, KEPT, PHASES
