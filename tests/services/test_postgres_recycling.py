@@ -233,6 +233,28 @@ def test_the_summary_says_how_many_were_recycled_and_replaced(run_suite: Run) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_many_schemas_do_not_keep_many_databases(asker: Asker, server: PostgresServer) -> None:
+    def one_of_many(number: int) -> Callable[[str], None]:
+        def apply(url: str) -> None:
+            with psycopg.connect(url) as connection:
+                connection.execute(f"CREATE TABLE t{number} (id int)".encode())
+
+        apply.fingerprint = f"many {number}"  # type: ignore[attr-defined]
+        return apply
+
+    schemas = [one_of_many(number) for number in range(16)]
+    for _again in range(3):
+        for number, asker.schema in enumerate(schemas):
+            with asker.database() as handle:
+                assert query(handle, f"SELECT count(*) FROM t{number}") == [(0,)]
+    settled(asker)
+
+    stem = asker.isolation._cluster.names.stem
+    wait_until(lambda: sum(stem in name for name in databases(server)) <= 40, timeout=60)
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_ten_thousand_recycles_leave_the_hand_out_flat(asker: Asker) -> None:
     """Whole tests are timed, the restoring in the background included."""

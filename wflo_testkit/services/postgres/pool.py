@@ -7,13 +7,16 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.recycling.recycler import Recycler
-from wflo_testkit.wait import Deadline
+from wflo_testkit.wait import Deadline, clock
 
 AHEAD = 8
 """Databases that wait for a test, at most, for each template."""
+IDLE = 16
+"""Databases that wait for a test, at most, of all templates together."""
 BEHIND = 8
 """Databases that wait to be dropped, at most; each takes 8 MB of memory."""
 PATIENCE = 30.0
@@ -22,13 +25,18 @@ PATIENCE = 30.0
 
 @dataclass(slots=True)
 class Stock:
-    """The databases of one template. coming: how many are being made or recycled."""
+    """The databases of one template.
+
+    coming: how many are being made or recycled; waiting: how many tests wait for one;
+    given: how often one was asked for, last: and when.
+    """
 
     ready: list[str] = field(default_factory=list)
     coming: int = 0
     waiting: int = 0
     in_use: int = 0
     given: int = 0
+    last: float = 0.0
 
     @property
     def wanted(self) -> int:
@@ -65,6 +73,7 @@ class Pool:
             stock = self._stocks.setdefault(template, Stock())
             stock.in_use += 1
             stock.given += 1
+            stock.last = clock.monotonic()
         try:
             while name := self._next(template, stock):
                 if self._recycler.is_quiet(name):
@@ -165,9 +174,20 @@ class Pool:
                 stock.coming -= 1
                 if name:
                     stock.ready.append(name)
+                surplus = self._surplus()
                 self._changed.notify_all()
+        for each in surplus:
+            self.later(partial(self._drop, each))
         with self._changed:
             self._fill(template, stock)
+
+    def _surplus(self) -> list[str]:
+        """Take from the shelf what is too much, of the template that was not used for longest."""
+        surplus = []
+        while sum(len(stock.ready) for stock in self._stocks.values()) > IDLE:
+            oldest = min((s for s in self._stocks.values() if s.ready), key=lambda s: s.last)
+            surplus.append(oldest.ready.pop())
+        return surplus
 
     def _replace(self, name: str, reason: str) -> None:
         self._count("replaced")
