@@ -35,7 +35,11 @@ class Link:
         self._connection = admin.open(database)
         self._lock = threading.Lock()
         self.pid = self._connection.info.backend_pid
-        [[(self.oid, self.role)]] = self.ask(_PINS.format(role=role.replace("'", "''")))
+        try:
+            [[(self.oid, self.role)]] = self.ask(_PINS.format(role=role.replace("'", "''")))
+        except BaseException:  # the server may be crashing
+            self._connection.close()
+            raise
 
     def ask(self, *statements: str) -> list[list[Row]]:
         """Run statements in one round trip; return the rows of each one that has a result.

@@ -63,8 +63,12 @@ class Recycler:
     def watch(self, database: str, template: str) -> None:
         """Record a fresh clone before anybody has used it. Raises psycopg.Error."""
         link = Link(self._cluster.admin, database, self._cluster.account(database).user)
-        reading.prepare(link)
-        case = Case(link, self._blueprint(template, link), Reading.take(link))
+        try:
+            reading.prepare(link)
+            case = Case(link, self._blueprint(template, link), Reading.take(link))
+        except BaseException:
+            link.close()
+            raise
         with self._lock:
             self._cases[database] = case
 
