@@ -12,6 +12,7 @@ import pytest
 
 from tests.warm.parts import images_of, of
 from wflo_testkit.cli.main import main
+from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.warm import stock, work
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order, tag_of
@@ -68,6 +69,32 @@ def test_an_image_without_a_name_is_over() -> None:
     assert stock.surplus([nameless], 9999, 9999) == [nameless]
 
 
+def test_notes_of_images_that_somebody_else_has_removed_do_not_pile_up(
+    notes: Notes,
+) -> None:
+    for image, days in (("sha256:old", 40), ("sha256:young", 1)):
+        notes.made(image, "key", "password")
+        then = clock.wall() - days * DAY
+        os.utime(notes.home.folder / f"{image.partition(':')[2]}.json", (then, then))
+    notes.forget_unused(30 * DAY)
+
+    assert [path.stem for path in notes.home.files("*.json")] == ["young"]
+
+
+def test_the_images_of_other_users_are_not_bounded_by_what_is_known_here(
+    client: docker.DockerClient,
+    order: Order,
+    notes: Notes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    work.get(client, order, Notes(Home(tmp_path / "another user")))
+    monkeypatch.setattr(stock.prune, "__kwdefaults__", {"max_size": 0, "max_age": 0, "among": None})
+    work.work_off(client, [], notes)
+
+    assert stock.find(client, order.key)
+
+
 def test_what_is_over_goes_with_its_note(
     client: docker.DockerClient, order: Order, notes: Notes
 ) -> None:
@@ -106,6 +133,7 @@ def test_an_images_size_is_what_it_adds(
     assert (found.reference, found.kit) == (order.reference, order.kit)
 
 
+@pytest.mark.slow
 def test_saved_and_loaded_images_are_the_same(
     client: docker.DockerClient,
     order: Order,

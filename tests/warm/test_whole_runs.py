@@ -104,6 +104,7 @@ def test_servers_that_are_kept_start_from_it_too(
     assert "reused, found" in kept[1]["said"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variables",
     [{"WFLO_TESTKIT_WARM_IMAGES": "0"}, {"CI": "true"}],

@@ -72,6 +72,13 @@ class Notes:
         with contextlib.suppress(OSError):
             self._path(image).unlink(missing_ok=True)
 
+    def forget_unused(self, seconds: float) -> None:
+        """Delete what was not touched for so long: the image has gone, or is about to."""
+        for path in self.home.files("*.json"):
+            with contextlib.suppress(OSError):
+                if clock.wall() - path.stat().st_mtime > seconds:
+                    path.unlink()
+
     def failed(self, key: str, name: str, reason: str) -> None:
         """Write down that an image cannot be had. Raises OSError."""
         self.home.prepare()

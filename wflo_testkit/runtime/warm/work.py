@@ -17,14 +17,18 @@ if TYPE_CHECKING:
 
 
 def work_off(client: docker.DockerClient, orders: Iterable[Order], notes: Notes) -> None:
-    """Make what is not there yet, then keep the stock within bounds. Failures are written down."""
+    """Make what is not there yet, then keep the stock within bounds. Failures are written down.
+
+    Bounded is what this user has used: when others have used theirs is not known here.
+    """
     for order in orders:
         try:
             get(client, order, notes)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next order may succeed
             with contextlib.suppress(OSError):
                 notes.failed(order.key, order.name, str(error))
-    stock.prune(client, notes)
+    stock.prune(client, notes, among=lambda each: not each.is_named or notes.used(each.id) > 0)
+    notes.forget_unused(2 * stock.MAX_AGE)
 
 
 def get(client: docker.DockerClient, order: Order, notes: Notes) -> tuple[str, bool]:
