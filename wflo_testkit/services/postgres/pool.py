@@ -40,9 +40,9 @@ class Stock:
 
     @property
     def wanted(self) -> int:
-        """How many should be ready or coming: as many again as are in use, and one more, so that
-        tests that follow one another at once find one while the last two are being recycled."""
-        return min(AHEAD, self.in_use + 1, self.given) + self.waiting
+        """How many should be ready or coming: as many again as are in use, and two more, so that
+        a test that follows at once finds one while the last two are being recycled."""
+        return min(AHEAD, self.in_use + 2, self.given) + self.waiting
 
 
 class Pool:
