@@ -168,6 +168,7 @@ def test_sessions_that_are_not_looked_for(
     monkeypatch.setitem(reading.MARKS, reading.SESSION, "SELECT 1")
     with runner_on(server) as blind:
         with blind._database() as handle:
+            blind.last = handle.name
             left = psycopg.connect(handle.url)
         blind.settle()
         with pytest.raises(AssertionError, match="sessions of tests"):
@@ -209,14 +210,12 @@ def test_a_crash_is_seen_on_a_connection_that_is_new(server: PostgresServer) -> 
     """The kit's own connection, which the crash ends, is the other sign of it."""
     with started() as own, runner_on(own) as made:
         case = next(iter(made.asker.isolation._recycler._cases.values()))
-        [[(name,)]] = case.link.ask("SELECT current_database()::text")
-        role = made.asker.isolation._cluster.account(name).user
         with pytest.raises(psycopg.OperationalError):
             query(own, "COPY (SELECT 1) TO PROGRAM 'kill -9 $PPID'")
         await_recovery(own, case.link)
         made.compare([("a crash", 0)])
 
-        link = Link(made.asker.isolation._cluster.admin, "postgres", role)
+        link = Link(made.asker.isolation._cluster.admin, "postgres", own.user)
         reading.prepare(link)
         assert "a crash of the server" in reading.Reading.take(link).touched(case.before)
         link.close()

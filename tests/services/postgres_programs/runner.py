@@ -40,13 +40,16 @@ ARGUMENTS = {
 class Runner:
     """Gives databases to programs, one after another, and knows the template's dump.
 
-    seen: how many programs had each kind; programs: how many were run.
+    seen: how many programs had each kind; programs: how many were run; last: the database of
+    the last one; recycled: how often that very database was given out again, and compared.
     """
 
     asker: Asker
     template: dict[str, Any] = field(default_factory=dict)
     seen: Counter[str] = field(default_factory=Counter)
     programs: int = 0
+    recycled: int = 0
+    last: str = ""
 
     @property
     def server(self) -> PostgresServer:
@@ -60,6 +63,7 @@ class Runner:
         self.programs += 1
         self.seen.update({kind for kind, _ in program})
         with self._database() as handle:
+            self.last = handle.name
             opened = _execute(handle, program, self.server)
         self.settle()
         for connection in opened:
@@ -70,6 +74,7 @@ class Runner:
     def run_sql(self, *statements: str, as_administrator: bool = False) -> None:
         """The same for one test that runs `statements`, all of which succeed."""
         with self._database() as handle:
+            self.last = handle.name
             keywords: Any = handle.address().keywords()
             if as_administrator:
                 keywords = {**self.server.address.keywords(), "dbname": handle.name}
@@ -82,10 +87,19 @@ class Runner:
 
     def compare(self, program: Program) -> None:
         """Compare the next hand-out with the template."""
+        self._put_last_on_top()
         with self._database() as handle:
+            self.recycled += handle.name == self.last
             found = differences(self.template, dump(self.server, handle.name, handle.user))
         assert found == {}, f"the next test notices {found} after {list(program)}"
         self.settle()
+
+    def _put_last_on_top(self) -> None:
+        """Let the database that was just used come next, if it was recycled: not a fresh clone."""
+        pool = self.asker.isolation._pool
+        with pool._changed:
+            for stock in pool._stocks.values():
+                stock.ready.sort(key=lambda name: name == self.last)
 
     def settle(self) -> None:
         """Wait until what was given back has been recycled or replaced: it comes next."""
