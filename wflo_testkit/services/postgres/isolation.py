@@ -41,6 +41,7 @@ class PostgresIsolation:
         )
         self._lock = threading.Lock()
         self._surroundings: Surroundings | None = None
+        self._spoilt = ""
         self._held: dict[str, tuple[Mode, Mapping[str, Json]]] = {}
         self._gone: set[str] = set()
 
@@ -66,6 +67,8 @@ class PostgresIsolation:
         return answer
 
     def _lease(self, mode: Mode, request: LeaseRequest) -> Mapping[str, Json] | Build:
+        if self._spoilt:
+            self._undo(self._spoilt)
         answer = mode.lease(request)
         if (
             not isinstance(answer, Build)
@@ -101,9 +104,20 @@ class PostgresIsolation:
         """Where a test may change the whole server, that is undone while its database is there."""
         if self._surroundings is None:
             return mode.release(data, keep)
-        name = data["database"]
+        self._spoilt = name = data["database"]
         left = [] if data["schema"] else self._recycler.settle(name)
-        return [*left, *self._surroundings.undo(name), *mode.release(data, keep)]
+        return [*left, *self._undo(name), *mode.release(data, keep)]
+
+    def _undo(self, database: str) -> list[str]:
+        """Undo what the test in `database` has changed on the server; a sentence if it has.
+
+        The server may be crashing just now: what fails is done before the next lease.
+        """
+        if self._surroundings is None:
+            return []
+        told = self._surroundings.undo(database)
+        self._spoilt = ""
+        return told
 
     def figures(self) -> dict[str, int]:
         """Return how many used databases were recycled, and how many replaced."""
