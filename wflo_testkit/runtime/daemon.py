@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -20,9 +24,10 @@ def connect() -> DockerClient:
 
     Raises DockerUnavailable, naming the address tried.
     """
-    from docker.errors import DockerException
-    from requests.exceptions import RequestException
-    from testcontainers.core.docker_client import DockerClient
+    with _silent_about_socks():
+        from docker.errors import DockerException
+        from requests.exceptions import RequestException
+        from testcontainers.core.docker_client import DockerClient
 
     try:
         _knock(tried()[0])
@@ -31,6 +36,26 @@ def connect() -> DockerClient:
     except (DockerException, RequestException, OSError, ValueError) as error:
         raise unavailable(error) from None
     return client
+
+
+@contextlib.contextmanager
+def _silent_about_socks() -> Iterator[None]:
+    """Let `requests` be imported in a thread, under `-W error` and without PySocks.
+
+    It ignores urllib3's warning that PySocks is missing by a filter, which is lost when pytest
+    sets the filters anew for a phase of a test meanwhile; then the import fails. It goes without
+    where the module cannot be imported.
+    """
+    name = "urllib3.contrib.socks"
+    modules: dict[str, Any] = sys.modules
+    if name in modules or find_spec("socks") is not None:
+        yield
+        return
+    modules[name] = None
+    try:
+        yield
+    finally:
+        modules.pop(name, None)
 
 
 def _knock(address: str) -> None:
