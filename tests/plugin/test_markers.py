@@ -88,7 +88,7 @@ def test_own_server_gives_one_test_a_server_that_is_gone_afterwards(run_suite: R
             try:
                 run = client.containers.get(seen["shared"]).labels["dev.wflo.testkit.run"]
                 label = f"dev.wflo.testkit.run={run}"
-                return [c.id for c in client.containers.list(filters={"label": label})]
+                return [c["Id"] for c in client.api.containers(filters={"label": label})]
             finally:
                 client.close()
         """

@@ -78,8 +78,8 @@ def test_servers_that_later_tests_need_start_while_earlier_ones_run(run_suite: R
             try:
                 label = {"label": f"dev.wflo.testkit.run={RUN}"}
                 def names():
-                    return {c.labels["dev.wflo.testkit.server"]
-                            for c in client.containers.list(filters=label)}
+                    return {c["Labels"]["dev.wflo.testkit.server"]
+                            for c in client.api.containers(filters=label)}
                 wait_until(lambda: names() >= {"redis", "postgres"}, timeout=20)
             finally:
                 client.close()
@@ -107,9 +107,10 @@ def list_what_this_run_made(redis_server, postgres_server):
     yield
     client = docker.from_env()
     run = client.containers.get(redis_server.container_id).labels["dev.wflo.testkit.run"]
-    names = ("wflo-redis-", "wflo-postgres-", "wflo-reaper-")
-    mine = [c.id for c in client.containers.list(all=True)
-            if c.name.startswith(names) and run in c.name]
+    names = ("/wflo-redis-", "/wflo-postgres-", "/wflo-reaper-")
+    # Not `containers.list`, which inspects each: those of other runs may go meanwhile.
+    mine = [c["Id"] for c in client.api.containers(all=True)
+            if c["Names"][0].startswith(names) and run in c["Names"][0]]
     mine += [n.id for n in client.networks.list() if n.name == f"wflo-{run}"]
     client.close()
     with open("made.txt", "w") as file:

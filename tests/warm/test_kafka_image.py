@@ -61,8 +61,19 @@ def spec(client: docker.DockerClient, request: pytest.FixtureRequest) -> Iterato
     client.images.remove(tag, force=True)
 
 
+def output_of(client: docker.DockerClient, image: str, *command: str) -> bytes:
+    """Run a command; docker-py's own `run(remove=True)` leaves the image's volumes behind."""
+    container = client.containers.create(image, list(command))
+    try:
+        container.start()
+        container.wait(timeout=60)
+        return bytes(container.logs())
+    finally:
+        container.remove(force=True, v=True)
+
+
 def java_of(client: docker.DockerClient, image: str) -> int:
-    said = client.containers.run(image, ["java", "-version"], remove=True, stderr=True)
+    said = output_of(client, image, "java", "-version")
     found = re.search(rb'"(\d+)', said)
     assert found is not None, said
     return int(found[1])
@@ -153,8 +164,6 @@ def test_an_image_that_cannot_serve_is_caught(
 
 
 def test_the_making_leaves_no_messages_of_its_own(client: docker.DockerClient, image: str) -> None:
-    found = client.containers.run(
-        image, ["sh", "-c", 'ls "$(cat /tmp/wflo-warm/storage)"'], remove=True
-    )
+    found = output_of(client, image, "sh", "-c", 'ls "$(cat /tmp/wflo-warm/storage)"')
 
     assert found.decode().split() == ["bootstrap.checkpoint", "meta.properties"]

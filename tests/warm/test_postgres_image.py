@@ -92,6 +92,7 @@ def test_a_wrong_password_is_refused(server: Server) -> None:
         ask(server, "SELECT 1", password=secrets.token_hex(16))
 
 
+@pytest.mark.usefixtures("image")
 def test_the_password_is_in_a_file_of_the_users_alone(machine: Notes, ordered: Order) -> None:
     holders = [p for p in machine.home.folder.iterdir() if ordered.password in p.read_text()]
 
