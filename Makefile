@@ -1,7 +1,7 @@
 # Targets do their own set-up: `make demo` or `make test` is all that a fresh clone needs.
 PYTHON_IN_VENV := .venv/bin/python
 # Tests wait for containers more than they compute (measured: a third of two cores with two workers).
-WORKERS ?= 4
+WORKERS ?= 3
 PYTEST := $(PYTHON_IN_VENV) -m pytest -p tests.strictness
 
 # Tests start hundreds of Python processes: let them share what they compile.

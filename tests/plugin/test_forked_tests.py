@@ -69,6 +69,7 @@ def rows(pytester: pytest.Pytester) -> list[dict[str, object]]:
     return list(report["services"])
 
 
+@pytest.mark.slow
 def test_each_in_a_child_of_its_own(run_suite: Run, pytester: pytest.Pytester) -> None:
     result = run_suite(TESTS, "--wflo-report=report.json", conftest=FORKED)
 

@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import Run
 
 
+@pytest.mark.slow
 def test_superusers_get_a_server_per_worker(run_suite: Run, pytester: pytest.Pytester) -> None:
     result = run_suite(
         """

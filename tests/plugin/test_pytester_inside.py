@@ -50,9 +50,8 @@ def test_outer(pytester, redis_client, redis_server, way, n):
 '''
 
 
-@pytest.mark.parametrize(
-    "workers", [(), pytest.param(("-n", "2"), marks=pytest.mark.slow)], ids=["one", "two"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one", "two"])
 def test_each_has_containers_of_its_own_and_leaves_nothing(
     run_suite: Run,
     pytester: pytest.Pytester,

@@ -48,6 +48,7 @@ def test_twice_means_the_same_container(run_suite: Run, home: Home) -> None:
     assert len(kept) == 1
 
 
+@pytest.mark.slow
 def test_workers_of_xdist_share_it(run_suite: Run, home: Home, pytester: pytest.Pytester) -> None:
     run_suite(SUITE, "--wflo-reuse", "-n", "2", "--basetemp=tmp").assert_outcomes(passed=6)
     result = run_suite(SUITE, "--wflo-reuse", "-n", "2", "--basetemp=tmp")

@@ -20,7 +20,7 @@ from wflo_testkit.services.postgres.recycling.link import Link
 from wflo_testkit.services.postgres.recycling.recycler import Recycler
 from wflo_testkit.wait import wait_until
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 NOTICED = "the next test notices"
 MARKS = {

@@ -13,6 +13,8 @@ from wflo_testkit.services.postgres import PostgresServer
 from wflo_testkit.services.postgres.isolation import PostgresIsolation
 from wflo_testkit.services.postgres.surroundings import Surroundings
 
+pytestmark = pytest.mark.slow
+
 CHANGES = {
     "a role": (
         "CREATE ROLE more LOGIN; CREATE TABLE of_more (); ALTER TABLE of_more OWNER TO more",

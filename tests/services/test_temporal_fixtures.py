@@ -77,6 +77,7 @@ def test_a_workflow_of_the_tests_own_module_runs_under(case: str, run_suite: Run
     assert "Traceback" not in result.stderr.str()
 
 
+@pytest.mark.slow
 def test_four_processes_share_a_server_and_no_namespace(run_suite: Run) -> None:
     test = """
 @pytest.mark.parametrize("number", range(8))

@@ -26,6 +26,8 @@ from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order
 from wflo_testkit.wait import wait_until
 
+pytestmark = pytest.mark.slow
+
 POSTGRES = services.table()["postgres"]
 
 

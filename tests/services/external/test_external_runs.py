@@ -71,7 +71,11 @@ def test_the_next_run_clears_a_killed_one_and_a_living_one_keeps_everything(
     assert_gone(server, living.run, following.run)
 
 
-@pytest.mark.parametrize("server", SERVICES, indirect=True)
+@pytest.mark.parametrize(
+    "server",
+    [*SERVICES[:2], *(pytest.param(s, marks=pytest.mark.slow) for s in SERVICES[2:])],
+    indirect=True,
+)
 def test_a_run_of_another_host_is_respected_until_its_lease_is_over(
     server: Server, start: Start
 ) -> None:
