@@ -114,9 +114,8 @@ def test_afterwards_the_broker_is_as_it_was(redis_client, kafka_topics):
 """
 
 
-@pytest.mark.parametrize(
-    "workers", [(), pytest.param(("-n", "2"), marks=pytest.mark.slow)], ids=["one", "two"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one", "two"])
 def test_a_test_may_hand_its_handles_to_children(
     run_suite: Run, pytester: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:

@@ -164,9 +164,10 @@ def test(postgres_engine, n):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
-    [pytest.param((), marks=pytest.mark.slow), ("-n", "2")],
+    [(), ("-n", "2")],
     ids=["serial", "two workers"],
 )
 def test_two_folders_with_schemas_of_their_own_share_the_server_and_get_theirs(
