@@ -1,6 +1,6 @@
 # Targets do their own set-up: `make demo` or `make test` is all that a fresh clone needs.
 PYTHON_IN_VENV := .venv/bin/python
-# Tests wait for containers more than they compute (measured: a third of two cores with two workers).
+# Measured on two cores: three workers keep them busy, and four took no less time.
 WORKERS ?= 3
 PYTEST := $(PYTHON_IN_VENV) -m pytest -p tests.strictness
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from textwrap import wrap
 
+from generated import update
+
 from wflo_testkit import service, services, settings
 from wflo_testkit.settings.options import flags
 
@@ -72,15 +74,5 @@ def _literal(value: str | bool) -> str:
     return f'"{value}"'
 
 
-def main() -> int:
-    """Write the file, or with --check return 1 when it is not current."""
-    if "--check" in sys.argv[1:]:
-        current = FILE.is_file() and FILE.read_text() == text()
-        print("current" if current else f"{FILE} is not current: run {sys.argv[0]}")
-        return 0 if current else 1
-    FILE.write_text(text())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(update(FILE, text()))

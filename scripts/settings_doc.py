@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from generated import update
+
 from wflo_testkit import services, settings
 from wflo_testkit.service import Option
 from wflo_testkit.settings.durations import Duration
@@ -90,15 +92,5 @@ def _default(value: Any) -> str:
     return "empty" if value in ("", [], {}) else f"`{json.dumps(value)}`"
 
 
-def main() -> int:
-    """Write the page, or with --check return 1 when it is not current."""
-    if "--check" in sys.argv[1:]:
-        current = PAGE.is_file() and PAGE.read_text() == page()
-        print("current" if current else f"{PAGE} is not current: run {sys.argv[0]}")
-        return 0 if current else 1
-    PAGE.write_text(page())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(update(PAGE, page()))

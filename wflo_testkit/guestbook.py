@@ -27,6 +27,7 @@ class Guest:
     seen: float = 0.0
 
     def to_text(self) -> str:
+        """Return the entry as JSON, for `from_text`."""
         return json.dumps(asdict(self))
 
     @classmethod

@@ -42,6 +42,7 @@ class Deadline:
 
     @property
     def passed(self) -> bool:
+        """Whether no time is left."""
         return self.left == 0.0
 
 

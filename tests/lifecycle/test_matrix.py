@@ -19,6 +19,7 @@ TESTS = """
 import time
 import pytest
 from conftest import put
+from wflo_testkit.wait import pause
 
 @pytest.fixture(autouse=True)
 def noted(request):
@@ -32,7 +33,7 @@ def test_on_both(redis_client, notes_book, n):
     assert redis_client.dbsize() == 0
     redis_client.set("left", "behind")
     assert notes_book.write("first") == 1
-    time.sleep(0.05)
+    pause(0.05)
 """
 FAILS = "def test_fails(redis_client): assert False"
 # The first of its file: what a crash hands back to --dist loadfile must be two tests or more, and

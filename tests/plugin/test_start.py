@@ -110,7 +110,7 @@ def list_what_this_run_made(redis_server, postgres_server):
     names = ("/wflo-redis-", "/wflo-postgres-", "/wflo-reaper-")
     # Not `containers.list`, which inspects each: those of other runs may go meanwhile.
     mine = [c["Id"] for c in client.api.containers(all=True)
-            if c["Names"][0].startswith(names) and run in c["Names"][0]]
+            for name in c["Names"] or () if name.startswith(names) and run in name]
     mine += [n.id for n in client.networks.list() if n.name == f"wflo-{run}"]
     client.close()
     with open("made.txt", "w") as file:

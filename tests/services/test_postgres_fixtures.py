@@ -177,16 +177,21 @@ def test_a_worker_that_dies_while_it_applies_the_schema_is_succeeded(run_suite: 
         """,
         *("-n", "2"),
         conftest="""
-        import os, pathlib, psycopg, pytest, time
+        import os, pathlib, psycopg, pytest
+        from wflo_testkit.wait import wait_until
 
         here = pathlib.Path(__file__).parent
+
+        def pytest_runtest_setup(item):
+            (here / f"arrived-{os.getpid()}").touch()
 
         def apply(url):
             with psycopg.connect(url, autocommit=True) as connection:
                 if not (here / "died").exists():
                     (here / "died").touch()
                     connection.execute("create table half ()")
-                    time.sleep(0.5)  # the other worker is waiting in line by now
+                    # The other worker has come as far as asking for the template, too.
+                    wait_until(lambda: len(list(here.glob("arrived-*"))) > 1, timeout=60)
                     os._exit(1)
                 connection.execute("create table whole ()")
 

@@ -62,6 +62,7 @@ class Leases:
             held.isolation.built(held.token, error)
 
     def call(self, lease_id: str, verb: str, args: Mapping[str, Json]) -> Json:
+        """Pass `verb` on to the isolation that granted the lease. Raises what that raises."""
         with self._lock:
             held = self._held.get(lease_id)
         if held is None:

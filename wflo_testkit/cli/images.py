@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from wflo_testkit.cli import warm
+from wflo_testkit.cli.connecting import connected
 from wflo_testkit.cli.progress import Progress
 
 if TYPE_CHECKING:
-    import docker
-
     from wflo_testkit.runtime.provision import ImageState
 
 
@@ -37,7 +34,7 @@ def pull(arguments: argparse.Namespace) -> int:
     """Bring every image onto the daemon: pulled, or built where no registry answers."""
     from wflo_testkit.runtime import provision
 
-    with _client() as client, Progress() as progress:
+    with connected() as client, Progress() as progress:
         provision.provide(client, arguments.names, source=arguments.source, report=progress.report)
         states = provision.states(client)
     shown = [state for state in states if not arguments.names or state.name in arguments.names]
@@ -51,7 +48,7 @@ def build(arguments: argparse.Namespace) -> int:
     from wflo_testkit.runtime import build as builder
 
     names = arguments.names or [entry.name for entry in catalog.services()]
-    with _client() as client, Progress() as progress:
+    with connected() as client, Progress() as progress:
         built = builder.build(client, names, report=progress.report, no_cache=arguments.no_cache)
     print(f"built: {', '.join(built)}" if built else "everything is current")
     return 0
@@ -63,7 +60,7 @@ def list_(arguments: argparse.Namespace) -> int:
 
     if arguments.warm:
         return warm.list_(as_json=arguments.json)
-    with _client() as client:
+    with connected() as client:
         states = provision.states(client)
     if arguments.json:
         print(json.dumps([dataclasses.asdict(state) for state in states], indent=2))
@@ -104,17 +101,6 @@ def _known(name: str) -> str:
         known = ", ".join(catalog.entries())
         raise argparse.ArgumentTypeError(f"no image is called {name!r} (known: {known})")
     return name
-
-
-@contextlib.contextmanager
-def _client() -> Iterator[docker.DockerClient]:
-    from wflo_testkit.runtime import daemon
-
-    client = daemon.connect().client
-    try:
-        yield client
-    finally:
-        client.close()
 
 
 def _row(state: ImageState) -> str:

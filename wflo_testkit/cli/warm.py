@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from wflo_testkit import __version__, services
 from wflo_testkit.cli.checks import load as load_settings
+from wflo_testkit.cli.connecting import connected
 from wflo_testkit.cli.progress import Progress
 from wflo_testkit.cli.table import aligned, duration, size
 from wflo_testkit.errors import SettingError, TestkitError
@@ -48,7 +49,7 @@ def warm(arguments: argparse.Namespace) -> int:
     """Make the warm images of the project in this folder; 1 if one of them cannot be made."""
     settings = load_settings(services.table(), Path.cwd())
     failed = False
-    with _client() as client, Progress() as progress:
+    with connected() as client, Progress() as progress:
         for spec, service in _wanted(settings, arguments.names):
             progress.report(spec.name, "warm image")
             try:
@@ -65,7 +66,7 @@ def list_(*, as_json: bool) -> int:
     from wflo_testkit.runtime.warm import stock
     from wflo_testkit.runtime.warm.notes import Notes
 
-    with _client() as client:
+    with connected() as client:
         found = stock.every(client, Notes())
     failures = Notes().failures()
     if as_json:
@@ -84,7 +85,7 @@ def prune(arguments: argparse.Namespace) -> int:
     from wflo_testkit.runtime.warm import stock
     from wflo_testkit.runtime.warm.notes import Notes
 
-    with _client() as client:
+    with connected() as client:
         gone = stock.prune(
             client,
             Notes(),
@@ -103,7 +104,7 @@ def save(arguments: argparse.Namespace) -> int:
     from wflo_testkit.runtime.warm import stock, tar
     from wflo_testkit.runtime.warm.notes import Notes
 
-    with _client() as client, _readable(arguments.path):
+    with connected() as client, _readable(arguments.path):
         chosen = [image for image in stock.every(client, Notes()) if image.is_named]
         if not chosen:
             raise TestkitError("there are no warm images", fix="run `wflo-testkit images warm`")
@@ -116,7 +117,7 @@ def load(arguments: argparse.Namespace) -> int:
     """Bring the images of a file onto the daemon."""
     from wflo_testkit.runtime.warm import tar
 
-    with _client() as client, _readable(arguments.path):
+    with connected() as client, _readable(arguments.path):
         tar.load(client, arguments.path)
     return list_(as_json=False)
 
@@ -150,17 +151,6 @@ def _warm(client: docker.DockerClient, spec: Spec, service: Service, policy: str
     order = order_of(spec, service, images.resolve(client, spec.image, policy=policy), __version__)
     _image, is_new = work.get(client, order, Notes())
     return f"{'made' if is_new else 'was there'}, {order.key}"
-
-
-@contextlib.contextmanager
-def _client() -> Iterator[docker.DockerClient]:
-    from wflo_testkit.runtime import daemon
-
-    client = daemon.connect().client
-    try:
-        yield client
-    finally:
-        client.close()
 
 
 @contextlib.contextmanager

@@ -29,10 +29,12 @@ class Hooks:
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Make `pytest_wflo_spec` known."""
     pluginmanager.add_hookspecs(Hooks)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register `--wflo-*`, one option for each setting that has one."""
     try:
         flags = services.flags()
     except Exception as error:
@@ -45,6 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Make this process's kit and its fixtures."""
     fixtures = services.fixtures()
     kit = config.stash[KIT] = Kit(config, fixtures)
     for line in kit.marker_lines():
@@ -54,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the kit's part in this process: after the last worker is down."""
     # The last hook of the controller, after xdist has taken every worker down.
     if (kit := config.stash.get(KIT, None)) is not None and kit.is_live:
         from wflo_testkit.errors import TestkitError
@@ -65,6 +69,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
+    """Say which version, run and servers there are."""
     return config.stash[KIT].header()
 
 
@@ -90,6 +95,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
+    """Write a line for each server that was asked for."""
     if (kit := config.stash[KIT]).is_live:
         from wflo_testkit.plugin import summary
 

@@ -33,15 +33,18 @@ class Context:
 
     @property
     def node(self) -> pytest.Item:
+        """The test or scope that the fixture belongs to."""
         item: pytest.Item = self._request.node
         return item
 
     @property
     def nodeid(self) -> str:
+        """Its pytest id, for messages."""
         return self.node.nodeid
 
     @cached_property
     def server(self) -> Server:
+        """The ready server of the fixture. Raises TestkitError."""
         unique = ""
         if self._chosen == OWN_SERVER:
             unique = self._request.getfixturevalue(OWN_SERVERS).unique(self.name)
@@ -51,6 +54,7 @@ class Context:
 
     @property
     def mode(self) -> str:
+        """How this test is isolated: by its marker, or by the setting; "" for the default."""
         chosen = self._chosen
         if chosen and chosen != OWN_SERVER:
             return chosen
@@ -58,12 +62,15 @@ class Context:
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:
+        """The settings of the fixture's server, without prefix."""
         return self.live.settings.server(self.name)
 
     def sibling(self, suffix: str) -> Any:
+        """Return the value of another fixture of the same server."""
         return self._request.getfixturevalue(f"{self.name}_{suffix}")
 
     def warn(self, message: str) -> None:
+        """Tell of a leftover, naming the test. Raises LeftoverFound where the setting says so."""
         wanted = self.live.settings["leftovers"]
         if wanted == "error":
             raise LeftoverFound(

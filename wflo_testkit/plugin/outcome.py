@@ -63,14 +63,17 @@ def notice(item: pytest.Item) -> None:
 
 
 def uses(item: pytest.Item, server: Server) -> None:
+    """Note that `item` uses `server`."""
     _of(item).servers[server.key] = server
 
 
 def holds(item: pytest.Item, fixture: str, handle: Any) -> None:
+    """Note the handle behind a fixture of `item`."""
     _of(item).handles[fixture] = handle
 
 
 def failed(item: pytest.Item) -> bool:
+    """Say whether the set-up or the call of `item` has failed."""
     return _of(item).failed
 
 

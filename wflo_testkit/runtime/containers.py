@@ -84,6 +84,7 @@ class State:
 
     @property
     def alive(self) -> bool:
+        """Whether it runs or is about to."""
         return self.status in ("created", "running", "restarting")
 
     def __str__(self) -> str:

@@ -49,6 +49,7 @@ around(Containers, "_running", before=stay)
 """
 RECORD = """
 from wflo_testkit.runtime.reuse import home
+from wflo_testkit.wait import pause
 
 write = home.Home.write
 
@@ -68,7 +69,7 @@ class Slowly:
         self.file.flush()
         enter()
         for letter in text[middle:]:
-            time.sleep(0.001)
+            pause(0.001)
             self.file.write(letter)
             self.file.flush()
         stay()
@@ -89,11 +90,12 @@ home.Home.write = write_slowly
 TEMPLATE = """
 def make_schema(url):
     import psycopg
+    from wflo_testkit.wait import pause
     with psycopg.connect(url) as database:
         for number in range(12):
             database.execute(f"create table part_{number} (id int primary key)")
             database.commit()
-            time.sleep(0.03)
+            pause(0.03)
             if number == 2:
                 enter()
         database.execute("create table uncommitted (id int)")

@@ -58,6 +58,7 @@ TESTS = """
 import os, time
 import psycopg, pytest
 from conftest import ended, put, worked
+from wflo_testkit.wait import pause
 
 SECONDS = float(os.environ["SOAK_SECONDS"])
 
@@ -72,7 +73,7 @@ def test_keeps_to_itself(postgres_database, postgres_server, redis_client, redis
         worked()
         end = time.monotonic() + SECONDS
         while look({own}, database, redis_client) and time.monotonic() < end:
-            time.sleep(0.05)
+            pause(0.05)
             write(own, database, redis_client)
     ended()
 

@@ -117,6 +117,7 @@ class _Local(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
+        """Connect to the daemon's local socket. Raises OSError."""
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(TIMEOUT)
         try:

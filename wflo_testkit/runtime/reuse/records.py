@@ -44,10 +44,12 @@ class Record:
 
     @property
     def container_id(self) -> str:
+        """The id of the server's container."""
         return str(self.server["container_id"])
 
     @property
     def is_idle(self) -> bool:
+        """Whether it has been unused for longer than it may be."""
         return clock.wall() - self.used > self.max_idle
 
 

@@ -52,6 +52,7 @@ class Shelf:
         self.session = Session(run, policy=policy, keep=True)
 
     def key(self, spec: Spec) -> str:
+        """Return what a server for `spec` is kept under."""
         engine = self.engine
         return key_of(spec, self.home, daemon=engine.address, host=engine.host, policy=self.policy)
 

@@ -53,6 +53,7 @@ class Uses:
                 self.drop(key, run)
 
     def drop(self, key: str, run: str) -> None:
+        """Remove the mark that `run` uses the server `key`."""
         self._path(key, run).unlink(missing_ok=True)
 
     def living(self, key: str, *, but: str = "", container: str = "") -> list[str]:

@@ -69,6 +69,7 @@ class Notes:
             return 0.0
 
     def forget(self, image: str) -> None:
+        """Remove what is noted of `image`, its password included."""
         with contextlib.suppress(OSError):
             self._path(image).unlink(missing_ok=True)
 
@@ -91,6 +92,7 @@ class Notes:
         return self._read_failure(self._failure(key))
 
     def failures(self) -> list[Failure]:
+        """Return the makings that failed and are not to be tried again yet."""
         found = map(self._read_failure, self.home.files("*.failed.json"))
         return [failure for failure in found if failure is not None]
 

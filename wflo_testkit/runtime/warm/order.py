@@ -60,6 +60,7 @@ class Order:
         return f"wflo-warm-{self.key}"
 
     def to_json(self) -> dict[str, Json]:
+        """Return the order as plain data, for `from_json`."""
         return asdict(self)
 
 
@@ -77,6 +78,7 @@ class Warm:
 
     @property
     def tag(self) -> str:
+        """The image's name and tag."""
         return tag_of(self.key)
 
 

@@ -72,6 +72,7 @@ class Admin:
         return list(self.ask("could not list topics", lambda c: c.list_topics()))
 
     def close(self) -> None:
+        """Drop the connection."""
         with self._lock:
             client, self._client = self._client, None
         if client is not None:

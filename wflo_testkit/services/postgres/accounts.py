@@ -87,6 +87,7 @@ class Accounts:
         return f"ALTER ROLE {quoted(fresh.user)} PASSWORD '{verifier(fresh)}'", fresh
 
     def replace(self, database: str, account: Account) -> None:
+        """Note that `account` is the one of `database` from now on."""
         with self._lock:
             self._of[database] = account
 

@@ -62,6 +62,7 @@ class Admin:
             connection.close()
 
     def close(self) -> None:
+        """Drop every connection."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, {}

@@ -57,6 +57,7 @@ class Cluster:
 
     @cached_property
     def may_create_databases(self) -> bool:
+        """Whether the account that the kit uses may create databases. Raises psycopg.Error."""
         return self._ask(
             "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
         )

@@ -28,6 +28,7 @@ class Names:
 
     @property
     def role(self) -> str:
+        """The role that owns the run's templates."""
         return self._stem
 
     @property
@@ -36,12 +37,15 @@ class Names:
         return f"{self._stem}_schemas"
 
     def template(self, fingerprint: str) -> str:
+        """Return the name of the template of a schema's fingerprint."""
         return f"{self._stem}_t_{_word(fingerprint, 16)}"
 
     def clone(self, number: int) -> str:
+        """Return the name of the run's database with this number."""
         return f"{self._stem}_{number}"
 
     def schema(self, lease_id: str) -> str:
+        """Return the name of a lease's schema."""
         return f"{self._stem}_s_{_word(lease_id, 24)}"
 
 

@@ -41,6 +41,7 @@ def rules_of_prefix(prefix: str, number: int) -> tuple[str, ...]:
 
 
 def make_user(name: str, password: str, rules: tuple[str, ...]) -> Command:
+    """Make the user, or give it these rules and password alone."""
     return ("ACL", "SETUSER", name, "reset", "on", f">{password}", *rules)
 
 

@@ -73,6 +73,7 @@ class Admin:
             return list(pipeline.execute())[: len(commands)]
 
     def close(self) -> None:
+        """Drop the connection."""
         with self._lock:
             self._client.close()
 

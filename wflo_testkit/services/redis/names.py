@@ -18,6 +18,7 @@ class Names:
     run: str
 
     def user(self, lease_id: str) -> str:
+        """Return the name of a lease's account."""
         return f"wflo-{self.run}-{lease_id}"
 
     @classmethod
@@ -27,9 +28,11 @@ class Names:
 
     @property
     def prefix_of_run(self) -> str:
+        """What every key of the run begins with."""
         return f"{self.start}{self.run}:"
 
     def prefix(self, lease_id: str) -> str:
+        """Return what every key of a lease begins with."""
         return f"{self.prefix_of_run}{lease_id}:"
 
     @staticmethod

@@ -67,6 +67,7 @@ class Link:
             return cursor.rowcount
 
     def close(self) -> None:
+        """End the session."""
         self._connection.close()
 
     def _results(self, statements: Iterable[str]) -> Iterable[Cursor[Row]]:

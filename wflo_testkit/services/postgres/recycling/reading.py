@@ -71,6 +71,7 @@ class Reading:
 
     @classmethod
     def take(cls, link: Link) -> Reading:
+        """Look now, in one round trip. Raises psycopg.Error."""
         marks, counts = link.ask(*READ)
         return cls.of(marks[0][0], counts)
 

@@ -85,6 +85,7 @@ class Recycler:
             case.link.close()
 
     def close(self) -> None:
+        """Watch nothing any more."""
         for name in list(self._cases):
             self.forget(name)
 
