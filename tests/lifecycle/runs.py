@@ -20,6 +20,8 @@ from wflo_testkit.wait import WaitTimeout, clock, wait_until
 LIMIT = 15.0
 """Seconds after the death of the broker's process by which all that a run made has to be gone."""
 
+# What no run here uses costs each process a quarter of a second.
+UNUSED = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:cov")
 HOST = f"launched-{secrets.token_hex(4)}"
 """The machine that suites believe to be on: a sweep by another run, which would hide the failure
 of a guard, cannot prove that they are dead."""
@@ -101,7 +103,7 @@ class Launched:
         self.folder = folder
         self.notes = notes or folder
         self.notes.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
+        command = [sys.executable, "-m", "pytest", *UNUSED, *options]
         with (self.notes / "output.txt").open("w") as output:
             self.process = subprocess.Popen(
                 command,

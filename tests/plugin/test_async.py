@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.cases import quick
 from tests.conftest import Run
 
 BODY = """
@@ -71,9 +72,10 @@ ARRANGEMENTS = {
         ["-p", "no:asyncio"],
     ),
 }
+QUICK = ("auto mode, a loop per test", "strict mode, a session loop", "anyio's asyncio back-end")
 
 
-@pytest.mark.parametrize("arrangement", ARRANGEMENTS)
+@pytest.mark.parametrize("arrangement", quick(ARRANGEMENTS, QUICK))
 def test_users_fixtures_and_tests_share_the_kits_async_clients(
     run_suite: Run, arrangement: str
 ) -> None:

@@ -15,6 +15,7 @@ import pytest
 from tests.lifecycle.planted import NOBODY, folder
 from tests.reuse.conftest import Begin
 from tests.reuse.parts import Processes, kept_by, said
+from wflo_testkit.broker.core import Core
 from wflo_testkit.broker.idle import sweep_behind
 from wflo_testkit.model import Spec
 from wflo_testkit.runtime import labels
@@ -37,6 +38,14 @@ def unused_for(home: Home, seconds: float) -> None:
     for path in home.files("*.json"):
         then = clock.wall() - seconds
         os.utime(path, (then, then))
+
+
+def quiet(core: Core) -> None:
+    """Wait until the run has looked for idle servers, as each does in the background."""
+    way = core.servers._reuse
+    assert way is not None
+    for thread in way._threads:
+        thread.join(20)
 
 
 def gone(home: Home, *containers: str) -> None:
@@ -99,11 +108,8 @@ def test_a_run_does_not_remove_what_it_has_used_itself_for_longer_than_that(
     core = begin(max_idle=HOUR)
     used = core.servers.get(spec)
     unused_for(home, 99 * HOUR)
-    core.servers.get(dataclasses.replace(spec, name="second"))  # looks for idle ones, too
-    way = core.servers._reuse
-    assert way is not None
-    for thread in way._threads:
-        thread.join(20)
+    core.servers.get(dataclasses.replace(spec, name="second"))
+    quiet(core)
 
     assert used.container_id in kept_by(home)
     assert len(home.files("*.json")) == 2
@@ -112,7 +118,9 @@ def test_a_run_does_not_remove_what_it_has_used_itself_for_longer_than_that(
 def test_mutant_without_marks_of_use_it_goes(
     begin: Begin, spec: Spec, home: Home, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin(max_idle=HOUR).servers.get(spec)
+    core = begin(max_idle=HOUR)
+    core.servers.get(spec)
+    quiet(core)
     unused_for(home, 99 * HOUR)
     monkeypatch.setattr(shelf_module.Uses, "living", lambda *_args, **_kwargs: [])
     sweep(shelf)

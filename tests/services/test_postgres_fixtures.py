@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.cases import quick
 from tests.conftest import Run
 
 CONFTEST = """
@@ -57,7 +58,7 @@ def suite(*modes: str) -> str:
 @pytest.mark.parametrize(
     "options",
     [
-        (),
+        pytest.param((), marks=pytest.mark.slow),
         pytest.param(("-p", "randomly", "-p", "no:cacheprovider"), marks=pytest.mark.slow),
         ("-n", "2"),
     ],
@@ -136,7 +137,7 @@ def test_leftovers_are_warned_about_with_the_tests_name(run_suite: Run) -> None:
     result.stdout.fnmatch_lines(["*test_it.py::test_leaves: a transaction (* was left open*"])
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", quick(MODES, ("database", "schema")))
 def test_a_broken_schema_is_explained_without_a_traceback(run_suite: Run, mode: str) -> None:
     result = run_suite(
         "def test(postgres_session): pass",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.cases import quick
 from tests.conftest import Run
 
 LOOPS = ("-o", "asyncio_default_fixture_loop_scope=function")
@@ -67,7 +68,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", quick(CASES, ("auto", "anyio", "plain")))
 def test_a_workflow_of_the_tests_own_module_runs_under(case: str, run_suite: Run) -> None:
     source, options, tests = CASES[case]
 

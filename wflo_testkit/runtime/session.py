@@ -145,6 +145,8 @@ class Session:
         if client is None or ended:
             return
         try:
+            if self._sweep is not None:
+                self._sweep.hurry()  # beside the removal
             self._remove(client)
             if self._sweep is not None:
                 self._sweep.finish()
@@ -175,7 +177,8 @@ class Session:
 
     def _is_gone(self, client: DockerClient) -> bool:
         idle = self._under_way == 0  # asked first: what is made later is refused
-        return leftovers.remove_run(client.client.api, self.run) and idle
+        looks = (leftovers.remove_run(client.client.api, self.run) for _ in range(2))
+        return any(looks) and idle  # the second look, if there has to be one, comes at once
 
     @contextlib.contextmanager
     def _making(self) -> Iterator[None]:

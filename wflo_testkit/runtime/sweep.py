@@ -36,9 +36,13 @@ class Sweep:
         """Return once no stopped leftovers are in the way."""
         self._cleared.wait(PATIENCE)
 
-    def finish(self) -> None:
-        """Come to the end now, since the run does."""
+    def hurry(self) -> None:
+        """Look for what still runs now, since the run comes to its end; returns at once."""
         self._hurry.set()
+
+    def finish(self) -> None:
+        """Come to the end."""
+        self.hurry()
         self._thread.join(30)
 
     def _run(self) -> None:
