@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.reuse.parts import remove_all_of
+from wflo_testkit.runtime.reuse.home import Home
 
 pytest_plugins = ["pytester"]
 
@@ -16,6 +21,21 @@ WITHOUT_WARM_IMAGES = ("WFLO_TESTKIT_WARM_IMAGES", "0")
 os.environ.setdefault(*WITHOUT_WARM_IMAGES)
 
 Run = Callable[..., pytest.RunResult]
+KEPT = "TESTS_KEEP_SERVERS_IN"
+"""Variable of the controller and its workers: the cache folder of `kept_servers`."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        os.environ[KEPT] = tempfile.mkdtemp(prefix="wflo-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        kept = Path(os.environ.pop(KEPT))
+        if any(kept.iterdir()):
+            remove_all_of(Home(kept / "wflo-testkit" / "servers"))
+        shutil.rmtree(kept)
 
 
 @pytest.fixture
@@ -26,6 +46,16 @@ def fresh_environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
             monkeypatch.delenv(name)
     monkeypatch.setenv(*WITHOUT_WARM_IMAGES)
     return monkeypatch
+
+
+@pytest.fixture
+def kept_servers(fresh_environment: pytest.MonkeyPatch) -> None:
+    """Suites attach to servers that the whole run of tests keeps, where starts are not the point.
+
+    A start costs two cores more than most of what is tested here, and each run would have its own.
+    """
+    fresh_environment.setenv("XDG_CACHE_HOME", os.environ[KEPT])
+    fresh_environment.setenv("WFLO_TESTKIT_REUSE", "1")
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import pytest
 from tests.cases import quick
 from tests.conftest import Run
 
+pytestmark = pytest.mark.usefixtures("kept_servers")
+
 BODY = """
 import pytest, pytest_asyncio
 from sqlalchemy import text

@@ -131,6 +131,7 @@ SHOP_CACHE = "redis://{redis.host}:{redis.port}/{redis.db}"
 """
 
 
+@pytest.mark.usefixtures("kept_servers")
 def test_wflo_env_fills_the_users_own_variables(run_suite: Run) -> None:
     result = run_suite(
         """
@@ -145,6 +146,7 @@ def test_wflo_env_fills_the_users_own_variables(run_suite: Run) -> None:
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.usefixtures("kept_servers")
 def test_wflo_env_names_what_is_nowhere(run_suite: Run) -> None:
     result = run_suite(
         "def test(wflo_env):\n    pass\n", pyproject=ENV.replace("postgres.url", "postgres.uri")
@@ -162,6 +164,7 @@ def test(redis_database):
 """
 
 
+@pytest.mark.usefixtures("kept_servers")
 @pytest.mark.parametrize(("leftovers", "said"), [("warn", True), ("ignore", False)])
 def test_leftovers_are_warned_about_or_ignored(
     pytester: pytest.Pytester, run_suite: Run, leftovers: str, said: bool
@@ -172,6 +175,7 @@ def test_leftovers_are_warned_about_or_ignored(
     assert ("LeftoverWarning: test_it.py::test: " in result.stdout.str()) is said
 
 
+@pytest.mark.usefixtures("kept_servers")
 def test_leftovers_can_be_errors(run_suite: Run) -> None:
     result = run_suite(LEAVES, "--wflo-leftovers=error")
 

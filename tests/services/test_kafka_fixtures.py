@@ -9,6 +9,8 @@ import pytest
 from tests.conftest import Run
 from tests.services.asker import Asker
 
+pytestmark = pytest.mark.usefixtures("kept_servers")
+
 EVERYTHING = """
 import pytest
 

@@ -20,6 +20,8 @@ from wflo_testkit.services.postgres.isolation import PostgresIsolation
 from wflo_testkit.services.postgres.recycling import restore
 from wflo_testkit.wait import wait_until
 
+pytestmark = pytest.mark.usefixtures("kept_servers")
+
 __all__ = ["server"]
 
 ROWS = 50

@@ -8,6 +8,8 @@ import pytest
 
 from tests.conftest import Run
 
+pytestmark = pytest.mark.usefixtures("kept_servers")
+
 BOTH_CLIENTS = """
 import pytest
 

@@ -7,6 +7,8 @@ import pytest
 from tests.cases import quick
 from tests.conftest import Run
 
+pytestmark = pytest.mark.usefixtures("kept_servers")
+
 LOOPS = ("-o", "asyncio_default_fixture_loop_scope=function")
 AUTO = ("-o", "asyncio_mode=auto", *LOOPS)
 STRICT = ("-o", "asyncio_mode=strict", *LOOPS)
