@@ -8,10 +8,12 @@ that runs the test.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Protocol, runtime_checkable
 
+from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.guestbook import Guestbook
 from wflo_testkit.model import Build, Json, Recipe, Server, Spec
 from wflo_testkit.outline import Fixture
@@ -145,6 +147,16 @@ class Lease:
     server: Server
     data: Mapping[str, Json]
     call: Callable[..., Json] = field(repr=False, compare=False)
+
+    def telling(self, verb: str) -> Callable[[], None]:
+        """Return what makes the call `verb` when it is first called; too late does no harm."""
+
+        @cache
+        def tell() -> None:
+            with suppress(IsolationFailed):
+                self.call(verb)
+
+        return tell
 
 
 def _no_params(_test: TestContext) -> Mapping[str, Json]:

@@ -58,7 +58,7 @@ ENDINGS: dict[str, tuple[str, tuple[str, ...], str]] = {
 After a crash 24 have passed, or 25 where it was tried again."""
 
 SCHEDULES = ("load", "loadfile", "worksteal")
-QUICK = {("load", "crash"), ("loadfile", "-x")}
+QUICK = {("load", "crash")}
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ class KafkaTopics:
     internal_bootstrap_servers: str
     stem: str
     call: Callable[..., Json] = field(repr=False, compare=False)
+    tell: Callable[[], None] = field(repr=False, compare=False)
 
     @property
     def url(self) -> str:
@@ -54,14 +55,19 @@ class KafkaTopics:
 
     def unique_name(self, base: str) -> str:
         """Return a topic name for code that makes its topics itself; the same for equal bases."""
-        return under(self.stem, base)
+        return self._named(base)
 
     def group(self, base: str) -> str:
         """Return the id of a consumer group; the same for equal bases."""
-        return under(self.stem, base)
+        return self._named(base)
 
     def transactional_id(self, base: str) -> str:
         """Return an id for a transactional producer; the same for equal bases."""
+        return under(self.stem, base)
+
+    def _named(self, base: str) -> str:
+        """Let the kit know that a group may have come to be: else it need not look for any."""
+        self.tell()
         return under(self.stem, base)
 
     def read(
@@ -102,6 +108,7 @@ def topics(lease: Lease, _test: TestContext) -> AbstractContextManager[KafkaTopi
             internal_bootstrap_servers=server.internal_bootstrap_servers,
             stem=lease.data["stem"],
             call=lease.call,
+            tell=lease.telling("told"),
         )
     )
 

@@ -22,10 +22,12 @@ from wflo_testkit.services.kafka.warm import warm_up
 
 @dataclass(slots=True)
 class Held:
-    """One lease: what its names begin with, and the topics that it got."""
+    """One lease: what its names begin with, the topics that it got, and whether it was given
+    names that a consumer group may have."""
 
     stem: str
     topics: list[str] = field(default_factory=list)
+    told: bool = False
 
 
 class KafkaIsolation:
@@ -58,11 +60,17 @@ class KafkaIsolation:
         """Nothing is ever built."""
 
     def call(self, lease_id: str, verb: str, args: Mapping[str, Json]) -> Json:
-        """`create`: name (a base), partitions, configs (str -> str); returns the topic's name."""
-        if verb != "create":
+        """`create`: name (a base), partitions, configs (str -> str); returns the topic's name.
+
+        `told`: notes that the test got a name which a consumer group may have.
+        """
+        if verb not in ("create", "told"):
             raise IsolationFailed(f"Kafka topics know no {verb!r}", fix="use `create`")
         with self._lock:
             held = self._held[lease_id]
+        if verb == "told":
+            held.told = True
+            return None
         return self._create(held, args["name"], args["partitions"], args["configs"])
 
     def release(self, lease_id: str, *, keep: bool) -> list[str]:
@@ -71,7 +79,7 @@ class KafkaIsolation:
             held = self._held.pop(lease_id, None)
         if held is None:
             return []
-        leftovers = groups.put_out(self._admin, held.stem)
+        leftovers = groups.put_out(self._admin, held.stem) if held.told else []
         if keep:
             self._kept.append(held)
         else:

@@ -28,8 +28,9 @@ def _handle(lease: Lease, _test: TestContext) -> TemporalNamespace:
         address=server.address,
         internal_address=server.internal_address,
         ui_url=server.ui_url,
-        namespace=lease.data["namespace"],
+        name=lease.data["namespace"],
         tag=lease.data["tag"],
+        tell=lease.telling("told"),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,17 +19,26 @@ class TemporalNamespace:
     """
 
     address: str
-    namespace: str
+    name: str
     tag: str
+    tell: Callable[[], None] = field(repr=False, compare=False)
     internal_address: str = ""
     ui_url: str = ""
 
+    @property
+    def namespace(self) -> str:
+        """The namespace's name. Once it is known something may run there, and is looked for."""
+        self.tell()
+        return self.name
+
     def task_queue(self, base: str = "default") -> str:
         """Return the name of this test's task queue `base`: the same for the same base."""
+        self.tell()
         return f"{self.tag}-{base}"
 
     def workflow_id(self, base: str) -> str:
         """Return an id that no other test uses. In a namespace of its own any id will do."""
+        self.tell()
         return f"{self.tag}-{base}"
 
     async def connect(self, **options: Any) -> Client:
@@ -47,7 +57,7 @@ class TemporalNamespace:
     @property
     def kept_command(self) -> str:
         """Command that shows what ran here."""
-        where = f"--address {self.address} --namespace {self.namespace}"
+        where = f"--address {self.address} --namespace {self.name}"
         return f"temporal workflow list {where}"
 
     def env(self) -> dict[str, str]:

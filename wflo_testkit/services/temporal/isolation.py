@@ -47,6 +47,7 @@ class TemporalIsolation:
         )
         self._lock = threading.Lock()
         self._leased: dict[str, tuple[str, str]] = {}
+        self._told: set[str] = set()
         self._kept: set[str] = set()
 
     def prepare(self) -> None:
@@ -66,15 +67,24 @@ class TemporalIsolation:
         """Nothing is ever built for a namespace."""
 
     def call(self, lease_id: str, verb: str, args: Mapping[str, Json]) -> Json:
-        raise IsolationFailed(f"a Temporal namespace cannot {verb!r}", cause=f"{lease_id}: {args}")
+        """`told`: notes that the test has learnt a name under which something may run."""
+        if verb != "told":
+            raise IsolationFailed(
+                f"a Temporal namespace cannot {verb!r}", cause=f"{lease_id}: {args}"
+            )
+        with self._lock:
+            self._told.add(lease_id)
+        return None
 
     def release(self, lease_id: str, *, keep: bool) -> list[str]:
         """End what still runs. With `keep` it is left as it is, for a person to look at."""
         with self._lock:
             namespace, tag = self._leased.pop(lease_id, ("", ""))
+            is_told = lease_id in self._told
+            self._told.discard(lease_id)
             if keep:
                 self._kept.add(namespace)
-        if keep or not namespace:
+        if keep or not is_told:
             return []
         clear = partial(
             leftovers.clear,
