@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from unittest import mock
 
@@ -14,6 +14,8 @@ from tests.services.test_kafka_topics import admin, send
 from wflo_testkit.services.kafka import KafkaTopics
 from wflo_testkit.wait import wait_until
 
+Named = Callable[[KafkaTopics, str], str]
+
 
 @pytest.fixture
 def topics(kafka_asker: Asker) -> Iterator[KafkaTopics]:
@@ -22,11 +24,13 @@ def topics(kafka_asker: Asker) -> Iterator[KafkaTopics]:
 
 
 @contextmanager
-def left_open(handle: KafkaTopics, topic: str, group: str) -> Iterator[KafkaConsumer]:
+def left_open(
+    handle: KafkaTopics, topic: str, group: str, named: Named = KafkaTopics.group
+) -> Iterator[KafkaConsumer]:
     consumer = KafkaConsumer(
         topic,
         bootstrap_servers=handle.bootstrap_servers,
-        group_id=handle.group(group),
+        group_id=named(handle, group),
         client_id="forgotten",
         auto_offset_reset="earliest",
     )
@@ -74,11 +78,14 @@ def test_the_factorys_consumers_are_closed_without_a_warning(kafka_asker: Asker)
     assert kafka_asker.warnings == []
 
 
-def test_a_consumer_left_open_is_put_out_and_named(kafka_asker: Asker, topics: KafkaTopics) -> None:
+@pytest.mark.parametrize("named", [KafkaTopics.group, KafkaTopics.unique_name])
+def test_a_consumer_left_open_is_put_out_and_named(
+    kafka_asker: Asker, topics: KafkaTopics, named: Named
+) -> None:
     with kafka_asker.lease() as handle:
         topic = handle.create("orders")
         send(handle, topic, b"one")
-        opened = left_open(handle, topic, "careless")
+        opened = left_open(handle, topic, "careless", named)
         opened.__enter__()
     with admin(topics) as client:
         [group] = client.describe_groups([handle.group("careless")]).values()
@@ -94,8 +101,8 @@ def test_other_tests_consumers_are_left_alone(kafka_asker: Asker, topics: KafkaT
     topic = topics.create("orders")
     send(topics, topic, b"one")
     with left_open(topics, topic, "mine"):
-        with kafka_asker.lease():
-            pass
+        with kafka_asker.lease() as other:
+            other.group("theirs")
         with admin(topics) as client:
             [group] = client.describe_groups([topics.group("mine")]).values()
 

@@ -2,87 +2,138 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.model import Json
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.redis.accounts import end_user, make_user, rules_of_database
-from wflo_testkit.services.redis.admin import Admin
+from wflo_testkit.services.redis.admin import Admin, Command
 from wflo_testkit.services.redis.claims import Claims
 from wflo_testkit.services.redis.names import Names
 from wflo_testkit.services.redis.server import RedisServer
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An empty number and the account that alone may select it."""
+
+    number: int
+    user: str
+    password: str
+
+
 class Databases:
     """Hands out the numbers 1, 2, ...; database 0 is where every connection begins.
 
-    A number is flushed before it is handed out and after it came back, and the user that may
-    select it lives as long as the lease: a client that reconnects later is not let in.
-    On a server that other runs use, too, only numbers that this run has claimed are handed out.
+    A number is flushed before it is handed out, and the user that may select it ends with the
+    lease: a client that reconnects later is not let in. On the run's own server both happen in
+    one step behind the test's back, so that the next hand-out finds it done.
+    On a server that other runs use, too, only numbers that this run has claimed are handed out,
+    and nothing is made ahead.
     """
 
     def __init__(self, server: RedisServer, admin: Admin, names: Names) -> None:
         self._server = server
         self._admin = admin
         self._names = names
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._count = int(server.options.get("databases", 16))
         self._claims = Claims(admin, names.run, self._count) if server.is_shared else None
-        self._free = deque(() if self._claims else range(1, self._count))
+        numbers = () if self._claims else range(1, self._count)
+        self._free = deque((number, "") for number in numbers)  # and its last user, if not ended
+        self._ready = deque[Made]()
         self._kept: OrderedDict[int, str] = OrderedDict()  # number -> user, oldest first
+        self._coming = 0
+        self._behind = ThreadPoolExecutor(1, "wflo-redis")
 
-    def lease(self, request: LeaseRequest) -> Mapping[str, Json]:
-        """Return number and account, in one round trip. Raises IsolationFailed if none is free."""
-        number = self._take()
-        user, password = self._names.user(request.id), self._names.password()
-        rules = rules_of_database(number, everything=self._server.is_for_one_test)
-        try:
-            self._admin.run(
-                ("SELECT", number), ("FLUSHDB", "SYNC"), make_user(user, password, rules)
-            )
-        except BaseException:
-            self._put(number)
-            raise
-        return {"db": number, "username": user, "password": password, "prefix": ""}
+    def lease(self, _request: LeaseRequest) -> Mapping[str, Json]:
+        """Return number and account. Raises IsolationFailed if none is free."""
+        made = self._next()
+        return {"db": made.number, "username": made.user, "password": made.password, "prefix": ""}
 
-    def release(self, data: Mapping[str, Json], *, keep: bool) -> None:
-        """Flush the number and give it back; keep: only once all others are in use."""
+    def release(self, data: Mapping[str, Json], *, keep: bool, clean: bool = True) -> None:
+        """End the user, flush the number and give it back; keep: once all others are in use.
+
+        clean: the user has no connection that would have to be closed before this returns.
+        """
+        number, user = data["db"], data["username"]
         if keep:
-            with self._lock:
-                self._kept[data["db"]] = data["username"]
-            return
-        self._clear(data["db"], data["username"])
-        self._put(data["db"])
+            with self._changed:
+                self._kept[number] = user
+        elif self._claims is not None:
+            self._admin.run(*_emptied(number, user))
+            self._put(number)
+        else:
+            with self._changed:
+                self._coming += 1
+            done = self._behind.submit(self._renew, number, user)
+            if not clean:
+                done.result()
 
     def close(self) -> None:
-        """End the claims on numbers that were given back; what is kept stays claimed."""
+        """Finish what is under way; end the claims on numbers that were given back.
+
+        What is kept stays claimed.
+        """
+        self._behind.shutdown(cancel_futures=True)
         if self._claims is not None:
-            with self._lock:
+            with self._changed:
                 free, self._free = self._free, deque()
-            self._claims.give_back(free)
+            self._claims.give_back(number for number, _user in free)
 
-    def _clear(self, number: int, user: str) -> None:
-        # The user first: its connections could write again after the flush.
-        self._admin.run(end_user(user), ("SELECT", number), ("FLUSHDB", "SYNC"))
+    def _next(self) -> Made:
+        """Return a number that was made ahead, or make one now."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ready or self._free or not self._coming)
+            if self._ready:
+                return self._ready.popleft()
+            number, user = self._take()
+        try:
+            return self._make(number, user)
+        except BaseException:
+            self._put(number, user)
+            raise
 
-    def _take(self) -> int:
-        with self._lock:
-            if not self._free and self._claims is not None:
-                self._free.extend(self._claims.take())
-            if self._free:
-                return self._free.popleft()
-            if not self._kept:
-                raise self._exhausted()
-            number, user = self._kept.popitem(last=False)
-        self._clear(number, user)
-        return number
+    def _take(self) -> tuple[int, str]:
+        """Return a number, and the user of whom it was kept."""
+        if not self._free and self._claims is not None:
+            self._free.extend((number, "") for number in self._claims.take())
+        if self._free:
+            return self._free.popleft()
+        if not self._kept:
+            raise self._exhausted()
+        return self._kept.popitem(last=False)
 
-    def _put(self, number: int) -> None:
-        with self._lock:
-            self._free.append(number)
+    def _make(self, number: int, last: str = "") -> Made:
+        """Empty a number and make its next account, in one round trip; end the `last` one."""
+        made = Made(number, self._names.user(secrets.token_hex(4)), self._names.password())
+        rules = rules_of_database(number, everything=self._server.is_for_one_test)
+        self._admin.run(*_emptied(number, last), make_user(made.user, made.password, rules))
+        return made
+
+    def _renew(self, number: int, user: str) -> None:
+        made: Made | None = None
+        try:
+            made = self._make(number, user)
+        finally:
+            with self._changed:
+                self._coming -= 1
+                if made is not None:
+                    self._ready.append(made)
+                else:  # whoever gets it tries again, and meets the error if it lasts
+                    self._free.append((number, user))
+                self._changed.notify_all()
+
+    def _put(self, number: int, user: str = "") -> None:
+        with self._changed:
+            self._free.append((number, user))
+            self._changed.notify_all()
 
     def _exhausted(self) -> IsolationFailed:
         last, own = self._count - 1, "number 0 is its own"
@@ -94,3 +145,9 @@ class Databases:
             looked_at="setting redis_databases",
             fix="raise it; or give databases back: a test holds one per server until it ends",
         )
+
+
+def _emptied(number: int, user: str) -> tuple[Command, ...]:
+    """Return what empties a number; its user ends first: it could write again after the flush."""
+    ended = (end_user(user),) if user else ()
+    return (*ended, ("SELECT", number), ("FLUSHDB", "SYNC"))

@@ -72,7 +72,7 @@ class RedisIsolation:
                 self._kept.append(held)
         mode, data = held
         leftovers = left_open(self._admin, data["username"])
-        mode.release(data, keep=keep)
+        mode.release(data, keep=keep, clean=not leftovers)
         return leftovers
 
     def close(self) -> None:
@@ -88,8 +88,8 @@ class RedisIsolation:
             for mode, data in left:
                 with contextlib.suppress(Exception):
                     mode.release(data, keep=False)
-            with contextlib.suppress(Exception):
-                self._databases.close()
+        with contextlib.suppress(Exception):
+            self._databases.close()
         self._admin.close()
 
     def _mode(self, name: str) -> Mode:

@@ -41,7 +41,13 @@ class Prefixes:
         self._may_clean_up = True
         return {"db": self._db, "username": user, "password": password, "prefix": prefix}
 
-    def release(self, data: Mapping[str, Json], *, keep: bool) -> None:
+    def release(
+        self,
+        data: Mapping[str, Json],
+        *,
+        keep: bool,
+        clean: bool = True,  # noqa: ARG002
+    ) -> None:
         """Delete the user, then its keys; keep: neither, until the run ends."""
         if not keep:
             self._admin.run(end_user(data["username"]))
