@@ -35,6 +35,7 @@ class Live:
         self._core: Core | None = None
         self._broker: Broker | None = None
         self._specs: dict[str, Spec] = {}
+        self._ready: dict[tuple[str, str], Server] = {}
 
     @cached_property
     def settings(self) -> Settings:
@@ -89,15 +90,18 @@ class Live:
     def server(self, name: str, unique: str = "") -> Server:
         """Return the ready server `name`, or one of its own for `unique`.
 
-        Raises the TestkitError of its start.
+        Raises the TestkitError of its start. Every test asks; the broker is asked once.
         """
-        server = self.broker.server(self._unique(name, unique))
-        return self.service(name).server.from_json(
-            server.to_json(), read_logs=partial(self.broker.logs, server.key)
-        )
+        if (name, unique) not in self._ready:
+            server = self.broker.server(self._unique(name, unique))
+            self._ready[name, unique] = self.service(name).server.from_json(
+                server.to_json(), read_logs=partial(self.broker.logs, server.key)
+            )
+        return self._ready[name, unique]
 
     def discard(self, name: str, unique: str) -> None:
         """Remove the server that was started for `unique` alone."""
+        self._ready.pop((name, unique), None)
         self.broker.discard(self._unique(name, unique).fingerprint)
 
     def prefetch(self, items: Iterable[pytest.Item]) -> None:
