@@ -101,7 +101,7 @@ def test_while_all_hold_a_database_none_sees_anothers(way: Callable[[str], Membe
 def test_mutant_that_gives_all_the_same_database_is_found_out(
     way: Callable[[str], Member], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Databases, "_take", lambda _self: 1)
+    monkeypatch.setattr(Databases, "_next", lambda self: self._make(1))
     with pytest.raises((AssertionError, threading.BrokenBarrierError)):
         look_at_what_is_mine_while_all_hold(way("redis"))
 

@@ -265,3 +265,12 @@ def test_a_fake_pool_that_hands_a_topic_out_twice_would_be_noticed() -> None:
     shelves.close()
 
     assert len(set(taken)) < len(taken)
+
+
+def test_threads_of_one_test_that_ask_for_the_same_name_get_different_topics(
+    kafka_asker: Asker,
+) -> None:
+    with kafka_asker.lease() as handle, ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda _n: handle.create("orders", partitions=2), range(16)))
+
+    assert len(set(made)) == 16

@@ -166,7 +166,6 @@ def test_sessions_that_are_not_looked_for(
     sound.run([(LEFT_OPEN, 0)])
 
     monkeypatch.setitem(reading.MARKS, reading.SESSION, "SELECT 1")
-    monkeypatch.setattr(reading, "staying", lambda _link: (0, 0))
     with runner_on(server) as blind:
         with blind._database() as handle:
             blind.last = handle.name

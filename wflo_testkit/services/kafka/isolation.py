@@ -106,21 +106,30 @@ class KafkaIsolation:
     def _create(self, held: Held, base: str, partitions: int, configs: Mapping[str, str]) -> str:
         is_plain = partitions == 1 and not configs and not self._server.is_external
         topic = self._pool.take(base) if is_plain else None
-        if topic is None:
-            topic = self._new_name(held, base)
+        if topic is not None:
+            with self._lock:
+                held.topics.append(topic)
+            return topic
+        topic = self._new_name(held, base)
+        try:
             self._admin.create({topic: {"num_partitions": partitions, "configs": dict(configs)}})
-        with self._lock:
-            held.topics.append(topic)
+        except BaseException:
+            with self._lock:
+                held.topics.remove(topic)
+            raise
         return topic
 
     def _new_name(self, held: Held, base: str) -> str:
-        """Return `base` under the lease's stem, numbered from the second topic of that base on."""
+        """Return `base` under the lease's stem, numbered from the second topic of that base on.
+
+        It is the lease's from now on: threads of one test may ask at the same time.
+        """
         with self._lock:
-            taken = set(held.topics)
-        name, number = under(held.stem, base), 1
-        while name in taken:
-            number += 1
-            name = under(held.stem, f"{base}-{number}")
+            name, number = under(held.stem, base), 1
+            while name in held.topics:
+                number += 1
+                name = under(held.stem, f"{base}-{number}")
+            held.topics.append(name)
         return name
 
     def _make_plain(self, names: list[str]) -> None:

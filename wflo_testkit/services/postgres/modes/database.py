@@ -27,7 +27,7 @@ class DatabaseMode:
         name, template = data["database"], data["template"]
         clean = False
         try:
-            left = self._workshop.recycler.settle(name, gone=False)
+            left = self._workshop.recycler.settle(name)
             # Whoever kept a session open may try to open the next: in a database that is gone.
             clean = not left
         finally:

@@ -71,27 +71,34 @@ class Blueprint:
 
 def contents(link: Link, names: Mapping[int, str]) -> dict[int, str]:
     """Return for each table a text that stays the same with its rows and their order."""
-    if not names:
-        return {}
-    parts = (
-        f"SELECT {oid}, {_CONTENT} FROM ONLY {name} wflo_row"  # noqa: S608 - a quoted name
-        for oid, name in names.items()
-    )
-    [rows] = link.ask(" UNION ALL ".join(parts))
-    return dict(rows)
+    return state(link, names, {})[0]
 
 
 def values(link: Link, sequences: Mapping[int, str]) -> dict[int, tuple[int, bool]]:
     """Return last_value and is_called of each sequence."""
-    if not sequences:
-        return {}
-    parts = (
-        f"SELECT {oid}, last_value, is_called FROM {name}"  # noqa: S608
+    return state(link, {}, sequences)[1]
+
+
+def state(
+    link: Link, tables: Mapping[int, str], sequences: Mapping[int, str]
+) -> tuple[dict[int, str], dict[int, tuple[int, bool]]]:
+    """Return what `contents` and `values` do, in one round trip."""
+    looks = [
+        f"SELECT {oid}, {_CONTENT}, 0, false FROM ONLY {name} wflo_row"  # noqa: S608 - quoted
+        for oid, name in tables.items()
+    ]
+    looks += [
+        f"SELECT {oid}, '', last_value, is_called FROM {name}"  # noqa: S608
         for oid, name in sequences.items()
+    ]
+    if not looks:
+        return {}, {}
+    # Looking at a sequence is counted, too: the next reading is to have it behind it.
+    rows, _flush = link.ask(" UNION ALL ".join(looks), "SELECT pg_stat_force_next_flush()")
+    return (
+        {oid: content for oid, content, _last, _called in rows if oid in tables},
+        {oid: (last, called) for oid, _content, last, called in rows if oid in sequences},
     )
-    # Looking is counted, too: the next reading is to have it behind it.
-    rows, _flush = link.ask(" UNION ALL ".join(parts), "SELECT pg_stat_force_next_flush()")
-    return {oid: (last, called) for oid, last, called in rows}
 
 
 def _tables(

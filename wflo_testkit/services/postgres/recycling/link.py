@@ -53,6 +53,13 @@ class Link:
         """The same; return how many rows each statement concerned."""
         return [cursor.rowcount for cursor in self._results(statements)]
 
+    def results(self, *statements: str) -> list[tuple[int, list[Row]]]:
+        """The same; return both for each statement."""
+        return [
+            (cursor.rowcount, cursor.fetchall() if cursor.description else [])
+            for cursor in self._results(statements)
+        ]
+
     def copy_out(self, table: str) -> bytes:
         """Return the rows of `table`, and of none that inherits from it, as text."""
         statement = f"COPY {table} TO STDOUT".encode()

@@ -93,9 +93,6 @@ class Reading:
         }
 
 
-_STAYING = """SELECT count(*), count(*) FILTER (WHERE state <> 'idle' OR wait_event IS NOT NULL
-        OR state IS NULL)
-    FROM pg_stat_get_activity(NULL) WHERE datid = {database} AND pid <> pg_backend_pid()"""
 READ = ("EXECUTE wflo_marks", "EXECUTE wflo_counts")
 """The two queries of a reading: one row with an array, and a row for each relation."""
 
@@ -108,7 +105,6 @@ def prepare(link: Link) -> None:
     link.ask(
         f"PREPARE wflo_marks AS SELECT ARRAY[{', '.join(each)}]",
         f"PREPARE wflo_counts AS {_COUNTS}",
-        f"PREPARE wflo_staying AS {_STAYING.format(database=link.oid)}",
     )
 
 
@@ -121,13 +117,3 @@ def sessions(link: Link) -> int:
     """Return how many sessions there are in the database, the kit's own left out."""
     [[(number,)]] = link.ask(MARKS[SESSION].format(database=link.oid))
     return int(number) - 1
-
-
-def staying(link: Link) -> tuple[int, int]:
-    """Return how many other sessions there are, and how many of them are not just ending.
-
-    One that has nothing to do and waits for nothing, not even for its client, is on its way out;
-    to be gone takes it another millisecond or two.
-    """
-    [[(there, staying)]] = link.ask("EXECUTE wflo_staying")
-    return int(there), int(staying)

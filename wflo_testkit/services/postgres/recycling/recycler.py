@@ -10,10 +10,10 @@ from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.services.postgres.admin import APPLICATION
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.recycling import reading
-from wflo_testkit.services.postgres.recycling.blueprint import Blueprint, contents, values
+from wflo_testkit.services.postgres.recycling.blueprint import Blueprint, state
 from wflo_testkit.services.postgres.recycling.link import Link
 from wflo_testkit.services.postgres.recycling.reading import ROLE, Reading
-from wflo_testkit.services.postgres.recycling.restore import outgrown, restore
+from wflo_testkit.services.postgres.recycling.restore import restore
 from wflo_testkit.services.postgres.sessions import GRACE, IN_DATABASE, Where, settle
 from wflo_testkit.wait import Deadline, pause
 
@@ -27,15 +27,11 @@ class Changed(Exception):
 
 @dataclass(slots=True)
 class Case:
-    """A database under watch: its first state, as far as tests can change it.
-
-    quiet: no session but the kit's was there when last looked at.
-    """
+    """A database under watch: its first state, as far as tests can change it."""
 
     link: Link
     blueprint: Blueprint
     before: Reading
-    quiet: bool = False
 
 
 @dataclass(slots=True)
@@ -93,16 +89,20 @@ class Recycler:
         for name in list(self._cases):
             self.forget(name)
 
-    def settle(self, database: str, *, gone: bool = True) -> list[str]:
+    def settle(self, database: str) -> list[str]:
         """End every session in `database`; return a sentence for each that was left open.
 
         Most are just closing, and are looked for more often than `sessions.settle` does: their
-        backends end within a millisecond (measured: 0.8 ms; two and more beside other tests).
-        gone: False does not wait for these; `renew` will.
+        backends end within a millisecond (measured: 0.8 ms).
         """
         where = Where(f"{IN_DATABASE} AND application_name <> '{APPLICATION}'", (database,))
         if case := self.find(database):
-            if _await_end(case, gone=gone):
+            deadline = Deadline(GRACE)
+            while reading.sessions(case.link) > 0:
+                if deadline.passed:
+                    break
+                pause(POLL)
+            else:
                 return []
             where = Where(f"{IN_DATABASE} AND pid <> {case.link.pid}", (database,))
         return settle(self._cluster.admin, where)
@@ -124,7 +124,7 @@ class Recycler:
     def renew(self, database: str) -> str:
         """Make `database` what its template is; return "" when that is proven, else the reason.
 
-        All sessions in it must have ended, or be about to.
+        All sessions in it must have ended.
         """
         import psycopg
 
@@ -132,8 +132,6 @@ class Recycler:
         if case is None:
             return "it was not watched"
         try:
-            if not case.quiet and not _await_end(case, gone=True):
-                return "a session stayed"
             self._lock_out(case, database)
             return ""
         except Changed as reason:
@@ -169,22 +167,6 @@ class Recycler:
             return drawing.blueprint
 
 
-def _await_end(case: Case, *, gone: bool) -> bool:
-    """Wait until no other session is there, or if not `gone` none that is not just ending.
-
-    False if that takes longer than GRACE.
-    """
-    deadline = Deadline(GRACE)
-    while True:
-        there, staying = reading.staying(case.link)
-        case.quiet = there == 0
-        if not (there if gone else staying):
-            return True
-        if deadline.passed:
-            return False
-        pause(POLL)
-
-
 def _restored(case: Case, now: Reading) -> Reading:
     """Put back what has moved, prove it, and return the reading of the restored database."""
     moved = now.moved(case.before)
@@ -194,8 +176,8 @@ def _restored(case: Case, now: Reading) -> Reading:
         raise Changed(_beyond(case.link, beyond))
     if not moved:
         return now
-    writes = restore(case.link, case.blueprint, moved)
-    if outgrown(case.link, case.blueprint, tables):
+    writes, large = restore(case.link, case.blueprint, moved)
+    if large:
         raise Changed("a table has outgrown its template")
     _check_contents(case, tables, sequences)
     after = Reading.take(case.link)
@@ -206,12 +188,15 @@ def _restored(case: Case, now: Reading) -> Reading:
 def _check_contents(case: Case, tables: set[int], sequences: set[int]) -> None:
     """Raise Changed unless every relation that was put back is what it is in the template."""
     wanted = {oid: case.blueprint.tables[oid] for oid in tables}
-    found = contents(case.link, {oid: table.name for oid, table in wanted.items()})
+    known = {oid: case.blueprint.sequences[oid] for oid in sequences}
+    found, now = state(
+        case.link,
+        {oid: table.name for oid, table in wanted.items()},
+        {oid: each.name for oid, each in known.items()},
+    )
     for oid, table in wanted.items():
         if found[oid] != table.content:
             raise Changed(f"{table.name} could not be restored")
-    known = {oid: case.blueprint.sequences[oid] for oid in sequences}
-    now = values(case.link, {oid: each.name for oid, each in known.items()})
     for oid, each in known.items():
         if now[oid] != (each.last_value, each.is_called):
             raise Changed(f"{each.name} could not be restored")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 
+from wflo_testkit.services.postgres.admin import Row
 from wflo_testkit.services.postgres.recycling.blueprint import Blueprint, Sequence, Table
 from wflo_testkit.services.postgres.recycling.link import Link
 
@@ -20,29 +21,32 @@ _BEGIN = ("BEGIN", "SET LOCAL search_path TO DEFAULT")
 _END = ("SELECT pg_stat_force_next_flush()", "COMMIT")
 
 
-def restore(link: Link, blueprint: Blueprint, moved: Collection[int]) -> Counter[int]:
+def restore(
+    link: Link, blueprint: Blueprint, moved: Collection[int]
+) -> tuple[Counter[int], list[int]]:
     """Give the relations in `moved` the template's rows and values.
 
-    Returns what the server has counted for this, as `Reading.counts` has it. Raises
-    psycopg.Error; the database is then of no more use.
+    Returns what the server has counted for this, as `Reading.counts` has it, and which tables
+    are too large all the same. Raises psycopg.Error; the database is then of no more use.
     """
     tables = {oid: blueprint.tables[oid] for oid in moved if oid in blueprint.tables}
     sequences = [blueprint.sequences[oid] for oid in moved if oid in blueprint.sequences]
-    writes = _empty(link, {oid: table.name for oid, table in tables.items()}, sequences)
+    writes, large = _empty(link, blueprint, tables, sequences)
     # Rows go into an empty file, so that they lie in the template's order.
-    writes += tidy(link, blueprint, outgrown(link, blueprint, tables))
+    writes += tidy(link, blueprint, large)
     if filled := {oid: table for oid, table in tables.items() if table.rows}:
         writes += _fill(link, filled)
-    return writes
+    if filled or large:
+        large = outgrown(link, blueprint, tables)
+    return writes, large
 
 
 def outgrown(link: Link, blueprint: Blueprint, tables: Collection[int]) -> list[int]:
     """Return those of `tables` that have become too large for what the template has in them."""
     if not tables:
         return []
-    each = ", ".join(f"({oid}, pg_total_relation_size({oid}))" for oid in tables)
-    [rows] = link.ask(f"VALUES {each}")
-    return [oid for oid, size in rows if size > blueprint.tables[oid].size + GROWTH]
+    [rows] = link.ask(_sizes(tables))
+    return _too_large(blueprint, rows)
 
 
 def tidy(link: Link, blueprint: Blueprint, tables: Collection[int]) -> Counter[int]:
@@ -66,14 +70,28 @@ def tidy(link: Link, blueprint: Blueprint, tables: Collection[int]) -> Counter[i
     return Counter({PG_CLASS: updated, **{-oid: 1 for oid in tables}})
 
 
-def _empty(link: Link, tables: Mapping[int, str], sequences: Collection[Sequence]) -> Counter[int]:
-    deletes = [f"DELETE FROM ONLY {name}" for name in tables.values()]  # noqa: S608
+def _empty(
+    link: Link, blueprint: Blueprint, tables: Mapping[int, Table], sequences: Collection[Sequence]
+) -> tuple[Counter[int], list[int]]:
+    """Empty the tables and set the sequences, in one round trip with the look at their sizes."""
+    deletes = [f"DELETE FROM ONLY {table.name}" for table in tables.values()]  # noqa: S608
     sets = [
         f"SELECT setval('{_literal(each.name)}', {each.last_value}, {each.is_called})"
         for each in sequences
     ]
-    done = link.count(*_BEGIN, *deletes, *sets, *_END)
-    return Counter(dict(zip(tables, done[len(_BEGIN) :], strict=False)))
+    sizes = [_sizes(tables)] if tables else []
+    done = link.results(*_BEGIN, *deletes, *sets, *_END, *sizes)
+    counts = [count for count, _rows in done[len(_BEGIN) :]]
+    large = _too_large(blueprint, done[-1][1]) if tables else []
+    return Counter(dict(zip(tables, counts, strict=False))), large
+
+
+def _sizes(tables: Collection[int]) -> str:
+    return "VALUES " + ", ".join(f"({oid}, pg_total_relation_size({oid}))" for oid in tables)
+
+
+def _too_large(blueprint: Blueprint, sizes: Collection[Row]) -> list[int]:
+    return [oid for oid, size in sizes if size > blueprint.tables[oid].size + GROWTH]
 
 
 def _fill(link: Link, tables: Mapping[int, Table]) -> Counter[int]:
