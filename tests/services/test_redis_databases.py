@@ -192,7 +192,8 @@ def test_a_hand_out_is_one_round_trip_and_none_where_a_number_came_back(
     run = Admin.run
 
     def counted(self: Admin, *commands: tuple[str, ...]) -> list[object]:
-        calls.append(commands)
+        if commands != (("PING",),):  # connecting ahead, in the background
+            calls.append(commands)
         return run(self, *commands)
 
     with mock.patch.object(Admin, "run", counted):
