@@ -23,6 +23,7 @@ from wflo_testkit.guestbook import Guest
 from wflo_testkit.model import Server
 from wflo_testkit.services.postgres import SERVICE
 from wflo_testkit.services.postgres.guestbook import PostgresGuestbook
+from wflo_testkit.wait import wait_until
 
 ANYBODY = "User:ANONYMOUS"
 INTERNAL = ("__consumer_offsets", "__transaction_state")
@@ -92,6 +93,8 @@ def test_on_a_cluster_that_lets_nobody_make_topics_the_grant_is_named_and_enough
         client = KafkaAdminClient(bootstrap_servers=strict_kafka.url)
         client.create_acls(_acls(words))
         client.close()
+        # The cluster has stored the rules, and heeds them a moment later.
+        wait_until(lambda: _leases(asked), timeout=30, poll=0.2, catch=ServiceUnavailable)
         with asked.lease() as handle:
             topic = handle.create("orders")
             send(handle, topic, b"one")
@@ -203,3 +206,8 @@ def grants(error: ServiceUnavailable) -> dict[str, str]:
     [schema] = re.findall(r"GRANT CREATE ON DATABASE .* TO \"\w+\"", text)
     [database] = re.findall(r"ALTER ROLE \"\w+\" CREATEDB", text)
     return {"schema": schema, "database": database}
+
+
+def _leases(asked: Asker) -> bool:
+    with asked.lease():
+        return True
