@@ -155,6 +155,8 @@ def test_too_few_records_are_told_with_those_that_came(kafka_asker: Asker) -> No
     assert "arrived: b'one', b'two'" in caught.value.text
 
 
+# kafka-python 3.0.12 leaves the socket of a connection under way open when a consumer is closed.
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_reading_a_topic_that_is_not_there_says_so(kafka_asker: Asker) -> None:
     with kafka_asker.lease() as handle, pytest.raises(TestkitError, match="there is no topic"):
         handle.read("misspelt", timeout=1)

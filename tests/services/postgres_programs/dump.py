@@ -46,10 +46,11 @@ _AROUND = """
     UNION ALL SELECT 'my role', concat_ws(' ', rolsuper, rolcreaterole, rolcreatedb, rolcanlogin,
             rolconnlimit, rolvaliduntil)
         FROM pg_roles WHERE rolname = '{user}'
-    UNION ALL SELECT 'memberships', string_agg(concat_ws(' ', pg_get_userbyid(roleid),
-            pg_get_userbyid(member), m.admin_option), ', ' ORDER BY m::text)
-        FROM pg_auth_members m WHERE pg_get_userbyid(member) !~ '^(pg|wflo)_'
-            OR pg_get_userbyid(roleid) !~ '^(pg|wflo)_'
+    UNION ALL SELECT 'memberships', string_agg(concat_ws(' ', r.rolname, u.rolname,
+            m.admin_option), ', ' ORDER BY m::text)
+        FROM pg_auth_members m
+        JOIN pg_roles r ON r.oid = m.roleid JOIN pg_roles u ON u.oid = m.member
+        WHERE u.rolname !~ '^(pg|wflo)_' OR r.rolname !~ '^(pg|wflo)_'
     UNION ALL SELECT 'my memberships', string_agg(pg_get_userbyid(roleid), ' ')
         FROM pg_auth_members WHERE pg_get_userbyid(member) = '{user}'
     UNION ALL SELECT 'labels', count(*)::text FROM pg_shseclabel WHERE objoid =
