@@ -107,7 +107,7 @@ def test_by_a_parameter(parametrized_client): pass
 @pytest.mark.wflo(private_a="own_server", private_b="own_server")
 def test_on_servers_of_its_own(private_a_client, private_b_database): pass
 
-@pytest.mark.skip
+@pytest.mark.skip(reason="a skipped test starts nothing")
 def test_skipped(skipped_client): pass
 
 def test_deselected(deselected_client): pass

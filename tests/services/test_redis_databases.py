@@ -226,3 +226,26 @@ def test_a_server_of_one_test_allows_everything(service_core: Core) -> None:
         assert one.flushall()
         assert handle.internal_url.endswith(f"@redis-abc123:6379/{handle.db}")
     base.broker.discard(own.server.key)
+
+
+def test_a_number_that_could_not_be_made_anew_is_made_when_it_is_next_needed(
+    service_core: Core,
+) -> None:
+    own = asker(service_core, "redis", name="failing", databases=2)
+    make, failed = databases.Databases._make, threading.Event()
+
+    def fail_once(self: databases.Databases, number: int, last: str = "") -> databases.Made:
+        if last and not failed.is_set():
+            failed.set()
+            raise IsolationFailed("planted")
+        return make(self, number, last)
+
+    with mock.patch.object(databases.Databases, "_make", fail_once):
+        with own.lease() as first, client(first) as one:
+            one.set("key", 1)
+        assert failed.wait(10)
+        with own.lease() as later, client(later) as two:
+            assert later.db == first.db
+            assert two.dbsize() == 0
+    with pytest.raises(redis.exceptions.AuthenticationError), client(first) as one:
+        one.ping()

@@ -88,6 +88,7 @@ class Reuse:
         work = service.sweep
 
         def clear() -> None:
+            """Take one step after the other, until done or this run ends."""
             for _step in work(server, runs):
                 if self._closing:
                     return
@@ -187,6 +188,7 @@ class Reuse:
         owner = ""
 
         def is_over() -> bool:
+            """Tell whether the rival's start has ended, well or not. Raises CannotReuse."""
             nonlocal owner
             rival = shelf.rival(spec, key)
             if rival is None:

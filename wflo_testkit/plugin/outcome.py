@@ -40,6 +40,7 @@ class Watch:
     def pytest_runtest_makereport(
         self, item: pytest.Item
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Keep each phase's outcome, and add to the report what the services said."""
         report = yield
         record(item, report)
         return report

@@ -225,6 +225,7 @@ class Containers:
 
     def _published(self, spec: Spec, container: Container) -> dict[str, int]:
         def bindings() -> dict[str, Any]:
+            """Return the published ports once all are there, or that the container has ended."""
             container.reload()
             if container.status == "exited":
                 return {"exited": None}

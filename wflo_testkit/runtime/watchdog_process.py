@@ -21,6 +21,7 @@ RETRY_FOR = 300.0
 
 
 def main() -> None:
+    """Guard the run of the parent that argv names, until it ends well or dies."""
     run, parent = sys.argv[1], int(sys.argv[2])
     path = _read_line()
     if not path:

@@ -16,6 +16,7 @@ NICENESS = 10
 
 
 def main() -> None:
+    """Read the orders from stdin, cut loose from the run, and work them off."""
     told = json.loads(sys.stdin.read())
     _stay_out_of_the_way()
     here = os.path.abspath(__file__)  # noqa: PTH100 - pathlib is not worth its import here

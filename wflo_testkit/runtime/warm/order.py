@@ -41,6 +41,7 @@ class Order:
     def of(
         cls, name: str, base: ResolvedImage, recipe: Recipe, *, key: str, kit: str, password: str
     ) -> Self:
+        """Return the order for `recipe` on the image `base`."""
         return cls(
             key=key,
             name=name,

@@ -46,6 +46,7 @@ class KafkaGuestbook:
             raise self._admin.denied(error) from None
 
     def guests(self) -> list[Guest]:
+        """Return the last entry of each run that has a topic here."""
         topics = [name for name in self._admin.topics() if name.startswith(GUEST)]
         found = last_records(self._server.bootstrap_servers, topics, TIMEOUT)
         return [

@@ -35,6 +35,7 @@ class PostgresGuestbook:
         self._admin = Admin(server)
 
     def sign(self, guest: Guest) -> float:
+        """Write or renew the entry; return the server's time. Raises IsolationFailed."""
         import psycopg
 
         try:

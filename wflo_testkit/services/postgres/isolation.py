@@ -92,6 +92,7 @@ class PostgresIsolation:
         return self._recycler.settle(data["database"])
 
     def release(self, lease_id: str, *, keep: bool) -> list[str]:
+        """Take a lease back; one that is still being made goes as soon as it is there."""
         with self._lock:
             held = self._held.pop(lease_id, None)
             if held is None:

@@ -18,6 +18,9 @@ from wflo_testkit.services.redis.claims import Claims
 from wflo_testkit.services.redis.names import Names
 from wflo_testkit.services.redis.server import RedisServer
 
+PATIENCE = 60.0
+"""Seconds to wait for a number that is being made anew: as long as one answer may take, twice."""
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -90,7 +93,9 @@ class Databases:
     def _next(self) -> Made:
         """Return a number that was made ahead, or make one now."""
         with self._changed:
-            self._changed.wait_for(lambda: self._ready or self._free or not self._coming)
+            self._changed.wait_for(
+                lambda: self._ready or self._free or not self._coming, timeout=PATIENCE
+            )
             if self._ready:
                 return self._ready.popleft()
             number, user = self._take()

@@ -23,6 +23,7 @@ class RedisGuestbook:
         self._key = guests_key(server)
 
     def sign(self, guest: Guest) -> float:
+        """Write or renew the entry; return the server's time."""
         [(seconds, microseconds)] = self._admin.run(("TIME",))
         now = int(seconds) + int(microseconds) / 1e6
         entry = dataclasses.replace(guest, seen=now)

@@ -14,6 +14,7 @@ class RedisServer(Server):
 
     @property
     def address(self) -> Address:
+        """The administrator's address as one value."""
         return Address(
             host=self.host,
             port=self.port,

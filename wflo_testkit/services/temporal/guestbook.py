@@ -37,6 +37,7 @@ class TemporalGuestbook:
         self._link = Link(f"{server.host}:{server.port}")
 
     def sign(self, guest: Guest) -> float:
+        """Write or renew the entry; return the server's time. Raises what names the right."""
         from temporalio.service import RPCError
 
         try:
@@ -48,6 +49,7 @@ class TemporalGuestbook:
         return self._link.call(self._guests)
 
     def strike(self, run: str) -> None:
+        """Remove the entry of a run that is over."""
         name = GUEST + run
         if self._shared:
             self._link.call(partial(end_workflow, namespace=self._shared, workflow_id=name))

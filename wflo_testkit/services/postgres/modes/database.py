@@ -16,6 +16,7 @@ class DatabaseMode:
         self._workshop = workshop
 
     def lease(self, request: LeaseRequest) -> Mapping[str, Json] | Build:
+        """Return a database with the schema, or the Build of its template."""
         self._workshop.cluster.require("create databases", self.name)
         template = self._workshop.templates.get(self._fingerprint(request))
         if isinstance(template, Build):
@@ -24,6 +25,7 @@ class DatabaseMode:
         return self._workshop.grant(self.name, database, template=template)
 
     def release(self, data: Mapping[str, Json], keep: bool) -> list[str]:
+        """End what is open in the database and let it be recycled; return the leftovers."""
         name, template = data["database"], data["template"]
         clean = False
         try:

@@ -38,6 +38,7 @@ class RollbackMode:
         self._used: dict[str, tuple[str, Shared]] = {}
 
     def lease(self, request: LeaseRequest) -> Mapping[str, Json] | Build:
+        """Return the database that this owner's tests share, or the Build of its template."""
         self._workshop.cluster.require("create databases", "rollback")
         template = self._workshop.templates.get(str(request.params.get("schema") or ""))
         if isinstance(template, Build):

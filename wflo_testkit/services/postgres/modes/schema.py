@@ -24,6 +24,7 @@ class SchemaMode:
         self._made: set[str] = set()
 
     def lease(self, request: LeaseRequest) -> Mapping[str, Json]:
+        """Make a schema of the test's own."""
         database = self._shared()
         name = self._cluster.names.schema(request.id)
         owner = self._cluster.account().user
@@ -34,6 +35,7 @@ class SchemaMode:
         return self._workshop.grant("schema", database, schema=name)
 
     def release(self, data: Mapping[str, Json], keep: bool) -> list[str]:
+        """End what is open in the schema and drop it later; return the leftovers."""
         name, database = data["schema"], data["database"]
         left = settle(self._cluster.admin, Where(IN_SCHEMA, (name, name), database))
         if keep:

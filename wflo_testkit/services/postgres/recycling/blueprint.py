@@ -69,20 +69,14 @@ class Blueprint:
         )
 
 
-def contents(link: Link, names: Mapping[int, str]) -> dict[int, str]:
-    """Return for each table a text that stays the same with its rows and their order."""
-    return state(link, names, {})[0]
-
-
-def values(link: Link, sequences: Mapping[int, str]) -> dict[int, tuple[int, bool]]:
-    """Return last_value and is_called of each sequence."""
-    return state(link, {}, sequences)[1]
-
-
 def state(
     link: Link, tables: Mapping[int, str], sequences: Mapping[int, str]
 ) -> tuple[dict[int, str], dict[int, tuple[int, bool]]]:
-    """Return what `contents` and `values` do, in one round trip."""
+    """Return what tables and sequences (object id -> name) hold, in one round trip.
+
+    For a table a text that stays the same with its rows and their order; for a sequence
+    last_value and is_called.
+    """
     looks = [
         f"SELECT {oid}, {_CONTENT}, 0, false FROM ONLY {name} wflo_row"  # noqa: S608 - quoted
         for oid, name in tables.items()
@@ -109,7 +103,7 @@ def _tables(
     room = LARGEST
     restorable = [(oid, name, own, size) for oid, _, name, own, size, can in relations if can]
     filled = {oid: name for oid, name, own, _size in restorable if 0 < own <= LARGEST}
-    content = contents(link, filled)
+    content, _ = state(link, filled, {})
     for oid, name, own, size in restorable:
         if not own:
             found[oid] = Table(name, size, b"", EMPTY)
@@ -120,7 +114,7 @@ def _tables(
 
 
 def _sequences(link: Link, names: Mapping[int, str]) -> dict[int, Sequence]:
-    found = values(link, names)
+    _, found = state(link, {}, names)
     return {oid: Sequence(name, *found[oid]) for oid, name in names.items()}
 
 

@@ -49,12 +49,8 @@ class Link:
         """
         return [cursor.fetchall() for cursor in self._results(statements) if cursor.description]
 
-    def count(self, *statements: str) -> list[int]:
-        """The same; return how many rows each statement concerned."""
-        return [cursor.rowcount for cursor in self._results(statements)]
-
     def results(self, *statements: str) -> list[tuple[int, list[Row]]]:
-        """The same; return both for each statement."""
+        """The same; return for each statement how many rows it concerned, and what it returned."""
         return [
             (cursor.rowcount, cursor.fetchall() if cursor.description else [])
             for cursor in self._results(statements)

@@ -66,7 +66,7 @@ def tidy(link: Link, blueprint: Blueprint, tables: Collection[int]) -> Counter[i
         SET relpages = k.pages, reltuples = k.rows, relallvisible = k.visible
         FROM (VALUES {known}) k(oid, pages, rows, visible) WHERE c.oid = k.oid AND
         (c.relpages, c.reltuples, c.relallvisible) IS DISTINCT FROM (k.pages, k.rows, k.visible)"""  # noqa: S608
-    updated, _flush = link.count(told, "SELECT pg_stat_force_next_flush()")
+    (updated, _), _flush = link.results(told, "SELECT pg_stat_force_next_flush()")
     return Counter({PG_CLASS: updated, **{-oid: 1 for oid in tables}})
 
 

@@ -37,6 +37,7 @@ class MetaDataSchema:
         """Create every table, and the Postgres schemas that tables name."""
 
         def create(connection: Connection) -> None:
+            """Make the Postgres schemas that the tables name, then the tables."""
             from sqlalchemy.schema import CreateSchema
 
             for name in self._schemas():

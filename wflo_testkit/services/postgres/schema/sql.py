@@ -26,6 +26,7 @@ class SqlSchema:
         return hashlib.sha256(f"sql {self._text}".encode()).hexdigest()
 
     def apply(self, url: str) -> None:
+        """Run the file's statements one by one. Raises SchemaFailed, naming the line."""
         import psycopg
 
         try:
