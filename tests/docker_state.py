@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+import docker
+from docker import APIClient
 
 
 @dataclass(frozen=True)
@@ -25,14 +28,25 @@ class DockerState:
 
 def docker_state(label: str = "") -> DockerState:
     """Look at the daemon; only at what carries `label`, if given."""
-    chosen = ["--filter", f"label={label}"] if label else []
-    return DockerState(
-        containers=_ids("ps", "-aq", "--no-trunc", *chosen),
-        networks=_ids("network", "ls", "-q", "--no-trunc", *chosen),
-        volumes=_ids("volume", "ls", "-q", *chosen),
-    )
+    filters = {"label": label} if label else {}
+    with _daemon() as api:
+        return DockerState(
+            containers=_ids(api.containers(all=True, filters=filters)),
+            networks=_ids(api.networks(filters=filters)),
+            volumes=_ids(api.volumes(filters=filters)["Volumes"] or (), key="Name"),
+        )
 
 
-def _ids(*words: str) -> frozenset[str]:
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=True)
-    return frozenset(done.stdout.split())
+def containers_named(name: str) -> frozenset[str]:
+    """Return the ids of the containers of exactly that name: one or none."""
+    with _daemon() as api:
+        return _ids(api.containers(all=True, filters={"name": f"^/?{name}$"}))
+
+
+def _daemon() -> contextlib.closing[APIClient]:
+    """Connect: a few milliseconds, where the command line takes a process for each question."""
+    return contextlib.closing(docker.from_env().api)
+
+
+def _ids(found: Iterable[dict[str, str]], key: str = "Id") -> frozenset[str]:
+    return frozenset(each[key] for each in found)

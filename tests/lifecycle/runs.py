@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from textwrap import dedent
 
-from tests.docker_state import docker_state
+from tests.docker_state import containers_named, docker_state
 from wflo_testkit.runtime import labels
 from wflo_testkit.wait import WaitTimeout, clock, wait_until
 
@@ -161,7 +161,10 @@ class Launched:
     def seconds_until_gone(self, limit: float = LIMIT) -> float:
         """Return how long after now the last thing of the run went. Raises WaitTimeout."""
         began = clock.monotonic()
-        wait_until(lambda: not left_by(self.run), timeout=limit, poll=0.1, describe="all is gone")
+        try:
+            wait_until(lambda: not left_by(self.run), timeout=limit, poll=0.1, describe="all gone")
+        except WaitTimeout:
+            raise WaitTimeout(f"after {limit:g} s there is still\n{self._what_is_left()}") from None
         assert not self.made & set(docker_state()), "found by id"
         return clock.monotonic() - began
 
@@ -179,6 +182,18 @@ class Launched:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         remove(self.run)
+
+    def _what_is_left(self) -> str:
+        """Describe it for whoever reads the failure, with what the reaper has to say."""
+        name = f"name=wflo-.*{self.run}"
+        containers = _docker("ps", "-a", "--filter", name)
+        networks = _docker("network", "ls", "--filter", name)
+        reaper = subprocess.run(
+            ["docker", "logs", "--timestamps", f"wflo-reaper-{self.run}"],
+            capture_output=True,
+            text=True,
+        )
+        return f"{containers}{networks}{reaper.stdout}{reaper.stderr}{self.output}"
 
     def _raise_if_over(self) -> None:
         if self.process.poll() is not None:
@@ -209,8 +224,7 @@ def left_by(run: str) -> set[str]:
     """Return the ids of what carries the run's label, and of its reaper."""
     if not re.fullmatch("[0-9a-f]+", run):
         return set()
-    guards = _docker("ps", "-aq", "--no-trunc", "--filter", f"name=^wflo-reaper-{run}$").split()
-    return {*docker_state(f"{labels.RUN}={run}"), *guards}
+    return {*docker_state(f"{labels.RUN}={run}"), *containers_named(f"wflo-reaper-{run}")}
 
 
 def made_by(run: str) -> set[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from wflo_testkit.errors import StartFailed
 from wflo_testkit.model import Spec
-from wflo_testkit.runtime import images, labels
+from wflo_testkit.runtime import images, labels, logs
 from wflo_testkit.runtime.placeholders import with_address, with_password
 from wflo_testkit.wait import wait_until
 
@@ -155,13 +155,17 @@ class Containers:
         from requests.exceptions import RequestException
 
         api = self._place.client.client.api
+        last: dict[str, Any] = {"tail": "all" if tail is None else tail}
+        if since is not None:
+            last |= {"since": max(since - logs.LATENESS, 1.0), "timestamps": True}
         try:
-            raw = api.logs(container_id, since=since, tail="all" if tail is None else tail)
+            raw = api.logs(container_id, **last)
         except NotFound:
             return ""
         except (DockerException, RequestException) as error:  # it is being removed; a lost daemon
             return f"(the log cannot be read: {error})"
-        return bytes(raw).decode(errors="replace")
+        text = bytes(raw).decode(errors="replace")
+        return text if since is None else logs.since(text, since)
 
     def remove(self, container_id: str) -> None:
         """Remove the container with its volumes; one that is gone already is fine."""
