@@ -91,6 +91,20 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What the tests of a run began from, such as a schema; it may be part of a warm image.
+
+    fingerprint: equal for equal contents, in every run.
+    command: prints it as text; run in the server's container.
+    secret: a word of this run's; a text that holds it is of no use to another run.
+    """
+
+    fingerprint: str
+    command: tuple[str, ...]
+    secret: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """A running server: plain data, survives JSON. Services add `url` and `env` in a subclass.
 

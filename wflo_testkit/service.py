@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.guestbook import Guestbook
-from wflo_testkit.model import Build, Json, Recipe, Server, Spec
+from wflo_testkit.model import Build, Content, Json, Recipe, Server, Spec
 from wflo_testkit.outline import Fixture
 
 
@@ -106,6 +106,17 @@ class Counts(Protocol):
 
     def figures(self) -> Mapping[str, int]:
         """Return word -> number, such as {"recycled": 40}; called at any time."""
+
+
+@runtime_checkable
+class Repeats(Protocol):
+    """An Isolation that knows what the next run of the same project is likely to begin from."""
+
+    def content(self) -> Content | None:
+        """Return what most leases began from and had to be made in this run; None if nothing.
+
+        Called once, when no test runs any more, before `close`.
+        """
 
 
 class TestContext(Protocol):
@@ -226,6 +237,8 @@ class Service:
         runs are over, and what a killed one left there stays.
     warm: (spec, password) -> how an image is made from which `spec` starts faster, or None if it
         cannot be. Equal arguments give equal recipes.
+    fill: (recipe of `warm`, what a run began from, its text) -> the recipe of an image that has
+        it inside. Only for a service whose isolation `Repeats`.
     start_seconds: how long a start typically takes; what takes longest is begun first.
     modes: names accepted by `@pytest.mark.wflo(<service>=...)`, default first.
     """
@@ -244,6 +257,7 @@ class Service:
     sweep: Callable[[Server, Sequence[str]], Iterator[None]] | None = None
     guestbook: Callable[[Server], Guestbook] | None = None
     warm: Callable[[Spec, str], Recipe | None] | None = None
+    fill: Callable[[Recipe, Content, str], Recipe] | None = None
     start_seconds: float = 1.0
     modes: tuple[str, ...] = ()
 

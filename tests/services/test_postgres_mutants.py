@@ -17,6 +17,7 @@ from wflo_testkit.services.postgres.conveniences import rollback
 from wflo_testkit.services.postgres.isolation import PostgresIsolation
 from wflo_testkit.services.postgres.modes import schema as schema_mode
 from wflo_testkit.services.postgres.pool import Pool
+from wflo_testkit.services.postgres.recycling import reading
 from wflo_testkit.services.postgres.recycling.recycler import Recycler
 
 __all__ = ["server"]
@@ -52,6 +53,17 @@ def test_without_the_proof_a_committed_row_reaches_the_next_test(
     assert rows_seen_by_the_second_test(asker, "rollback") == 0
 
     monkeypatch.setattr(proof.Proof, "changed", lambda *_: "")
+    assert rows_seen_by_the_second_test(asker, "rollback") == 1
+
+
+def test_without_the_count_of_visits_a_committed_row_reaches_the_next_test(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "visits", lambda _link: "always the same")
+    asker.mode, asker.schema = "rollback", TABLES
+    with asker.database():
+        pass  # the first look is a full one
+
     assert rows_seen_by_the_second_test(asker, "rollback") == 1
 
 

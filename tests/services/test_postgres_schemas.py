@@ -215,6 +215,21 @@ def test_metadata_that_grows_gets_another_fingerprint() -> None:
     assert len({before, with_table, fingerprint(growing)}) == 3
 
 
+def test_what_a_listener_says_belongs_to_the_metadata() -> None:
+    def with_row(number: int) -> sa.MetaData:
+        made = metadata("a")
+        table = made.tables["a"]
+
+        def insert(_table: Any, connection: Any, **_more: Any) -> None:
+            connection.execute(table.insert().values(id=number))
+
+        sa.event.listen(table, "after_create", insert)
+        return made
+
+    assert fingerprint(with_row(1)) == fingerprint(with_row(1))
+    assert len({fingerprint(each) for each in (metadata("a"), with_row(1), with_row(2))}) == 3
+
+
 def test_a_file_is_known_by_its_content(tmp_path: Path) -> None:
     one = sql_file(tmp_path, "SELECT 1", "one.sql")
     two = sql_file(tmp_path, "SELECT 1", "two.sql")
@@ -371,6 +386,29 @@ def test_a_migration_changes_the_fingerprint(tmp_path: Path) -> None:
     (tmp_path / "scripts/versions/001_first.py").write_text(FIRST + "# changed")
 
     assert fingerprint(ini) != before
+
+
+def test_a_file_that_a_migration_may_read_changes_the_fingerprint(tmp_path: Path) -> None:
+    ini = alembic_project(tmp_path)
+    before = fingerprint(ini)
+    (tmp_path / "scripts/versions/seeds.csv").write_text("1,tea")
+
+    assert fingerprint(ini) != before
+
+
+def test_what_a_fingerprint_cannot_tell_is_not_kept_for_another_run(tmp_path: Path) -> None:
+    ini = alembic_project(tmp_path)
+    file = sql_file(tmp_path, "SELECT 1")
+
+    def declared(_url: str) -> None: ...
+
+    declared.fingerprint = "v1"  # type: ignore[attr-defined]
+    assert all(schema_of(each).lasts for each in (ini, file, metadata("a"), declared, [ini, file]))  # type: ignore[union-attr]
+
+    (tmp_path / "scripts/versions/001_first.py").write_text(
+        "Base.metadata.create_all(op.get_bind())"
+    )
+    assert not any(schema_of(each).lasts for each in (ini, fill, [file, fill]))  # type: ignore[union-attr]
 
 
 def test_env_pys_file_config_leaves_the_suites_logging_alone(asker: Asker, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Notes:
 def unused_for(days: float, size: int = 1000, *, is_named: bool = True) -> WarmImage:
     used = clock.wall() - days * DAY
     return WarmImage(
-        f"sha256:{days}", f"key {days}", is_named, "", "", "", "", size, used, password="none"
+        f"sha256:{days}", f"key {days}", is_named, "", "", "", "", "", size, used, password="none"
     )
 
 

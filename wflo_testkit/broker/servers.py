@@ -14,7 +14,7 @@ from wflo_testkit.broker.visits import Visit, Visits
 from wflo_testkit.errors import IsolationFailed, TestkitError
 from wflo_testkit.model import Json, Server, Spec
 from wflo_testkit.runtime.containers import Containers
-from wflo_testkit.service import Counts, Isolation, Prepares, Service
+from wflo_testkit.service import Counts, Isolation, Prepares, Repeats, Service
 
 if TYPE_CHECKING:
     from wflo_testkit.broker.reuse import Reuse
@@ -172,6 +172,7 @@ class Servers:
             started.closed = True
         try:
             if isolation is not None:
+                self._store_content(started, isolation)
                 isolation.close()
         except TestkitError:
             started.kept += 1  # on a shared server another run clears what is left
@@ -179,6 +180,20 @@ class Servers:
             if started.visit is not None:
                 started.visit.end()
             self._leave(started)
+
+    def _store_content(self, started: Started, isolation: Isolation) -> None:
+        """Let the next run's server have inside what the tests of this one began from.
+
+        Whatever goes wrong costs the next run a moment, and must not fail this one.
+        """
+        warming = self._warming
+        if warming is None or not warming.may_make or not isinstance(isolation, Repeats):
+            return
+        server = started.ready.result()
+        with contextlib.suppress(Exception):
+            if (content := isolation.content()) is not None:
+                home = self._home(server)
+                warming.store(started.service, started.spec, home, server.container_id, content)
 
     def _leave(self, started: Started) -> None:
         if self._reuse is None or not started.ready.done() or started.ready.exception():

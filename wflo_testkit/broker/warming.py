@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
+from pathlib import Path
 from typing import Self
 
 from wflo_testkit.errors import TestkitError
-from wflo_testkit.model import Recipe, Spec
+from wflo_testkit.model import Content, Recipe, Spec
 from wflo_testkit.runtime.containers import Containers
 from wflo_testkit.runtime.images import ResolvedImage
 from wflo_testkit.runtime.warm import stock
@@ -16,26 +17,31 @@ from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order, Warm, key_of
 from wflo_testkit.service import Service
 
+MAX_TEXT = 4_000_000
+"""Characters of a content beyond which it is made anew in each run."""
+
 
 class Warming:
     """One run's use of warm images. Safe to use from several threads.
 
-    kit: the version of the kit. may_make: whether what is missing is made, by a process that
-    outlives the run.
+    kit: the version of the kit. project: the folder whose last run tells what this one is likely
+    to begin from. may_make: whether what is missing is made, by a process that outlives the run.
     """
 
-    def __init__(self, kit: str, notes: Notes, *, may_make: bool) -> None:
+    def __init__(self, kit: str, notes: Notes, *, project: Path | str = "", may_make: bool) -> None:
         self._kit = kit
-        self._may_make = may_make
+        self._project = str(project)
+        self.may_make = may_make
         self._notes = notes
         self._lock = threading.Lock()
         self._orders: dict[str, Order] = {}
+        self._bases: dict[str, ResolvedImage] = {}
 
     @classmethod
-    def of_user(cls, kit: str, *, may_make: bool) -> Self | None:
+    def of_user(cls, kit: str, *, project: Path, may_make: bool) -> Self | None:
         """Return the way to the images of this user; None for one without a home folder."""
         try:
-            return cls(kit, Notes(), may_make=may_make)
+            return cls(kit, Notes(), project=project, may_make=may_make)
         except RuntimeError:  # of Path.home, for a number that is nobody's
             return None
 
@@ -44,25 +50,49 @@ class Warming:
     ) -> Warm | None:
         """Return the warm image for `spec`; None if there is none (yet), which is noted.
 
-        One call to the daemon. base: the image of `spec`.
+        Preferred is one that holds what the last run of the project began from. A call to the
+        daemon for each of the two. base: the image of `spec`.
         """
         from docker.errors import APIError
 
         recipe = service.warm(spec, "") if service.warm is not None else None
         if recipe is None:
             return None
-        key = key_of(base, recipe, self._kit)
-        try:
-            image = stock.find(containers.client, key)
-        except APIError:
-            return None  # whatever ails the daemon, the start itself will tell
-        if image:
-            self._notes.use(image)
-            return self._warm(key, image, recipe)
+        with self._lock:
+            self._bases[spec.fingerprint] = base
+        guess = self._notes.guess(self._project, spec.name) if service.fill is not None else ""
+        for content in dict.fromkeys((guess, "")):
+            key = key_of(base, recipe, self._kit, content)
+            try:
+                image = stock.find(containers.client, key)
+            except APIError:
+                return None  # whatever ails the daemon, the start itself will tell
+            if image:
+                self._notes.use(image)
+                return self._warm(key, image, recipe, content)
         if self._notes.failure(key) is None:
-            with self._lock:
-                self._orders[key] = order_of(spec, service, base, self._kit)
+            self._order(order_of(spec, service, base, self._kit))
         return None
+
+    def store(
+        self, service: Service, spec: Spec, containers: Containers, container: str, content: Content
+    ) -> None:
+        """Expect the next run to begin from `content`; order an image with it unless there is one.
+
+        container: id of the one that `find` was asked for. Raises StartFailed, docker's errors,
+        OSError, UnicodeDecodeError.
+        """
+        base = self._bases.get(spec.fingerprint)
+        recipe = service.warm(spec, "") if service.warm is not None else None
+        if base is None or recipe is None:
+            return
+        self._notes.guess_next(self._project, spec.name, content.fingerprint)
+        key = key_of(base, recipe, self._kit, content.fingerprint)
+        if stock.find(containers.client, key) or self._notes.failure(key) is not None:
+            return
+        text = containers.output(container, content.command)
+        if len(text) <= MAX_TEXT and content.secret not in text:
+            self._order(order_of(spec, service, base, self._kit, content, text))
 
     def reject(self, warm: Warm, containers: Containers, reason: TestkitError) -> None:
         """Take an image out of use from which a server did not start; it may just have gone."""
@@ -77,7 +107,7 @@ class Warming:
     def note(self) -> str:
         """A sentence about what will be made after the run, or ""."""
         names = ", ".join(sorted({order.name for order in self._orders.values()}))
-        if not (self._may_make and names):
+        if not (self.may_make and names):
             return ""
         return f"warm images of {names} are made after this run, in the background"
 
@@ -85,29 +115,44 @@ class Warming:
         """Let what is missing be made; returns at once."""
         with self._lock:
             orders, self._orders = list(self._orders.values()), {}
-        if orders and self._may_make:
+        if orders and self.may_make:
             from wflo_testkit.runtime.warm import helper
 
             with contextlib.suppress(OSError):  # such as a home folder that cannot be written to
                 self._notes.home.prepare()
                 helper.begin(orders)
 
-    def _warm(self, key: str, image: str, recipe: Recipe) -> Warm:
+    def _order(self, order: Order) -> None:
+        with self._lock:
+            self._orders[order.key] = order
+
+    def _warm(self, key: str, image: str, recipe: Recipe, content: str) -> Warm:
         password = self._notes.password(image)
         if password is not None or recipe.reset is None:
-            return Warm(key, image, recipe.start, password or "")
-        return Warm(key, image, recipe.reset, secrets.token_hex(16))
+            return Warm(key, image, recipe.start, password or "", content)
+        return Warm(key, image, recipe.reset, secrets.token_hex(16), content)
 
 
-def order_of(spec: Spec, service: Service, base: ResolvedImage, kit: str) -> Order:
+def order_of(
+    spec: Spec,
+    service: Service,
+    base: ResolvedImage,
+    kit: str,
+    content: Content | None = None,
+    text: str = "",
+) -> Order:
     """Return the order for the warm image of `spec`, with a new password.
 
-    Raises TestkitError for a service that has no recipe for it.
+    content, text: what is to be inside already. Raises TestkitError for a service that has no
+    recipe for it.
     """
     password = secrets.token_hex(16)
     plain = service.warm(spec, "") if service.warm is not None else None
     recipe = service.warm(spec, password) if service.warm is not None else None
     if plain is None or recipe is None:
         raise TestkitError(f"{spec.name}: the service {spec.service} has no warm images")
-    key = key_of(base, plain, kit)
-    return Order.of(spec.name, base, recipe, key=key, kit=kit, password=password)
+    inside = content.fingerprint if content is not None else ""
+    if content is not None and service.fill is not None:
+        recipe = service.fill(recipe, content, text)
+    key = key_of(base, plain, kit, inside)
+    return Order.of(spec.name, base, recipe, key=key, kit=kit, password=password, content=inside)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from wflo_testkit.service import Service
     from wflo_testkit.settings import Settings
 
-HEAD = ("IMAGE", "SERVER", "MADE FROM", "KIT", "SIZE", "UNUSED FOR", "PASSWORD")
+HEAD = ("IMAGE", "SERVER", "MADE FROM", "KIT", "FILLED", "SIZE", "UNUSED FOR", "PASSWORD")
 
 
 def register(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -168,6 +168,7 @@ def _cells(image: WarmImage) -> tuple[str, ...]:
         image.server,
         image.reference,
         image.kit,
+        image.content[:8] or "-",
         size(image.size),
         duration(image.age),
         image.password,

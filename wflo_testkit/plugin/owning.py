@@ -33,7 +33,11 @@ def _warming(live: Live) -> Warming | None:
         return None
     from wflo_testkit.broker.warming import Warming
 
-    return Warming.of_user(__version__, may_make=not settings.in_ci(os.environ))
+    return Warming.of_user(
+        __version__,
+        project=live.kit.config.rootpath,
+        may_make=not settings.in_ci(os.environ),
+    )
 
 
 def _reuse(live: Live, warming: Warming | None) -> Reuse | None:

@@ -167,6 +167,18 @@ class Containers:
         text = bytes(raw).decode(errors="replace")
         return text if since is None else logs.since(text, since)
 
+    def output(self, container_id: str, command: tuple[str, ...]) -> str:
+        """Run a command in a container and return what it prints.
+
+        Raises StartFailed if it fails, docker's errors, UnicodeDecodeError.
+        """
+        container = self._place.client.client.containers.get(container_id)
+        code, (printed, complaint) = container.exec_run(list(command), demux=True)
+        if code:
+            said = (complaint or b"").decode(errors="replace").strip()
+            raise StartFailed(f"{command[0]} exited with code {code}", cause=said)
+        return (printed or b"").decode()
+
     def remove(self, container_id: str) -> None:
         """Remove the container with its volumes; one that is gone already is fine."""
         from docker.errors import APIError, NotFound
@@ -224,7 +236,7 @@ class Containers:
             internal_host=self._place.host_name(spec),
             network=self._place.network,
             image=image.reference,
-            origin=f"{image.origin}, warm" if warm is not None else image.origin,
+            origin=f"{image.origin}, {warm.kind}" if warm is not None else image.origin,
         )
 
     def _published(self, spec: Spec, container: Container) -> dict[str, int]:

@@ -68,6 +68,7 @@ def marks(order: Order) -> dict[str, str]:
         f"{labels.WARM}.of": order.reference,
         f"{labels.WARM}.server": order.name,
         f"{labels.WARM}.kit": order.kit,
+        f"{labels.WARM}.content": order.content,
         f"{labels.WARM}.password": "verifier" if order.password else "none",
     }
 

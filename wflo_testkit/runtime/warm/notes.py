@@ -1,12 +1,14 @@
 """What this machine knows of warm images and the images must not say: passwords, uses, failures.
 
 Files of the kit's own folder, which only their owner may read: `<image id>.json` for each image
-made here, `<key>.failed.json` for each that could not be made.
+made here, `<key>.failed.json` for each that could not be made, `<project and server>.guess.json`
+for what the last run there began from.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -96,6 +98,18 @@ class Notes:
         found = map(self._read_failure, self.home.files("*.failed.json"))
         return [failure for failure in found if failure is not None]
 
+    def guess(self, project: str, server: str) -> str:
+        """Return the fingerprint of what the tests of a project last began from, or ""."""
+        found = self._read(self._guess(project, server)).get("content")
+        return found if isinstance(found, str) else ""
+
+    def guess_next(self, project: str, server: str, content: str) -> None:
+        """Write down what the next run of a project is likely to begin from. Raises OSError."""
+        self.home.prepare()
+        with self.home.lock():
+            text = json.dumps({"content": content})
+            self.home.write(self._guess(project, server).name, text)
+
     def forgive(self, key: str) -> None:
         """Forget a failure, so that the image may be made again."""
         with contextlib.suppress(OSError):
@@ -118,6 +132,10 @@ class Notes:
 
     def _path(self, image: str) -> Path:
         return self.home.folder / f"{image.partition(':')[2] or image}.json"
+
+    def _guess(self, project: str, server: str) -> Path:
+        name = hashlib.sha256(f"{project}\0{server}".encode()).hexdigest()
+        return self.home.folder / f"{name[:24]}.guess.json"
 
     def _failure(self, key: str) -> Path:
         return self.home.folder / f"{key}.failed.json"

@@ -21,6 +21,7 @@ class Order:
     """One warm image.
 
     key: see `key_of`; also the image's tag. name: of the server that asked for it, for people.
+    content: fingerprint of what tests begin from, if that is inside.
     reference, base: name and content id of the image that it is made from. kit: this version.
     password: what the image is made with; in no file of the image, in clear text. For the rest
     see model.Recipe.
@@ -36,10 +37,19 @@ class Order:
     files: Mapping[str, str]
     limit: float
     password: str = field(repr=False)
+    content: str = ""
 
     @classmethod
     def of(
-        cls, name: str, base: ResolvedImage, recipe: Recipe, *, key: str, kit: str, password: str
+        cls,
+        name: str,
+        base: ResolvedImage,
+        recipe: Recipe,
+        *,
+        key: str,
+        kit: str,
+        password: str,
+        content: str = "",
     ) -> Self:
         """Return the order for `recipe` on the image `base`."""
         return cls(
@@ -52,6 +62,7 @@ class Order:
             check=recipe.check,
             files=dict(recipe.files),
             limit=recipe.limit,
+            content=content,
             password=password if recipe.reset is not None else "",
         )
 
@@ -69,13 +80,19 @@ class Order:
 class Warm:
     """What to start instead of a spec from its own image: a warm image, and what to run on it.
 
-    id: the image's content id.
+    id: the image's content id. content: fingerprint of what tests begin from, if that is inside.
     """
 
     key: str
     id: str
     spec: Spec
     password: str = field(repr=False)
+    content: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What a report calls it."""
+        return "warm and filled" if self.content else "warm"
 
     @property
     def tag(self) -> str:
@@ -83,11 +100,12 @@ class Warm:
         return tag_of(self.key)
 
 
-def key_of(base: ResolvedImage, recipe: Recipe, kit: str) -> str:
+def key_of(base: ResolvedImage, recipe: Recipe, kit: str, content: str = "") -> str:
     """Return what a warm image is found by: equal when all that decides its content is.
 
     The image below it and its architecture, what is done there (the settings are part of that),
     and the version of the kit. recipe: made with an empty password, so that it repeats.
+    content: fingerprint of what tests begin from, if that is inside.
     """
     facts = [
         LAYOUT,
@@ -97,6 +115,7 @@ def key_of(base: ResolvedImage, recipe: Recipe, kit: str) -> str:
         recipe.script,
         recipe.check,
         sorted(recipe.files.items()),
+        *([content] if content else []),
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
 

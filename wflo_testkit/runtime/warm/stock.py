@@ -29,8 +29,9 @@ class WarmImage:
 
     is_named: whether it has its name; one that has not is not whole, or was taken out of use.
     base, reference: content id and name of what it was made from. server, kit: for which server
-    and by which version. size: bytes that it adds to its base. used: when it was last used or
-    made, seconds since the epoch.
+    and by which version. content: fingerprint of what tests begin from, if that is inside.
+    size: bytes that it adds to its base. used: when it was last used or made, seconds since the
+    epoch.
     password: "known" here, "unknown" (then each start sets a new one), or "none".
     """
 
@@ -41,6 +42,7 @@ class WarmImage:
     reference: str
     server: str
     kit: str
+    content: str
     size: int
     used: float
     password: str
@@ -144,6 +146,7 @@ def _image(found: Mapping[str, Any], sizes: Mapping[str, int], notes: Notes) -> 
         reference=marks.get(f"{labels.WARM}.of", ""),
         server=marks.get(f"{labels.WARM}.server", ""),
         kit=marks.get(f"{labels.WARM}.kit", ""),
+        content=marks.get(f"{labels.WARM}.content", ""),
         size=max(0, int(found["Size"]) - sizes.get(marks.get(labels.BASE, ""), 0)),
         used=notes.used(identity) or float(found["Created"]),
         password=_password(identity, marks, notes),

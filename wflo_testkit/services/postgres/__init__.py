@@ -26,6 +26,7 @@ SERVICE = Service(
     probe=probe,
     sweep=lazy(f"{_HOME}.sweep:sweep"),
     warm=lazy(f"{_HOME}.warm_image:recipe"),
+    fill=lazy(f"{_HOME}.warm_image:filled"),
     guestbook=lazy(f"{_HOME}.guestbook:PostgresGuestbook"),
     server=PostgresServer,
     external=external,

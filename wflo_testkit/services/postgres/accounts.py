@@ -12,8 +12,12 @@ import hmac
 import secrets
 import threading
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.services.postgres.admin import Admin
+
+if TYPE_CHECKING:
+    from psycopg import Connection
 
 _REVOKING = 0x77666C6F  # any number that nobody else locks
 _LOGIN = "LOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION"
@@ -39,12 +43,14 @@ class Accounts:
         inside a clone.
     closed: databases that tests must not enter: a session in template1 would hold up every
         CREATE DATABASE.
+    ready: a role that a warm image may have inside; the owner is that one, by another name.
     """
 
-    def __init__(self, admin: Admin, owner: str, closed: tuple[str, ...]) -> None:
+    def __init__(self, admin: Admin, owner: str, closed: tuple[str, ...], ready: str = "") -> None:
         self._admin = admin
         self._name = owner
         self._closed = closed
+        self._ready = ready
         self._lock = threading.Lock()
         self._owner: Account | None = None
         self._of: dict[str, Account] = {}
@@ -109,8 +115,9 @@ class Accounts:
     def _make_owner(self) -> Account:
         account = Account.of(self._name)
         with self._admin.connection() as connection:
+            how = "ALTER" if self._takes_over(connection) else "CREATE"
             connection.execute(
-                f"CREATE ROLE {quoted(account.user)} {_LOGIN}"
+                f"{how} ROLE {quoted(account.user)} {_LOGIN}"
                 f" PASSWORD '{verifier(account)}'".encode()
             )
             # One run at a time: of two that change the same row of a catalog, one fails ("tuple
@@ -122,6 +129,15 @@ class Accounts:
                         f"REVOKE CONNECT ON DATABASE {quoted(database)} FROM PUBLIC".encode()
                     )
         return account
+
+    def _takes_over(self, connection: Connection[Any]) -> bool:
+        """Give the role that came with the server the name of this run's; say if there is one."""
+        found = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (self._ready,))
+        if not found.rowcount:
+            return False
+        rename = f"ALTER ROLE {quoted(self._ready)} RENAME TO {quoted(self._name)}"
+        connection.execute(rename.encode())
+        return True
 
 
 def verifier(account: Account) -> str:

@@ -10,7 +10,7 @@ from wflo_testkit.errors import IsolationFailed, ServiceUnavailable
 from wflo_testkit.services.postgres import sessions
 from wflo_testkit.services.postgres.accounts import Account, Accounts, quoted
 from wflo_testkit.services.postgres.admin import Admin
-from wflo_testkit.services.postgres.names import Names
+from wflo_testkit.services.postgres.names import READY, Names
 from wflo_testkit.services.postgres.server import PostgresServer
 
 # A copy of a database leaves ALTER DATABASE ... SET behind (PostgreSQL manual, Template Databases),
@@ -46,7 +46,9 @@ class Cluster:
         self._made: set[str] = set()
         self._kept: set[str] = set()
         closed = tuple(dict.fromkeys(("template1", server.database)))
-        self.accounts = Accounts(self.admin, self.names.role, closed)
+        # What is inside the server is the run's that the server belongs to.
+        ready = "" if server.is_shared or server.is_external else READY.role
+        self.accounts = Accounts(self.admin, self.names.role, closed, ready)
         self._with_settings: set[str] = set()
 
     @cached_property
@@ -99,6 +101,28 @@ class Cluster:
         """Create an empty database for a template or for schemas, and return its name."""
         self._copy(name, "template1", self.account().user)
         return name
+
+    def adopt(self) -> list[str]:
+        """Give the templates that came with the server names of this run; return those.
+
+        None where tests may do everything: what they apply a schema as is another role.
+        """
+        if not self.confines or self.server.is_shared:
+            return []
+        self.account()  # the role that owns what is inside
+        found = self.admin.rows(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", (READY.stem,)
+        )
+        names = {ready: self.names.stem + ready.removeprefix(READY.stem) for (ready,) in found}
+        with self._lock:
+            self._made.update(names.values())
+        for ready, name in names.items():
+            self._run(f"ALTER DATABASE {quoted(ready)} RENAME TO {quoted(name)}")
+        return list(names.values())
+
+    def has_settings(self, name: str) -> bool:
+        """Whether a sealed template brings settings of the database, or of who made it."""
+        return name in self._with_settings
 
     def clone(self, template: str) -> str:
         """Create a test's database, which a role of its own owns, and return its name."""

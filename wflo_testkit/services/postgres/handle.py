@@ -112,7 +112,9 @@ def no_connections_of_your_own(asked: str) -> IsolationFailed:
 def params(test: TestContext) -> Mapping[str, Json]:
     """Tell the isolation which schema the test's database is to hold."""
     schema = wanted(test)
-    return {"schema": schema.fingerprint if schema is not None else ""}
+    if schema is None:
+        return {"schema": ""}
+    return {"schema": schema.fingerprint, "lasts": schema.lasts}
 
 
 def build(test: TestContext, data: Mapping[str, Json]) -> None:

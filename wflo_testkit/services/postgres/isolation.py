@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from wflo_testkit.errors import IsolationFailed
-from wflo_testkit.model import Build, Json, Server
+from wflo_testkit.model import Build, Content, Json, Server
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.modes import all_modes
@@ -19,6 +19,7 @@ from wflo_testkit.services.postgres.recycling.recycler import Recycler
 from wflo_testkit.services.postgres.server import PostgresServer
 from wflo_testkit.services.postgres.surroundings import Surroundings
 from wflo_testkit.services.postgres.templates import Templates
+from wflo_testkit.services.postgres.warm_image import content
 from wflo_testkit.services.postgres.workshop import Mode, Workshop
 from wflo_testkit.wait import Deadline
 
@@ -46,9 +47,14 @@ class PostgresIsolation:
         self._gone: set[str] = set()
 
     def prepare(self) -> None:
-        """Connect, ask what is allowed, make the role that owns the templates."""
+        """Connect, ask what is allowed, make the role that owns the templates.
+
+        Of a template that came with the server clones are begun: it is likely to be wanted.
+        """
         if self._asked(lambda: self._cluster.may_create_databases):
             self._asked(self._cluster.account)
+            for template in self._asked(self._templates.inherit):
+                self._pool.expect(template)
 
     def lease(self, request: LeaseRequest) -> Mapping[str, Json] | Build:
         """Return account, database and parameters for one test, or a Build of its template.
@@ -119,6 +125,20 @@ class PostgresIsolation:
         told = self._surroundings.undo(database)
         self._spoilt = ""
         return told
+
+    def content(self) -> Content | None:
+        """Return the schema of most leases, unless it came with the server or lasts for one run.
+
+        Not where tests may do everything: a schema may need what is outside its database.
+        """
+        cluster, favourite = self._cluster, self._templates.favourite()
+        if favourite is None or not cluster.confines:
+            return None
+        fingerprint, template = favourite
+        if template.inherited or not template.lasts or cluster.has_settings(template.database):
+            return None
+        clone = cluster.clone(template.database)  # nobody may connect to the template itself
+        return content(clone, fingerprint, server=cluster.server, stem=cluster.names.role)
 
     def figures(self) -> dict[str, int]:
         """Return how many used databases were recycled, and how many replaced."""

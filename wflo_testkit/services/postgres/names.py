@@ -49,6 +49,10 @@ class Names:
         return f"{self._stem}_s_{_word(lease_id, 24)}"
 
 
+READY = Names("ready")
+"""Names of what a warm image has inside, until a run takes it over; no run's id is "ready"."""
+
+
 def guest_mark(run: str) -> str:
     """Return the name of the mark that `run` sets on an external server (see guestbook.py)."""
     return GUEST + _word(run, 32)

@@ -67,6 +67,12 @@ class Pool:
         with self._changed:
             return {word: self._counts[word] for word in ("recycled", "replaced")}
 
+    def expect(self, template: str) -> None:
+        """Begin with the databases that the first two tests will ask for."""
+        with self._changed:
+            stock = self._stocks.setdefault(template, Stock(given=2))
+            self._fill(template, stock)
+
     def take(self, template: str) -> str:
         """Return the name of a database that is equal to `template` and nobody's."""
         with self._changed:

@@ -17,10 +17,17 @@ PATIENCE = 600.0
 
 @dataclass(slots=True)
 class Template:
-    """A template on its way: `ready` is set last, once nobody can connect to it any more."""
+    """A template on its way: `ready` is set last, once nobody can connect to it any more.
+
+    lasts: whether another run may have it, too. inherited: it came with the server.
+    asked: how often it was wanted.
+    """
 
     database: str
-    ready: bool = False
+    lasts: bool
+    inherited: bool
+    ready: bool
+    asked: int = 0
 
 
 class Templates:
@@ -30,9 +37,19 @@ class Templates:
         self._cluster = cluster
         self._changed = threading.Condition()
         self._known: dict[str, Template] = {}
+        self._inherited: list[str] | None = None
 
-    def get(self, fingerprint: str) -> str | Build:
+    def inherit(self) -> list[str]:
+        """Take over the templates that came with the server, at the first call; return all."""
+        with self._changed:
+            if self._inherited is None:
+                self._inherited = self._cluster.adopt()
+            return self._inherited
+
+    def get(self, fingerprint: str, *, lasts: bool = False) -> str | Build:
         """Return the template's name, or a Build for the one asker who has to make it.
+
+        lasts: whether equal fingerprints mean equal contents beyond this run, too.
 
         Blocks while another one makes it. If that one fails or dies, the next in line gets the
         Build. Raises IsolationFailed after PATIENCE.
@@ -41,13 +58,14 @@ class Templates:
             return "template1"
         deadline = Deadline(PATIENCE)
         with self._changed:
-            while (template := self._known.get(fingerprint)) is not None:
-                if template.ready:
-                    return template.database
+            while (template := self._known.get(fingerprint)) is not None and not template.ready:
                 if not self._changed.wait(deadline.left):
                     raise _never_ready()
-            template = Template(self._cluster.names.template(fingerprint))
-            self._known[fingerprint] = template
+            if template is None:
+                template = self._known[fingerprint] = self._new(fingerprint, lasts)
+            if template.ready:
+                template.asked += 1
+                return template.database
         return self._begin(fingerprint, template)
 
     def built(self, fingerprint: str, error: str | None) -> None:
@@ -62,6 +80,17 @@ class Templates:
                 template.ready = True
         finally:
             self._end(fingerprint, template)
+
+    def favourite(self) -> tuple[str, Template] | None:
+        """Return the template that was asked for most often, and its fingerprint."""
+        with self._changed:
+            ready = [each for each in self._known.items() if each[1].ready]
+        return max(ready, key=lambda each: each[1].asked, default=None)
+
+    def _new(self, fingerprint: str, lasts: bool) -> Template:
+        database = self._cluster.names.template(fingerprint)
+        came = database in self.inherit()
+        return Template(database, lasts=lasts, inherited=came, ready=came)
 
     def _begin(self, fingerprint: str, template: Template) -> Build:
         try:

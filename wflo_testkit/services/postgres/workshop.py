@@ -33,6 +33,11 @@ class Workshop:
     pool: Pool
     recycler: Recycler
 
+    def template(self, request: LeaseRequest) -> str | Build:
+        """Return the template with the schema that a test asks for, or the Build of it."""
+        schema = str(request.params.get("schema") or "")
+        return self.templates.get(schema, lasts=bool(request.params.get("lasts")))
+
     def grant(
         self, mode: str, database: str, *, schema: str = "", template: str = ""
     ) -> dict[str, Json]:

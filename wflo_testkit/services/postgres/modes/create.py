@@ -5,6 +5,7 @@ For those who test exactly that; the other modes are faster.
 
 from __future__ import annotations
 
+from wflo_testkit.model import Build
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.modes.database import DatabaseMode
 
@@ -12,5 +13,5 @@ from wflo_testkit.services.postgres.modes.database import DatabaseMode
 class CreateMode(DatabaseMode):
     name = "create"
 
-    def _fingerprint(self, request: LeaseRequest) -> str:  # noqa: ARG002 - always empty
-        return ""
+    def _template(self, request: LeaseRequest) -> str | Build:  # noqa: ARG002 - always empty
+        return self._workshop.templates.get("")

@@ -18,7 +18,7 @@ class DatabaseMode:
     def lease(self, request: LeaseRequest) -> Mapping[str, Json] | Build:
         """Return a database with the schema, or the Build of its template."""
         self._workshop.cluster.require("create databases", self.name)
-        template = self._workshop.templates.get(self._fingerprint(request))
+        template = self._template(request)
         if isinstance(template, Build):
             return template
         database = self._workshop.pool.take(template)
@@ -36,5 +36,5 @@ class DatabaseMode:
             self._workshop.pool.give_back(template, name, keep=keep, used=clean)
         return left
 
-    def _fingerprint(self, request: LeaseRequest) -> str:
-        return str(request.params.get("schema") or "")
+    def _template(self, request: LeaseRequest) -> str | Build:
+        return self._workshop.template(request)

@@ -15,19 +15,23 @@ from wflo_testkit.model import Build, Json
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.admin import Row
 from wflo_testkit.services.postgres.proof import Proof
-from wflo_testkit.services.postgres.recycling.reading import Reading
+from wflo_testkit.services.postgres.recycling import reading
 from wflo_testkit.services.postgres.recycling.recycler import Case
 from wflo_testkit.services.postgres.recycling.rolled import changed
 from wflo_testkit.services.postgres.workshop import Workshop
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Shared:
-    """A database that one test after another gets, and the proof of its first state."""
+    """A database that one test after another gets, and the proof of its first state.
+
+    visits: who had been there by the last check (reading.visits), "" if that is not known.
+    """
 
     database: str
     template: str
     proof: Proof
+    visits: str = ""
 
 
 class RollbackMode:
@@ -40,7 +44,7 @@ class RollbackMode:
     def lease(self, request: LeaseRequest) -> Mapping[str, Json] | Build:
         """Return the database that this owner's tests share, or the Build of its template."""
         self._workshop.cluster.require("create databases", "rollback")
-        template = self._workshop.templates.get(str(request.params.get("schema") or ""))
+        template = self._workshop.template(request)
         if isinstance(template, Build):
             return template
         shared = self._take(request.owner, template) or self._make(template)
@@ -55,10 +59,11 @@ class RollbackMode:
         left: list[str] = []
         found = "it"  # in case of an error
         try:
-            if self._is_untouched(shared.database):
+            if shared.visits and self._visits(shared.database) == shared.visits:
                 found = ""
             else:
                 left = self._workshop.recycler.settle(shared.database)
+                shared.visits = self._visits(shared.database)  # who comes later is found next time
                 found = self._changed(shared)
         finally:
             self._put_back(owner, shared, clean=not found)
@@ -81,7 +86,7 @@ class RollbackMode:
                 if not free:
                     return None
                 shared = free.pop()
-            if self._workshop.recycler.is_quiet(shared.database):
+            if self._workshop.recycler.is_there(shared.database):
                 return shared
             self._workshop.pool.give_back(template, shared.database, used=False)
 
@@ -89,10 +94,10 @@ class RollbackMode:
         database = self._workshop.pool.take(template)
         return Shared(database, template, Proof.of(partial(self._ask, database)))
 
-    def _is_untouched(self, database: str) -> bool:
-        """Whether one look is enough: nobody is there, and nothing has been written at all."""
+    def _visits(self, database: str) -> str:
+        """Return what one look is enough for: whether anybody has been there at all."""
         case = self._case(database)
-        return case is not None and Reading.take(case.link) == case.before
+        return reading.visits(case.link) if case is not None else ""
 
     def _changed(self, shared: Shared) -> str:
         """Return what the test has changed for good; where counters tell, that takes one look."""

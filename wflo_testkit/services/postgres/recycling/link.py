@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -68,6 +69,16 @@ class Link:
             with cursor.copy(f"COPY {table} FROM STDIN".encode()) as copy:
                 copy.write(rows)
             return cursor.rowcount
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the server has said nothing unasked, as it does when it ends a session.
+
+        Costs no round trip. Raises psycopg.Error if the connection is closed.
+        """
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._connection.fileno(), selectors.EVENT_READ)
+            return not selector.select(timeout=0)
 
     def close(self) -> None:
         """End the session."""

@@ -41,6 +41,11 @@ A crash throws the counters away and notes the moment (pgstat_discard_stats); on
 kit's own.
 """
 ROLE, SESSION = "the role", "a session"
+_VISITS = (
+    f"SELECT concat_ws(' ', {MARKS['a crash of the server'].removeprefix('SELECT ')},"
+    " pg_stat_get_db_stat_reset_time({database}), pg_stat_get_db_numbackends({database}),"
+    " pg_stat_get_db_sessions({database}))"
+)
 
 
 def _sum(*counters: str) -> str:
@@ -111,6 +116,15 @@ def prepare(link: Link) -> None:
 def role_mark(link: Link) -> str:
     """Return the query of the role's mark alone."""
     return MARKS[ROLE].format(database=link.oid, role=link.role)
+
+
+def visits(link: Link) -> str:
+    """Return what stays the same as long as nobody else has been in the database.
+
+    A session is counted at the latest when it is over (PostgreSQL source, pgstat_report_connect),
+    and is itself to be seen until then.
+    """
+    return str(link.ask(_VISITS.format(database=link.oid))[0][0][0])
 
 
 def sessions(link: Link) -> int:

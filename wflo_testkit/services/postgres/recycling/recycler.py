@@ -121,6 +121,19 @@ class Recycler:
         except psycopg.Error:
             return False
 
+    def is_there(self, database: str) -> bool:
+        """Whether no crash has thrown away what was proven, as far as can be told from here.
+
+        For a database whose password stays: a client may come at any time, and is found later.
+        """
+        import psycopg
+
+        case = self.find(database)
+        try:
+            return case is None or case.link.is_silent
+        except psycopg.Error:
+            return False
+
     def renew(self, database: str) -> str:
         """Make `database` what its template is; return "" when that is proven, else the reason.
 

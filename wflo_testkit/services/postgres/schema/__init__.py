@@ -18,6 +18,10 @@ class Schema(Protocol):
     def fingerprint(self) -> str:
         """Hash of the content: equal for equal schemas, in every process of the run."""
 
+    @property
+    def lasts(self) -> bool:
+        """Whether the fingerprint says all, so that the schema need not be applied in each run."""
+
     def apply(self, url: str) -> None:
         """Fill the database at `url` (libpq URI). Raises SchemaFailed."""
 

@@ -28,11 +28,17 @@ class AlembicSchema:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the ini file, env.py and all scripts."""
+        """Hash of the ini file, env.py, all scripts and what else lies beside them."""
         digest = hashlib.sha256(b"alembic ")
         for path in (self._ini, *self._scripts()):
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
         return digest.hexdigest()
+
+    @property
+    def lasts(self) -> bool:
+        """Not where a script makes what a MetaData says at the time: its text says too little."""
+        scripts = (path for path in self._scripts() if path.suffix == ".py")
+        return not any(b"create_all" in path.read_bytes() for path in scripts)
 
     def apply(self, url: str) -> None:
         """Run `alembic upgrade heads`. Raises SchemaFailed when that left no trace at `url`."""
@@ -100,7 +106,8 @@ class AlembicSchema:
             raise failed(f"the script_location of {self._ini} does not exist", folder)
         more = self._config().file_config.get("alembic", "version_locations", fallback="")
         folders = [folder, *(Path(each) for each in more.replace(",", " ").split())]
-        return sorted({path for each in folders for path in each.rglob("*.py")})
+        found = {path for each in folders for path in each.rglob("*") if path.is_file()}
+        return sorted(path for path in found if "__pycache__" not in path.parts)
 
     @contextlib.contextmanager
     def _surroundings(self) -> Iterator[None]:

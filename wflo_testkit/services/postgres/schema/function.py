@@ -19,7 +19,8 @@ _seen: dict[int, Any] = {}
 class FunctionSchema:
     """Runs once per run, whatever it does: its content cannot be hashed.
 
-    A callable may say more: when its attribute `fingerprint` (a string) changes, it runs again.
+    A callable may say more: with an attribute `fingerprint` (a string) it runs again only when
+    that changes.
     """
 
     def __init__(self, function: Callable[[str], Any]) -> None:
@@ -30,6 +31,11 @@ class FunctionSchema:
         given = getattr(self._function, "fingerprint", None)
         text = f"given {given}" if given is not None else _identity(self._function)
         return hashlib.sha256(f"callable {text}".encode()).hexdigest()
+
+    @property
+    def lasts(self) -> bool:
+        """Only the callable itself can know what it depends on."""
+        return getattr(self._function, "fingerprint", None) is not None
 
     def apply(self, url: str) -> None:
         """Call it with the libpq URI; a coroutine is run to its end in a loop of its own."""

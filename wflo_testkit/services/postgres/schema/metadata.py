@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -32,6 +33,10 @@ class MetaDataSchema:
             known = (outline, hashlib.sha256(f"metadata {text}".encode()).hexdigest())
             _known[self._metadata] = known
         return known[1]
+
+    @property
+    def lasts(self) -> bool:
+        return True
 
     def apply(self, url: str) -> None:
         """Create every table, and the Postgres schemas that tables name."""
@@ -93,15 +98,17 @@ def _outline(metadata: MetaData) -> tuple[object, ...]:
 
 
 def _ddl(metadata: MetaData) -> list[str]:
-    """Return what create_all would say, as text, one statement each."""
+    """Return what create_all would say, as text, one statement each, with its values."""
     from sqlalchemy import create_mock_engine
 
     statements: list[str] = []
-    engine: Any = create_mock_engine(
-        "postgresql+psycopg://",
-        lambda sql, *_values, **_keys: statements.append(
-            str(sql.compile(dialect=engine.dialect)).strip()
-        ),
-    )
+
+    def note(sql: Any, *values: Any, **keys: Any) -> None:
+        """Note a statement; an address in its values would differ in every process."""
+        compiled = sql.compile(dialect=engine.dialect)
+        told = re.sub("0x[0-9a-f]+", "", f"{compiled.params} {values} {keys}")
+        statements.append(f"{compiled} {told}")
+
+    engine: Any = create_mock_engine("postgresql+psycopg://", note)
     metadata.create_all(engine, checkfirst=False)
     return statements

@@ -18,6 +18,10 @@ class Several:
         text = " ".join(schema.fingerprint for schema in self._schemas)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    @property
+    def lasts(self) -> bool:
+        return all(schema.lasts for schema in self._schemas)
+
     def apply(self, url: str) -> None:
         for schema in self._schemas:
             schema.apply(url)

@@ -25,6 +25,10 @@ class SqlSchema:
     def fingerprint(self) -> str:
         return hashlib.sha256(f"sql {self._text}".encode()).hexdigest()
 
+    @property
+    def lasts(self) -> bool:
+        return True
+
     def apply(self, url: str) -> None:
         """Run the file's statements one by one. Raises SchemaFailed, naming the line."""
         import psycopg

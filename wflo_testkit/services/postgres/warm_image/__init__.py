@@ -1,5 +1,8 @@
 """A Postgres image with the cluster already made: initdb is most of a cold start.
 
+The template that tests' databases are cloned from may be inside, too: restored from a dump of the
+run before, under names that the next run takes over (names.READY).
+
 The cluster lies outside PGDATA and is copied there at each start, onto the tmpfs. That is as quick
 as to run it where it lies, and clones of databases take half the time there (measured: ready in
 0.25-0.28 against 0.23-0.28 s, a clone in 7 against 14 ms).
@@ -12,7 +15,9 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from wflo_testkit.model import Recipe, Spec
+from wflo_testkit.model import Content, Recipe, Spec
+from wflo_testkit.services.postgres.names import READY
+from wflo_testkit.services.postgres.server import PostgresServer
 from wflo_testkit.services.postgres.warm_image.verifier import verifier
 
 FOLDER = "/wflo-warm"
@@ -44,6 +49,22 @@ def recipe(spec: Spec, password: str) -> Recipe | None:
         start=_started(spec, given, _COPY, _SERVE),
         reset=_started(spec, given | {"WFLO_PASSWORD": "{password}"}, _COPY, _RESET, _SERVE),
     )
+
+
+def content(template: str, fingerprint: str, *, server: PostgresServer, stem: str) -> Content:
+    """Return how another run gets what the database `template` holds.
+
+    Printed is all but who owns it: everything belongs to the role that applies the schema. stem:
+    what the names of this run begin with.
+    """
+    dump = ("pg_dump", f"--username={server.username}", "--no-owner", f"--dbname={template}")
+    return Content(fingerprint=fingerprint, command=dump, secret=stem)
+
+
+def filled(recipe: Recipe, content: Content, text: str) -> Recipe:
+    """Return the recipe of an image that has a template inside, too; `text`: see `content`."""
+    inside = {f"{FOLDER}/schema.sql": text, f"{FOLDER}/schema": READY.template(content.fingerprint)}
+    return dataclasses.replace(recipe, files={**recipe.files, **inside})
 
 
 def _started(spec: Spec, environment: Mapping[str, str], *steps: str) -> Spec:
