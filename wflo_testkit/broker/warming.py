@@ -38,7 +38,7 @@ class Warming:
         self._bases: dict[str, ResolvedImage] = {}
 
     @classmethod
-    def of_user(cls, kit: str, *, project: Path, may_make: bool) -> Self | None:
+    def of_user(cls, kit: str, *, project: Path | str = "", may_make: bool) -> Self | None:
         """Return the way to the images of this user; None for one without a home folder."""
         try:
             return cls(kit, Notes(), project=project, may_make=may_make)
