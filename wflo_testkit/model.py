@@ -33,6 +33,8 @@ class Spec:
     unique: non-empty for a server that must not be shared (one test's own server).
     per_process: whether each process that runs tests needs a server to itself, because its tests
         may change what is server-wide.
+    networked: whether it is on the kit's network from its start, since it may want to reach other
+        servers by name; else from when somebody asks for `Server.network`.
     startup_timeout: seconds.
     """
 
@@ -49,6 +51,7 @@ class Spec:
     external: str = ""
     unique: str = ""
     per_process: bool = False
+    networked: bool = True
     startup_timeout: float = 60.0
 
     def __post_init__(self) -> None:
@@ -112,6 +115,7 @@ class Server:
     internal_host, internal_ports: the same for a container on the kit's network; empty when
         the server is external.
     password: empty when the service has none.
+    on_network: the network on which the server was started, if it was; see `network`.
     seconds: from the start of the container, or of the look for it, to readiness.
     origin: where the image came from.
     is_shared: the kit's own, but it outlives the run, and other runs may use it meanwhile.
@@ -128,7 +132,7 @@ class Server:
     password: str = field(default="", repr=False)
     options: Mapping[str, Json] = field(default_factory=dict)
     container_id: str = ""
-    network: str = ""
+    on_network: str = ""
     image: str = ""
     origin: str = ""
     seconds: float = 0.0
@@ -137,6 +141,7 @@ class Server:
     is_for_one_test: bool = False
     key: str = ""
     read_logs: Callable[[float | None], str] | None = field(default=None, repr=False, compare=False)
+    join_network: Callable[[], str] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def outside(cls, spec: Spec, host: str, port: int, **more: Any) -> Self:
@@ -160,6 +165,14 @@ class Server:
         """The port that other containers on the kit's network use."""
         return self.internal_ports[MAIN]
 
+    @property
+    def network(self) -> str:
+        """The name of the Docker network on which all servers of the run are, once it is asked for.
+
+        "" when the server is external. Raises TestkitError.
+        """
+        return self.on_network or (self.join_network() if self.join_network is not None else "")
+
     def logs(self, since: float | None = None) -> str:
         """Return the container's output since `since` (seconds since the epoch), oldest first.
 
@@ -169,7 +182,7 @@ class Server:
 
     def to_json(self) -> dict[str, Json]:
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        del values["read_logs"]
+        del values["read_logs"], values["join_network"]
         return values
 
     @classmethod

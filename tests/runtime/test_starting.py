@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from docker.errors import APIError
@@ -117,6 +119,35 @@ def test_servers_of_one_run_reach_each_other_by_name(core: Core, spec: Spec) -> 
     )
 
     assert (code, output.strip()) == (0, b"PONG")
+
+
+def test_servers_that_need_no_network_get_one_when_somebody_asks_for_it(
+    core: Core, session: Session, spec: Spec
+) -> None:
+    alone = [dataclasses.replace(spec, name=name, networked=False) for name in ("one", "two")]
+    one, two = map(core.servers.get, alone)
+    networks = session.client.client.networks
+    with socket.create_connection((one.host, one.port)) as opened:
+        assert networks.list(names=[f"wflo-{session.run}"]) == []
+        name = one.network
+
+        assert name == two.network == f"wflo-{session.run}"
+        later = core.servers.get(dataclasses.replace(spec, name="later", networked=False))
+        for asker, asked in ((one, two), (two, later), (later, one)):
+            inside = session.client.client.containers.get(asker.container_id)
+            where = ["-h", asked.internal_host, "-p", str(asked.internal_port)]
+            assert inside.exec_run(["redis-cli", *where, "ping"]) == (0, b"PONG\n")
+        opened.sendall(b"PING\r\n")  # what was connected before still is
+        assert opened.recv(16).startswith(b"+PONG")
+
+
+def test_threads_that_ask_at_once_get_one_network(core: Core, session: Session, spec: Spec) -> None:
+    server = core.servers.get(dataclasses.replace(spec, networked=False))
+    with ThreadPoolExecutor(8) as threads:
+        names = set(threads.map(lambda _number: server.network, range(8)))
+
+    assert names == {f"wflo-{session.run}"}
+    assert len(session.client.client.networks.list(names=[f"wflo-{session.run}"])) == 1
 
 
 def await_line(text: str, core: Core, server: Server) -> None:

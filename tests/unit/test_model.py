@@ -41,6 +41,7 @@ SPECS = st.builds(
     options=OPTIONS,
     external=TEXT,
     unique=TEXT,
+    networked=st.booleans(),
     startup_timeout=SECONDS,
 )
 SERVERS = st.builds(
@@ -55,7 +56,7 @@ SERVERS = st.builds(
     password=TEXT,
     options=OPTIONS,
     container_id=TEXT,
-    network=TEXT,
+    on_network=TEXT,
     image=TEXT,
     origin=TEXT,
     seconds=SECONDS,
@@ -115,6 +116,7 @@ def test_every_field_of_a_spec_is_part_of_the_fingerprint() -> None:
         "external": "x",
         "unique": "x",
         "per_process": True,
+        "networked": False,
         "startup_timeout": 1.0,
     }
 

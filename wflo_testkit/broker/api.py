@@ -37,6 +37,9 @@ class Broker(Protocol):
     def logs(self, key: str, since: float | None) -> str:
         """Return a server's output since `since`, seconds since the epoch."""
 
+    def network(self, key: str) -> str:
+        """Return the name of the network on which a server is from now on."""
+
     def lease(self, ask: Ask) -> Grant | Build:
         """Grant a private part, or name what the asker has to build first."""
 

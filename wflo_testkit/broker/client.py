@@ -45,6 +45,9 @@ class Client:
     def logs(self, key: str, since: float | None) -> str:
         return str(self._ask("logs", key=key, since=since))
 
+    def network(self, key: str) -> str:
+        return str(self._ask("network", key=key))
+
     def lease(self, ask: Ask) -> Grant | Build:
         return wire.granted(self._ask("lease", ask=dataclasses.asdict(ask)))
 

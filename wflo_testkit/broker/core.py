@@ -108,6 +108,9 @@ class Owner:
     def logs(self, key: str, since: float | None) -> str:
         return self._core.servers.logs(key, since)
 
+    def network(self, key: str) -> str:
+        return self._core.servers.network(key)
+
     def lease(self, ask: Ask) -> Grant | Build:
         return self._core.leases.lease(ask, self.name)
 

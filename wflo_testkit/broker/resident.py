@@ -43,6 +43,9 @@ class Resident:
     def logs(self, key: str, since: float | None) -> str:
         return self._way.logs(key, since)
 
+    def network(self, key: str) -> str:
+        return self._way.network(key)
+
     def lease(self, ask: Ask) -> Grant | Build:
         return self._way.lease(ask)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wflo_testkit.broker.starting import Starter, connect
@@ -139,6 +141,11 @@ class Servers:
         server = started.ready.result()
         return "" if server.is_external else self._home(server).logs(server.container_id, since)
 
+    def network(self, key: str) -> str:
+        """Return the network on which the server `key` is from now on; "" for an external one."""
+        server = self._started[key].ready.result()
+        return "" if server.is_external else self._home(server).join()
+
     def discard(self, key: str) -> None:
         """Close and remove one server."""
         with self._lock:
@@ -212,7 +219,8 @@ class Servers:
         except BaseException as error:  # noqa: BLE001 - handed to everybody who asks
             started.ready.set_exception(error)
         else:
-            started.ready.set_result(server)
+            join = partial(self.network, started.spec.fingerprint)
+            started.ready.set_result(dataclasses.replace(server, join_network=join))
             self._prepare(started)
 
     def _start(self, started: Started) -> Server:

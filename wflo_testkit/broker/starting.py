@@ -138,7 +138,7 @@ def _server(spec: Spec, service: Service, running: Running, password: str) -> Se
         password=password if _uses_password(spec) else "",
         options=dict(spec.options),
         container_id=running.id,
-        network=running.network,
+        on_network=running.network,
         image=running.image,
         origin=running.origin,
         is_for_one_test=bool(spec.unique) and not spec.per_process,

@@ -54,6 +54,7 @@ _VERBS: dict[str, Callable[[Broker, Mapping[str, Json]], Json]] = {
     "prefetch": lambda broker, r: broker.prefetch(Spec.from_json(r["spec"])),
     "discard": lambda broker, r: broker.discard(r["key"]),
     "logs": lambda broker, r: broker.logs(r["key"], r["since"]),
+    "network": lambda broker, r: broker.network(r["key"]),
     "lease": _lease,
     "built": lambda broker, r: broker.built(r["token"], r["error"]),
     "call": lambda broker, r: broker.call(r["lease_id"], r["verb"], r["args"]),

@@ -93,8 +93,9 @@ def _give_back(context: Context, lease: Lease, made: AbstractContextManager[Any]
 def _take(context: Context, kind: LeaseKind) -> Lease:
     """Lease from the broker, building first whatever it names."""
     broker = context.live.broker
+    params = kind.params(context)  # first: to load a schema takes as long as part of the start
     server = context.server
-    ask = Ask(key=server.key, kind=kind.name, mode=context.mode, params=kind.params(context))
+    ask = Ask(key=server.key, kind=kind.name, mode=context.mode, params=params)
     while not isinstance(got := broker.lease(ask), Grant):
         _build(context, kind, got)
     return Lease(

@@ -83,7 +83,9 @@ class Live:
         """
         if name not in self._specs:
             spec = self.service(name).spec(name, self.settings.server(name))
-            changed = self.kit.config.hook.pytest_wflo_spec(spec=spec)
+            # What somebody makes of it may reach other servers by name; the kit's own does not.
+            asked = dataclasses.replace(spec, networked=True)
+            changed = self.kit.config.hook.pytest_wflo_spec(spec=asked)
             self._specs[name] = spec if changed is None else changed
         return self._specs[name]
 
@@ -95,7 +97,9 @@ class Live:
         if (name, unique) not in self._ready:
             server = self.broker.server(self._unique(name, unique))
             self._ready[name, unique] = self.service(name).server.from_json(
-                server.to_json(), read_logs=partial(self.broker.logs, server.key)
+                server.to_json(),
+                read_logs=partial(self.broker.logs, server.key),
+                join_network=partial(self.broker.network, server.key),
             )
         return self._ready[name, unique]
 

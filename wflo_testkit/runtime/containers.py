@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from wflo_testkit.runtime.warm.order import Warm
 
 
+HOST_NAME = 63
+"""Characters of a host name, at most (hostname(7))."""
+
+
 class Place(Protocol):
     """Where containers go: the session of a run, or what is kept for reuse (reuse.place)."""
 
@@ -42,9 +46,9 @@ class Place(Protocol):
     @property
     def network(self) -> str: ...
 
-    def bindings(self, ports: Mapping[str, int]) -> dict[str, Any]: ...
+    def join(self) -> str: ...
 
-    def alias(self, name: str) -> dict[str, Any]: ...
+    def bindings(self, ports: Mapping[str, int]) -> dict[str, Any]: ...
 
     def labels(self, kind: str, **more: str) -> dict[str, str]: ...
 
@@ -52,7 +56,7 @@ class Place(Protocol):
 
     def host_name(self, spec: Spec) -> str: ...
 
-    def create(self, reference: str, **config: Any) -> Container: ...
+    def create(self, reference: str, *, alias: str, **config: Any) -> Container: ...
 
     def wait_for_reaper(self) -> None: ...
 
@@ -63,7 +67,10 @@ class NameTaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A started container: where it is reached from here and from the kit's network."""
+    """A started container: where it is reached from here and from the kit's network.
+
+    network: "" for one that is not on it yet.
+    """
 
     id: str
     host: str
@@ -191,6 +198,10 @@ class Containers:
             if error.status_code != 409:  # 409: its removal is under way
                 raise
 
+    def join(self) -> str:
+        """Return the name of the network on which all of them are from now on."""
+        return self._place.join()
+
     @property
     def are_ending(self) -> bool:
         """Whether they are being removed because the run ends."""
@@ -204,18 +215,20 @@ class Containers:
         from docker.errors import APIError
 
         place, marks = self._place, {labels.SERVER: spec.name, labels.FINGERPRINT: spec.fingerprint}
-        name = place.container_name(spec)
+        name, alias = place.container_name(spec), place.host_name(spec)
+        if spec.networked:
+            place.join()
         try:
             return place.create(
                 reference,
+                alias=alias,
+                hostname=alias[:HOST_NAME],  # it may look itself up, on whichever network it is
                 command=list(filled.command) or None,
                 environment=dict(filled.environment),
                 ports=place.bindings(spec.ports),
                 labels=place.labels("server", **marks),
                 name=name,
                 tmpfs=dict(spec.tmpfs),
-                network=place.network,
-                networking_config=place.alias(place.host_name(spec)),
             )
         except APIError as error:
             if error.status_code == 409 and name in str(error.explanation):

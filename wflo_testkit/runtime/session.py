@@ -41,6 +41,7 @@ class Session:
         self._sweep: Sweep | None = None
         self._client: DockerClient | None = None
         self._network = ""
+        self._outside: dict[str, str] = {}
         self._ending = False
         self._under_way = 0
 
@@ -83,19 +84,32 @@ class Session:
 
     @property
     def network(self) -> str:
-        """The name of the run's network, made at first use."""
+        """The name of the network of the run's servers; "" until somebody has asked for it."""
+        return self._network
+
+    def join(self) -> str:
+        """Return the name of the run's network, on which all its servers are from now on.
+
+        Made when first asked for: most runs never do, and to make it, to start servers on it and
+        to remove it takes a third of a run's start and end (measured: 0.3 and 0.2 s).
+        """
         with self._lock:
             if not self._network:
                 name = f"wflo-{self.run}"
                 with self._making():
                     self.client.client.networks.create(name, labels=self.labels("network"))
+                    outside, self._outside = self._outside, {}
+                    for container, alias in outside.items():
+                        self._connect(name, container, alias)
                 self._network = name
             return self._network
 
-    def alias(self, name: str) -> dict[str, Any]:
-        """Return docker-py's networking_config that makes a container known as `name`."""
-        endpoint = self.client.client.api.create_endpoint_config(aliases=[name])
-        return {self.network: endpoint}
+    def _connect(self, network: str, container: str, alias: str) -> None:
+        """Attach a container that is there; one that has gone meanwhile needs no network."""
+        from docker.errors import NotFound
+
+        with contextlib.suppress(NotFound):
+            self.client.client.api.connect_container_to_network(container, network, aliases=[alias])
 
     def labels(self, kind: str, **more: str) -> dict[str, str]:
         """Return the labels of something this run makes; kept things have no run to die with."""
@@ -111,10 +125,19 @@ class Session:
         """Return the container's host name on the run's network."""
         return alias(spec)
 
-    def create(self, reference: str, **config: Any) -> Container:
-        """Create a container; testcontainers adds its own labels to those in `config`."""
+    def create(self, reference: str, *, alias: str, **config: Any) -> Container:
+        """Create a container; testcontainers adds its own labels to those in `config`.
+
+        alias: what it is called on the run's network.
+        """
         with self._making():
-            return self.client.create(reference, **config)
+            container = self.client.create(reference, **config)
+            with self._lock:
+                if self._network:
+                    self._connect(self._network, str(container.id), alias)
+                else:
+                    self._outside[str(container.id)] = alias
+            return container
 
     def wait_for_reaper(self) -> None:
         """Return once this run is guarded, and stopped leftovers of others are out of the way.

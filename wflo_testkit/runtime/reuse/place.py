@@ -57,7 +57,11 @@ class KeptPlace:
 
     @property
     def network(self) -> str:
-        """The name of the home's network, made by whoever needs it first."""
+        """The name of the home's network, on which each kept server is from its beginning."""
+        return self._home.network
+
+    def join(self) -> str:
+        """Return the name of the home's network, which whoever needs it first makes."""
         name = self._home.network
         # Docker's own check for duplicates is "best effort" (Engine API, NetworkCreate).
         with self._home.lock("network"):
@@ -69,10 +73,6 @@ class KeptPlace:
 
     def bindings(self, ports: Mapping[str, int]) -> dict[str, Any]:
         return self._session.bindings(ports)
-
-    def alias(self, name: str) -> dict[str, Any]:
-        endpoint = self.client.client.api.create_endpoint_config(aliases=[name])
-        return {self._home.network: endpoint}
 
     def labels(self, kind: str, **more: str) -> dict[str, str]:
         if kind == "server":
@@ -86,13 +86,17 @@ class KeptPlace:
         """Return a host name that differs from those of other projects on the same network."""
         return f"{spec.name}-{self._key[:8]}"
 
-    def create(self, reference: str, **config: Any) -> Container:
-        """Create a container without testcontainers' labels.
+    def create(self, reference: str, *, alias: str, **config: Any) -> Container:
+        """Create a container on the home's network, without testcontainers' labels.
 
         Its session label would hand the container to the reaper of whoever uses testcontainers
         in this process.
         """
-        made = self.client.client.containers.create(reference, **config)
+        network = self.join()
+        endpoint = self.client.client.api.create_endpoint_config(aliases=[alias])
+        made = self.client.client.containers.create(
+            reference, network=network, networking_config={network: endpoint}, **config
+        )
         self.container = str(made.id)
         self._created(self.container)
         return made

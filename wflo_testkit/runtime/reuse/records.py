@@ -15,7 +15,7 @@ from wflo_testkit.model import Json, Spec
 from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.wait import clock
 
-LAYOUT = 1
+LAYOUT = 2
 """Raised when runs of an older kit can no longer share a server with this one."""
 
 

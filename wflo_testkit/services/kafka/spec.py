@@ -61,6 +61,7 @@ def spec(name: str, settings: Mapping[str, Any]) -> Spec:
     return Spec(
         service="kafka",
         name=name,
+        networked=False,
         image=settings.get("image") or official("kafka"),
         command=("sh", "-c", f"until [ -s {START} ]; do sleep 0.02; done; exec sh {START}"),
         environment=_environment(settings),

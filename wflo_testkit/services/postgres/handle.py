@@ -19,6 +19,7 @@ class PostgresDatabase:
     """Name, address and account of a database that only this test sees; no live connection.
 
     schema: in mode `schema` the Postgres schema that is the test's own, else "".
+    template: what it was cloned from: the same for all tests with equal schemas.
     internal_host, internal_port: for containers on the kit's network; "" and 0 if external.
     """
 
@@ -29,6 +30,7 @@ class PostgresDatabase:
     password: str = field(repr=False)
     mode: str
     schema: str = ""
+    template: str = ""
     internal_host: str = ""
     internal_port: int = 0
     parameters: Mapping[str, str] = field(default_factory=dict)
@@ -168,6 +170,7 @@ def handle_of(lease: Lease) -> PostgresDatabase:
         password=data["password"],
         mode=data["mode"],
         schema=data["schema"],
+        template=data["template"],
         internal_host=server.internal_host,
         internal_port=server.internal_port if server.internal_ports else 0,
         parameters=data["parameters"],

@@ -85,6 +85,7 @@ def spec(name: str, settings: Mapping[str, Any]) -> Spec:
     return Spec(
         service="postgres",
         name=name,
+        networked=False,
         image=settings.get("image") or official("postgres"),
         command=("postgres", *_flags(settings)),
         environment={

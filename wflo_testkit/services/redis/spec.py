@@ -69,6 +69,7 @@ def spec(name: str, settings: Mapping[str, Any]) -> Spec:
     return Spec(
         service="redis",
         name=name,
+        networked=False,
         image=settings.get("image") or official("redis"),
         command=(*_command(databases), *map(str, settings.get("arguments") or ())),
         ports={MAIN: DEFAULT_PORT},

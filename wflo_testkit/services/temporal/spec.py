@@ -89,6 +89,7 @@ def spec(name: str, settings: Mapping[str, Any]) -> Spec:
     return Spec(
         service="temporal",
         name=name,
+        networked=False,
         image=settings.get("image") or official("temporal"),
         command=(
             *("server", "start-dev", "--ip", "0.0.0.0"),  # noqa: S104 - inside the container

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.aio import LoopBound
 from wflo_testkit.service import TestContext
+from wflo_testkit.services.postgres.conveniences.dialects import share
 from wflo_testkit.services.postgres.conveniences.opened import Opened
 from wflo_testkit.services.postgres.conveniences.rollback import session_class
 from wflo_testkit.services.postgres.handle import PostgresDatabase, no_connections_of_your_own
@@ -88,4 +89,5 @@ def _engine(handle: PostgresDatabase, opened: Opened, bound: LoopBound) -> Async
         address.sqlalchemy_url("asyncpg"), async_creator=connect, poolclass=NullPool
     )
     opened.watch(engine.sync_engine)
+    share(engine.sync_engine, handle)
     return engine

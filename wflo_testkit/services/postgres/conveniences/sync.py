@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wflo_testkit.service import TestContext
+from wflo_testkit.services.postgres.conveniences.dialects import share
 from wflo_testkit.services.postgres.conveniences.opened import Opened
 from wflo_testkit.services.postgres.conveniences.rollback import session_class
 from wflo_testkit.services.postgres.handle import PostgresDatabase, no_connections_of_your_own
@@ -48,6 +49,7 @@ def _engine(handle: PostgresDatabase, test: TestContext, fixture: str) -> Iterat
     plain = {"sslmode": "disable", "gssencmode": "disable"} if handle.speaks_tls is False else {}
     made = sqlalchemy.create_engine(handle.address().sqlalchemy_url("psycopg"), connect_args=plain)
     opened.watch(made)
+    share(made, handle)
     try:
         yield made
     finally:
