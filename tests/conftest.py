@@ -30,6 +30,11 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[KEPT] = tempfile.mkdtemp(prefix="wflo-tests-")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker is left with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("lengthy") is None)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         kept = Path(os.environ.pop(KEPT))
