@@ -52,7 +52,9 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="session")
 def planted(redis_server):
-    """A network and a volume beside the server, with the marks of what this run made."""
+    """A network and a volume beside the server, with the marks of what this run made; and the
+    run's own network, which is made when somebody asks for it."""
+    assert redis_server.network
     import docker
     client = docker.from_env()
     run = client.containers.get(redis_server.container_id).labels[labels.RUN]

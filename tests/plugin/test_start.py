@@ -104,6 +104,7 @@ import docker, pytest
 
 @pytest.fixture(autouse=True, scope="session")
 def list_what_this_run_made(redis_server, postgres_server):
+    assert redis_server.network == postgres_server.network
     yield
     client = docker.from_env()
     run = client.containers.get(redis_server.container_id).labels["dev.wflo.testkit.run"]

@@ -11,7 +11,7 @@ import pytest
 from wflo_testkit.model import Spec
 from wflo_testkit.runtime.reuse import home as home_module
 from wflo_testkit.runtime.reuse.home import Home, home_of
-from wflo_testkit.runtime.reuse.records import Record, Records, key_of, project_of
+from wflo_testkit.runtime.reuse.records import LAYOUT, Record, Records, key_of, project_of
 
 KEY = "0123456789abcdef"
 RECORD = Record(
@@ -86,7 +86,7 @@ def test_a_record_under_another_key_or_layout_is_none(records: Records, home: Ho
     records.write(RECORD)
     [path] = home.files("*.json")
     home.write("another.json", path.read_text())
-    home.write(path.name, path.read_text().replace('"layout": 1', '"layout": 2'))
+    home.write(path.name, path.read_text().replace(f'"layout": {LAYOUT}', '"layout": 0'))
 
     assert list(records) == []
 
