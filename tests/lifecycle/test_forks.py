@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from tests.cases import quick
 from tests.lifecycle.conftest import GUARDS, Launch
 from tests.lifecycle.runs import Launched, lives
 
@@ -56,7 +57,7 @@ def child_of(run: Launched) -> int:
     return int((run.folder / "child").read_text())
 
 
-@pytest.mark.parametrize("guard", GUARDS)
+@pytest.mark.parametrize("guard", quick(GUARDS, ("watchdog",)))
 def test_nothing_is_left_beside_a_child_that_lives_on(launch: Launch, guard: str) -> None:
     run = killed_beside_its_child(launch, guard)
 

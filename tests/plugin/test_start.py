@@ -119,7 +119,9 @@ def list_what_this_run_made(redis_server, postgres_server):
 """
 
 
-@pytest.mark.parametrize(("body", "passed"), [("pass", 1), ("assert False", 0)])
+@pytest.mark.parametrize(
+    ("body", "passed"), [("pass", 1), pytest.param("assert False", 0, marks=pytest.mark.slow)]
+)
 def test_nothing_is_left_behind(
     run_suite: Run, pytester: pytest.Pytester, body: str, passed: int
 ) -> None:

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.cases import quick
 from tests.conftest import Run
 from tests.reuse.parts import kept_by
 from wflo_testkit.runtime.reuse.home import Home
@@ -59,27 +60,25 @@ def test_workers_of_xdist_share_it(run_suite: Run, home: Home, pytester: pytest.
     assert "reused, found in" in summary(result)
 
 
-@pytest.mark.parametrize(
-    ("options", "pyproject", "ci", "kept"),
-    [
-        ((), "", "", 0),
-        ((), REUSE, "", 1),
-        ((), REUSE, "true", 0),
-        (("--wflo-reuse",), "", "true", 1),
-        (("--wflo-fresh",), REUSE, "", 0),
-        (("--wflo-reuse", "--wflo-fresh"), "", "", 0),
-    ],
-    ids=["default", "setting", "setting in CI", "option in CI", "fresh", "fresh and reuse"],
-)
+DECISIONS: dict[str, tuple[tuple[str, ...], str, str, int]] = {
+    "default": ((), "", "", 0),
+    "setting": ((), REUSE, "", 1),
+    "setting in CI": ((), REUSE, "true", 0),
+    "option in CI": (("--wflo-reuse",), "", "true", 1),
+    "fresh": (("--wflo-fresh",), REUSE, "", 0),
+    "fresh and reuse": (("--wflo-reuse", "--wflo-fresh"), "", "", 0),
+}
+"""Who decides -> options, file, the variable CI, and how many servers are kept."""
+
+
+@pytest.mark.parametrize("case", quick(DECISIONS, ("setting in CI", "option in CI")))
 def test_who_decides_whether_servers_are_kept(
     run_suite: Run,
     home: Home,
     fresh_environment: pytest.MonkeyPatch,
-    options: tuple[str, ...],
-    pyproject: str,
-    ci: str,
-    kept: int,
+    case: str,
 ) -> None:
+    options, pyproject, ci, kept = DECISIONS[case]
     if ci:
         fresh_environment.setenv("CI", ci)
     source = "def test(redis_client):\n    pass\n"

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cases import quick
 from tests.docker_state import docker_state
 from tests.lifecycle.runs import made_by
 from wflo_testkit.broker.core import Core
@@ -67,7 +68,7 @@ def test_closing_removes_all_that_the_run_made(session: Session, core: Core, spe
     assert not made & set(docker_state())
 
 
-@pytest.mark.parametrize("process", ["alone", "fork"], indirect=True)
+@pytest.mark.parametrize("process", quick(("alone", "fork"), ("alone",)), indirect=True)
 def test_a_killed_process_leaves_nothing_after_fifteen_seconds(
     process: subprocess.Popen[str],
 ) -> None:

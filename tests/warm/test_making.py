@@ -8,6 +8,7 @@ import json
 import docker
 import pytest
 
+from tests.cases import quick
 from tests.warm.parts import Processes, give, images_of, made, makers_of, of, said
 from wflo_testkit.runtime import labels, leftovers
 from wflo_testkit.runtime.warm import making, stock, work
@@ -88,7 +89,7 @@ def test_after_a_failure_the_others_are_made_and_the_failure_is_noted(
     assert "exited with code 3" in failure.reason
 
 
-@pytest.mark.parametrize("moment", ["working", "committed", "checked"])
+@pytest.mark.parametrize("moment", quick(("working", "committed", "checked"), ("checked",)))
 def test_a_killed_maker_leaves_nothing_that_is_used_and_the_next_one_finishes(
     client: docker.DockerClient, order: Order, notes: Notes, processes: Processes, moment: str
 ) -> None:

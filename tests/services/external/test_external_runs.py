@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from tests.cases import quick
 from tests.lifecycle.runs import Launched
 from tests.services.asker import row
 from tests.services.external.conftest import Start
@@ -49,9 +50,7 @@ def expire(server: Server, run: str) -> None:
         book.close()
 
 
-@pytest.mark.parametrize(
-    "server", [*SERVICES[:-1], pytest.param(SERVICES[-1], marks=pytest.mark.slow)], indirect=True
-)
+@pytest.mark.parametrize("server", quick(SERVICES, ("postgres", "redis")), indirect=True)
 def test_the_next_run_clears_a_killed_one_and_a_living_one_keeps_everything(
     server: Server, start: Start
 ) -> None:
@@ -71,11 +70,7 @@ def test_the_next_run_clears_a_killed_one_and_a_living_one_keeps_everything(
     assert_gone(server, living.run, following.run)
 
 
-@pytest.mark.parametrize(
-    "server",
-    [*SERVICES[:2], *(pytest.param(s, marks=pytest.mark.slow) for s in SERVICES[2:])],
-    indirect=True,
-)
+@pytest.mark.parametrize("server", quick(SERVICES, ("postgres", "redis")), indirect=True)
 def test_a_run_of_another_host_is_respected_until_its_lease_is_over(
     server: Server, start: Start
 ) -> None:

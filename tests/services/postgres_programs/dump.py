@@ -20,7 +20,11 @@ _RELATIONS = """SELECT c.oid::int8, c.relkind::text, n.nspname, c.relname,
 # Rows of the server's own in the largest catalogs are known by place and writer: reading them all
 # as text takes five times as long.
 _OWN = {
-    **dict.fromkeys(("pg_proc", "pg_type", "pg_operator", "pg_rewrite", "pg_collation"), "oid"),
+    **dict.fromkeys(
+        ("pg_proc", "pg_type", "pg_operator", "pg_rewrite", "pg_collation", "pg_class"), "oid"
+    ),
+    **dict.fromkeys(("pg_amop", "pg_amproc", "pg_cast", "pg_opclass", "pg_opfamily"), "oid"),
+    "pg_statistic": "starelid",
     "pg_attribute": "attrelid",
     "pg_description": "objoid",
     "pg_depend": "objid",

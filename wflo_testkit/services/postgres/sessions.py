@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from wflo_testkit.services.postgres.admin import Admin
 from wflo_testkit.wait import WaitTimeout, wait_until
 
-GRACE = 0.5
+GRACE = 0.75
 """Seconds for backends whose client has just hung up: 1.9 ms, p99 3.5 (measured), and over 100 on
 a machine with ten times more to do than it has cores."""
 
@@ -42,10 +42,10 @@ class Where:
     database: str = ""
 
 
-def settle(admin: Admin, where: Where) -> list[str]:
+def settle(admin: Admin, where: Where, grace: float = GRACE) -> list[str]:
     """End every session in `where` and return a sentence for each that was left open.
 
-    Waits up to GRACE for those that are closing by themselves.
+    grace: seconds to wait for those that are closing by themselves.
     """
     left: list[tuple[int, str]] = []
 
@@ -58,7 +58,7 @@ def settle(admin: Admin, where: Where) -> list[str]:
         return not left
 
     try:
-        wait_until(nobody, timeout=GRACE, poll=0.002, catch=())
+        wait_until(nobody, timeout=grace, poll=0.002, catch=())
     except WaitTimeout:
         pids = [pid for pid, _sentence_ in left]
         admin.rows("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) pid", (pids,))

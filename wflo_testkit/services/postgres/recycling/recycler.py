@@ -105,6 +105,7 @@ class Recycler:
             else:
                 return []
             where = Where(f"{IN_DATABASE} AND pid <> {case.link.pid}", (database,))
+            return settle(self._cluster.admin, where, grace=0)
         return settle(self._cluster.admin, where)
 
     def is_quiet(self, database: str) -> bool:
