@@ -19,6 +19,16 @@ from wflo_testkit.services.kafka import KafkaTopics, pool
 from wflo_testkit.services.kafka.admin import Admin
 from wflo_testkit.wait import wait_until
 
+# kafka-python 3.0.12 leaves the socket of a connection under way open when a consumer is closed.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collects_them_here() -> Iterator[None]:
+    """Where they are ignored, and not in any later test."""
+    yield
+    gc.collect()
+
 
 @contextmanager
 def admin(handle: KafkaTopics) -> Iterator[KafkaAdminClient]:
@@ -156,12 +166,9 @@ def test_too_few_records_are_told_with_those_that_came(kafka_asker: Asker) -> No
     assert "arrived: b'one', b'two'" in caught.value.text
 
 
-# kafka-python 3.0.12 leaves the socket of a connection under way open when a consumer is closed.
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_reading_a_topic_that_is_not_there_says_so(kafka_asker: Asker) -> None:
     with kafka_asker.lease() as handle, pytest.raises(TestkitError, match="there is no topic"):
         handle.read("misspelt", timeout=1)
-    gc.collect()  # here, where it is ignored, and not in any later test
 
 
 def test_records_of_open_and_aborted_transactions_can_be_left_out(kafka_asker: Asker) -> None:
