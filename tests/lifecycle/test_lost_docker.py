@@ -25,6 +25,7 @@ def proxy() -> Iterator[Proxy]:
     proxy.cut()
 
 
+@pytest.mark.slow
 def test_the_watchdog_waits_until_docker_answers_again(launch: Launch, proxy: Proxy) -> None:
     run = launch(guard="watchdog", DOCKER_HOST=proxy.address)
     run.await_ready()

@@ -133,6 +133,7 @@ def test_folders_of_dead_runs_go_and_those_of_others_stay(
     assert all((each / "broker.sock").exists() for each in others)
 
 
+@pytest.mark.slow
 def test_a_killed_run_names_the_owner_of_its_folder(
     launch: Launch, temp: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

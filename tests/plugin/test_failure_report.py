@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.conftest import Run
 
 
@@ -60,6 +62,7 @@ def test_a_failed_tests_database_is_kept_and_its_address_shown(run_suite: Run) -
     result.stdout.fnmatch_lines(["*kept for you to look at*", "postgres_database: *postgresql://*"])
 
 
+@pytest.mark.slow
 def test_a_passing_tests_database_is_not_kept(run_suite: Run) -> None:
     result = run_suite(
         """

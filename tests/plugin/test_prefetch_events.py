@@ -132,6 +132,7 @@ def test_passes(request):
 """
 
 
+@pytest.mark.slow
 def test_what_a_test_asks_for_while_it_runs_starts_then_and_is_watched(
     run_suite: Run, events: Events, runs: Runs
 ) -> None:

@@ -15,6 +15,7 @@ from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.wait import clock
 
 
+@pytest.mark.slow
 def test_a_slow_answer_is_no_reason_to_remove_what_another_run_uses(
     begin: Begin, spec: Spec
 ) -> None:

@@ -98,6 +98,7 @@ def test_other_settings_replace_it(run_suite: Run, home: Home) -> None:
     assert kept_by(home) != old
 
 
+@pytest.mark.slow
 def test_a_failed_tests_data_can_be_looked_at_until_the_next_run(run_suite: Run) -> None:
     result = run_suite(
         """

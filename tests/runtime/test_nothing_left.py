@@ -82,6 +82,7 @@ def test_a_killed_process_leaves_nothing_after_fifteen_seconds(
     )
 
 
+@pytest.mark.slow
 def test_closing_twice_is_harmless(session: Session, core: Core, spec: Spec) -> None:
     core.servers.get(spec)
     core.close()

@@ -43,7 +43,10 @@ def test_the_server_runs_with_the_tuned_parameters(server: PostgresServer) -> No
     "arguments",
     [
         {"wal_level": "logical", "max_wal_senders": 4, "jit": True, "work_mem": "5MB"},
-        ["wal_level=logical", "max_wal_senders = 4", "jit=on", "work_mem=5MB"],
+        pytest.param(
+            ["wal_level=logical", "max_wal_senders = 4", "jit=on", "work_mem=5MB"],
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_every_parameter_can_be_overridden(arguments: Any) -> None:

@@ -147,6 +147,7 @@ async def test_alone(temporal_client, temporal_worker, temporal_namespace, tempo
 """
 
 
+@pytest.mark.slow
 def test_a_test_may_have_a_server_of_its_own(run_suite: Run) -> None:
     run_suite(WORKFLOW + OWN_SERVER, *AUTO).assert_outcomes(passed=1)
 

@@ -144,6 +144,7 @@ def test_two_makers_agree_on_one(
     assert len(images_of(client, order.key)) == 1
 
 
+@pytest.mark.slow
 def test_the_second_maker_takes_over_when_the_first_is_killed(
     client: docker.DockerClient, order: Order, notes: Notes, processes: Processes
 ) -> None:

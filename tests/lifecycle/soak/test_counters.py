@@ -82,6 +82,7 @@ def test_planted_leaks_outside_docker_are_counted(machine: Machine, dead: str) -
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_planted_leak_on_a_kept_server_and_a_planted_cross_talk_are_counted(
     machine: Machine,
@@ -106,6 +107,7 @@ def test_a_planted_leak_on_a_kept_server_and_a_planted_cross_talk_are_counted(
     assert f"a record without its container: {redis.container_id}" in leaked(machine, [], [""])
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_hurt_bystander_is_counted(machine: Machine) -> None:
     bystander = machine.launch(Kind(FRESH), **ENDLESS)
