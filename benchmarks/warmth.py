@@ -22,12 +22,17 @@ LIMIT = 240.0
 """Seconds that making all warm images of a suite may take; then it is measured without."""
 PENDING = "are made after this run"
 """What the kit says at the end of a run that lacked warm images."""
+FILLED = "warm and filled"
+"""What it says of a server whose image had the schema of the last run inside."""
 
 
-def settle(bench: Bench, run: Callable[[], Finished]) -> None:
-    """Run a suite until the kit has all the warm images that it wants for it."""
+def settle(bench: Bench, run: Callable[[], Finished], *, filled: bool = False) -> None:
+    """Run a suite until the kit has all the warm images that it wants for it.
+
+    filled: whether it has a schema that the image is going to have inside.
+    """
     deadline = Deadline(LIMIT)
-    while PENDING in run().output:
+    while PENDING in (said := run().output) or (filled and FILLED not in said):
         if deadline.left <= 0:
             bench.say(f"warm images are not there after {LIMIT:g} s: measured without them")
             return

@@ -13,6 +13,7 @@ from functools import partial
 from benchmarks import desk, peers, warmth
 from benchmarks.bench import Bench
 from benchmarks.figures import MET, MISSED, VOID, Goal, Summary
+from benchmarks.processes import Finished
 from benchmarks.scenarios import suite
 from benchmarks.table import Row, row
 from wflo_testkit.model import Server
@@ -32,22 +33,21 @@ def measure(bench: Bench) -> Iterator[Row]:
             yield Row(f"peers: {peer}", note="could not be installed")
         return
     found: dict[str, Summary] = {}
-    with desk.servers("postgres") as [server]:
-        for name, seconds in _candidates(bench, interpreter, server).items():
+    with desk.servers("postgres") as [server], suite.kit(2) as run:
+        for name, seconds in _candidates(bench, interpreter, server, run).items():
             one = partial(_row, bench, name, seconds, found)
             yield bench.attempt(f"peers: {name}", one)
     yield bench.attempt(RATIO, lambda: _speed_up(found))
 
 
 def _candidates(
-    bench: Bench, interpreter: str, server: Server
+    bench: Bench, interpreter: str, server: Server, run: Callable[[], Finished]
 ) -> Mapping[str, Callable[[], float]]:
     """Return a name and what runs the suite once, for the kit, every peer and its settings."""
     with desk.session() as session:
         spec = desk.spec("postgres")
         image = images.resolve(session.client.client, spec.image).reference
-    run = suite.kit(2)
-    warmth.settle(bench, run)
+    warmth.settle(bench, run, filled=True)
     candidates: dict[str, Callable[[], float]] = {THE_KIT: lambda: run().wall}
     for peer in peers.WITH_CONTAINERS:
         for how, tuned in zip(SETTINGS, (None, spec), strict=True):

@@ -129,10 +129,11 @@ class PostgresIsolation:
     def content(self) -> Content | None:
         """Return the schema of most leases, unless it came with the server or lasts for one run.
 
-        Not where tests may do everything: a schema may need what is outside its database.
+        Not where tests may do everything: a schema may need what is outside its database. Nor on
+        a server that is kept, whose next run starts from no image.
         """
         cluster, favourite = self._cluster, self._templates.favourite()
-        if favourite is None or not cluster.confines:
+        if favourite is None or not cluster.confines or cluster.server.is_shared:
             return None
         fingerprint, template = favourite
         if template.inherited or not template.lasts or cluster.has_settings(template.database):
