@@ -91,7 +91,10 @@ class Warming:
         if stock.find(containers.client, key) or self._notes.failure(key) is not None:
             return
         text = containers.output(container, content.command)
-        if len(text) <= MAX_TEXT and content.secret not in text:
+        if len(text) > MAX_TEXT or content.secret in text:
+            why = "it names the run that made it" if len(text) <= MAX_TEXT else "it is too large"
+            self._notes.failed(key, spec.name, f"what tests begin from is made in each run: {why}")
+        else:
             self._order(order_of(spec, service, base, self._kit, content, text))
 
     def reject(self, warm: Warm, containers: Containers, reason: TestkitError) -> None:

@@ -120,6 +120,10 @@ class Cluster:
             self._run(f"ALTER DATABASE {quoted(ready)} RENAME TO {quoted(name)}")
         return list(names.values())
 
+    def size(self, name: str) -> int:
+        """Return how many bytes a database takes."""
+        return int(self.admin.rows("SELECT pg_database_size(%s)", (name,))[0][0])
+
     def has_settings(self, name: str) -> bool:
         """Whether a sealed template brings settings of the database, or of who made it."""
         return name in self._with_settings

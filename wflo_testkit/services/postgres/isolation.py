@@ -26,6 +26,8 @@ from wflo_testkit.wait import Deadline
 T = TypeVar("T")
 CLOSE_LIMIT = 15.0
 """Seconds that dropping what the run has made may take at its end."""
+LARGEST = 40_000_000
+"""Bytes of a template that is worth its dump at the end of a run: 300 tables have 17 MB."""
 
 
 class PostgresIsolation:
@@ -137,6 +139,8 @@ class PostgresIsolation:
             return None
         fingerprint, template = favourite
         if template.inherited or not template.lasts or cluster.has_settings(template.database):
+            return None
+        if cluster.size(template.database) > LARGEST:
             return None
         clone = cluster.clone(template.database)  # nobody may connect to the template itself
         return content(clone, fingerprint, server=cluster.server, stem=cluster.names.role)

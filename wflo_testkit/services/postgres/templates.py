@@ -89,7 +89,7 @@ class Templates:
 
     def _new(self, fingerprint: str, lasts: bool) -> Template:
         database = self._cluster.names.template(fingerprint)
-        came = database in self.inherit()
+        came = lasts and database in self.inherit()
         return Template(database, lasts=lasts, inherited=came, ready=came)
 
     def _begin(self, fingerprint: str, template: Template) -> Build:
