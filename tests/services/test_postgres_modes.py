@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import threading
 from typing import Any
@@ -26,6 +27,7 @@ from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.services.postgres import PostgresServer
 from wflo_testkit.services.postgres.isolation import PostgresIsolation
 from wflo_testkit.services.postgres.spec import MODES
+from wflo_testkit.wait import wait_until
 
 __all__ = ["asker", "server", "shared_isolation"]
 
@@ -243,6 +245,31 @@ def test_rollback_replaces_a_database_whose_rows_were_updated_or_deleted(asker: 
             driver.commit()
 
         assert len(asker.warnings) == 1, sql
+
+
+def test_rollback_gives_out_no_database_that_a_crash_of_the_server_has_met() -> None:
+    """A crash may undo what was proven; between two tests only the kit's own session tells."""
+    with started() as server:
+        isolation = PostgresIsolation(server, "abcd1234")
+        asker = Asker(isolation, server, Base.metadata, mode="rollback")
+        try:
+            with asker.database() as first:
+                pass
+            crash(server)
+            with asker.database() as second:
+                assert asker.isolation._recycler.is_there(second.name)
+            assert second.name != first.name
+        finally:
+            isolation.close()
+
+
+def crash(server: PostgresServer) -> None:
+    """Kill a session's process: the server ends all others and starts anew."""
+    with psycopg.connect(**server.address.keywords(), autocommit=True) as doomed:
+        kill = f"COPY (SELECT 1) TO PROGRAM 'kill -9 {doomed.info.backend_pid}'"
+        with contextlib.suppress(psycopg.Error):  # the crash reaches this session, too
+            query(server, kill)
+    wait_until(lambda: query(server, "SELECT 1"), timeout=60, poll=0.05, describe="it is back")
 
 
 def test_a_role_of_a_test_is_no_administrator(asker: Asker) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -51,6 +52,17 @@ def makers_of_equal_weight() -> Iterator[None]:
 def notes(tmp_path: Path) -> Notes:
     """The notes of a machine that has none yet."""
     return Notes(Home(tmp_path / "warm"))
+
+
+@pytest.fixture
+def own_images(tmp_path: Path, fresh_environment: pytest.MonkeyPatch) -> Notes:
+    """The notes that the runs of one test find; what they make, no other test's runs can use."""
+    fresh_environment.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    fresh_environment.setenv("WFLO_TESTKIT_WARM_IMAGES", "1")
+    # A key that nobody else has: a parameter of a class that Postgres leaves to others.
+    unique = json.dumps({"wflo.test": secrets.token_hex(6)})
+    fresh_environment.setenv("WFLO_TESTKIT_POSTGRES_ARGUMENTS", unique)
+    return Notes(Home(tmp_path / "cache" / "wflo-testkit" / "warm"))
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from wflo_testkit import services
 from wflo_testkit.broker.warming import order_of
 from wflo_testkit.model import Content
 from wflo_testkit.runtime import images
-from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.warm import making, stock, work
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.wait import wait_until
@@ -194,19 +193,9 @@ class Project:
 
 @pytest.fixture
 def project(
-    run_suite: Run,
-    tmp_path: Path,
-    pytester: pytest.Pytester,
-    fresh_environment: pytest.MonkeyPatch,
-    client: docker.DockerClient,
+    run_suite: Run, pytester: pytest.Pytester, own_images: Notes, client: docker.DockerClient
 ) -> Iterator[Project]:
-    fresh_environment.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    fresh_environment.setenv("WFLO_TESTKIT_WARM_IMAGES", "1")
-    # A key that nobody else has: a parameter of a class that Postgres leaves to others.
-    unique = json.dumps({"wflo.test": secrets.token_hex(6)})
-    fresh_environment.setenv("WFLO_TESTKIT_POSTGRES_ARGUMENTS", unique)
-    notes = Notes(Home(tmp_path / "cache" / "wflo-testkit" / "warm"))
-    project = Project(run_suite, pytester.path, notes, client)
+    project = Project(run_suite, pytester.path, own_images, client)
     yield project
     project.end()
 

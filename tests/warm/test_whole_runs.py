@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import docker
 import pytest
@@ -27,18 +25,10 @@ Report = Callable[..., dict[str, str]]
 
 
 @pytest.fixture
-def home(
-    tmp_path: Path, fresh_environment: pytest.MonkeyPatch, client: docker.DockerClient
-) -> Iterator[Notes]:
+def home(own_images: Notes, client: docker.DockerClient) -> Iterator[Notes]:
     """The notes that the runs of one test find; what was made for them goes."""
-    fresh_environment.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    fresh_environment.setenv("WFLO_TESTKIT_WARM_IMAGES", "1")
-    # A key that nobody else has: a parameter of a class that Postgres leaves to others.
-    unique = json.dumps({"wflo.test": secrets.token_hex(6)})
-    fresh_environment.setenv("WFLO_TESTKIT_POSTGRES_ARGUMENTS", unique)
-    notes = Notes(Home(tmp_path / "cache" / "wflo-testkit" / "warm"))
-    yield notes
-    for image in noted(notes):
+    yield own_images
+    for image in noted(own_images):
         client.api.remove_image(image, force=True)
 
 

@@ -90,8 +90,8 @@ class Session:
     def join(self) -> str:
         """Return the name of the run's network, on which all its servers are from now on.
 
-        Made when first asked for: most runs never do, and to make it, to start servers on it and
-        to remove it takes a third of a run's start and end (measured: 0.3 and 0.2 s).
+        Made when first asked for: most runs never do, and it costs 0.13 s to make, 0.12 s more for
+        a start on it than on Docker's own, and 0.2 s to remove (measured).
         """
         with self._lock:
             if not self._network:

@@ -41,11 +41,10 @@ A crash throws the counters away and notes the moment (pgstat_discard_stats); on
 kit's own.
 """
 ROLE, SESSION = "the role", "a session"
-_VISITS = (
-    f"SELECT concat_ws(' ', {MARKS['a crash of the server'].removeprefix('SELECT ')},"
-    " pg_stat_get_db_stat_reset_time({database}), pg_stat_get_db_numbackends({database}),"
-    " pg_stat_get_db_sessions({database}))"
+_SEEN = ", ".join(
+    f"({MARKS[each]})" for each in ("a crash of the server", "a reset of the counters", SESSION)
 )
+_VISITS = f"SELECT concat_ws(' ', {_SEEN}, pg_stat_get_db_sessions({{database}}))"
 
 
 def _sum(*counters: str) -> str:
