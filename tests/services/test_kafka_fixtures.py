@@ -114,3 +114,54 @@ def test_two_runs_at_once_on_one_cluster_stay_apart(run_suite: Run, kafka_starte
         runs = [threads.submit(run_suite, source, option, "-n", "2") for _ in range(2)]
         for each in runs:
             each.result().assert_outcomes(passed=10)
+
+ASKED = """
+import pytest
+from wflo_testkit.services.kafka import library, quick
+library.load()
+from kafka.net.connection import KafkaConnection
+
+{change}
+asked = []
+send = KafkaConnection.send_request
+
+def noted(self, request, *given, **more):
+    if "producer" in self.config["client_id"]:
+        asked.append(type(request).__name__)
+    return send(self, request, *given, **more)
+
+KafkaConnection.send_request = noted
+
+@pytest.fixture
+def nothing_asked():
+    asked.clear()
+
+@pytest.mark.parametrize("n", range(3))
+def test_event(kafka_topics, nothing_asked, kafka_producer, n):
+    topic = kafka_topics.create("orders")
+    kafka_producer.send(topic, b"%d" % n).get(timeout=10)
+    print("asked:", *sorted(asked))
+    assert [r.value for r in kafka_topics.read(topic, count=1, timeout=10)] == [b"%d" % n]
+"""
+
+
+def asked_of_a_cluster(run_suite: Run, change: str = "") -> list[str]:
+    """Return what a cluster was asked for the first record of the third test."""
+    result = run_suite(ASKED.format(change=change), "-s", "-p", "no:randomly")
+    result.assert_outcomes(passed=3)
+    return [line for line in result.outlines if "asked:" in line][-1].split("asked: ")[1].split()
+
+
+def test_a_producer_asks_nothing_that_an_earlier_one_has_found_out(run_suite: Run) -> None:
+    asked = asked_of_a_cluster(run_suite)
+
+    assert asked == ["InitProducerIdRequest", "MetadataRequest", "ProduceRequest"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["quick._share = lambda *given: None", "quick._share = lambda *given: None._manager"],
+    ids=["nothing shared", "a library that is made otherwise"],
+)
+def test_without_that_a_producer_works_and_asks_more(run_suite: Run, change: str) -> None:
+    assert asked_of_a_cluster(run_suite, change).count("MetadataRequest") > 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from inspect import Parameter, Signature
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 OWN_SERVERS = "_wflo_own_servers"
 """The fixture that removes one test's own servers after everything that uses them."""
+
+_NOTHING = Signature()
+_REQUEST = Signature([Parameter("request", Parameter.POSITIONAL_OR_KEYWORD)])
 
 SESSION_WIDE = ("server", "input")
 """The parts of a service that last for the session; the others last for a test."""
@@ -69,6 +73,8 @@ def make(
         for suffix, part, doc in fixtures[service]:
             name = f"{server}_{suffix}"
             function = _FUNCTIONS[part](server, suffix)
+            # pytest asks for it, at every start; to work it out takes five times as long.
+            function.__signature__ = _NOTHING if part == "input" else _REQUEST  # type: ignore[attr-defined]
             function.__doc__ = doc or f"The running {server} server."
             scope: Any = "session" if part in SESSION_WIDE else "function"
             setattr(holder, name, pytest.fixture(scope=scope, name=name)(function))
