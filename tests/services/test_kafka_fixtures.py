@@ -115,6 +115,7 @@ def test_two_runs_at_once_on_one_cluster_stay_apart(run_suite: Run, kafka_starte
         for each in runs:
             each.result().assert_outcomes(passed=10)
 
+
 ASKED = """
 import pytest
 from wflo_testkit.services.kafka import library, quick

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from tests.services.postgres_server import Asker, databases, query, server
 from wflo_testkit.services.postgres import PostgresServer
 from wflo_testkit.services.postgres.isolation import PostgresIsolation
 from wflo_testkit.services.postgres.recycling import restore
+from wflo_testkit.services.postgres.recycling.recycler import Recycler
 from wflo_testkit.wait import wait_until
 
 pytestmark = pytest.mark.usefixtures("kept_servers")
@@ -92,8 +94,6 @@ def test_plain_suites_recycle_nearly_everything(asker: Asker, server: PostgresSe
 def test_two_suites_at_once_keep_few_databases_and_connections(
     asker: Asker, server: PostgresServer
 ) -> None:
-    import threading
-
     most: list[int] = []
 
     def run() -> None:
@@ -113,6 +113,25 @@ def test_two_suites_at_once_keep_few_databases_and_connections(
     assert max(most) <= 10 + 5 * 4
     made = [name for name in databases(server) if asker.isolation._cluster.names.stem in name]
     assert len(made) <= 40
+
+
+def test_databases_of_several_tests_are_recycled_side_by_side(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the tests of several workers queue behind one another's."""
+    work(asker, 1)
+    settled(asker)
+    renew, both = Recycler.renew, threading.Barrier(2, timeout=30)
+
+    def with_another(recycler: Recycler, database: str) -> str:
+        both.wait()
+        return renew(recycler, database)
+
+    with asker.database(), asker.database():
+        before = settled(asker)["recycled"]
+        monkeypatch.setattr(Recycler, "renew", with_another)
+
+    assert settled(asker) == {"recycled": before + 2, "replaced": 0}
 
 
 def test_dead_rows_are_taken_out_before_they_cost_anything(
