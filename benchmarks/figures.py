@@ -93,6 +93,15 @@ def differences(more: Sequence[float], less: Sequence[float]) -> list[float]:
     return [a - b for a, b in zip(more, less, strict=True)]
 
 
+def doubt(values: Sequence[float]) -> float:
+    """Return two standard errors of the median: how far it may well be off.
+
+    1.25 times that of the mean, from the quartiles, which a few long values do not move.
+    """
+    low, _middle, high = statistics.quantiles(values, n=4)
+    return 2 * 1.25 * (high - low) / 1.35 / math.sqrt(len(values))
+
+
 def ratio(measured: Summary, floor: Summary | None) -> str:
     """Return how many floors the median is, such as "1.34 x"; NO_GOAL where that says nothing."""
     if floor is None or floor.median <= 0:

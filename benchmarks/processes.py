@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def folder(files: Mapping[str, str]) -> Iterator[Path]:
 
 def pytest(
     where: Path,
-    *options: str,
+    *more: str,
     kit: bool,
     plugins: Sequence[str] = (),
     python: str = sys.executable,
@@ -73,8 +74,7 @@ def pytest(
     """
     stamp = where / "stamp"
     stamp.unlink(missing_ok=True)
-    without = _without({*plugins, KIT} if kit else set(plugins))
-    command = [python, "-m", "pytest", "-qx", "-p", "no:cacheprovider", *without, *options]
+    command = [python, "-m", "pytest", *options(plugins, kit=kit), *more]
     environment = _environment() | {STAMP: str(stamp)} | dict(variables or {})
     began = time.monotonic()
     done = subprocess.run(
@@ -85,6 +85,26 @@ def pytest(
         raise BenchmarkFailed(f"{' '.join(command)}\n{done.stdout[-3000:]}{done.stderr[-2000:]}")
     reached = float(stamp.read_text()) - began if stamp.exists() else 0.0
     return Finished(wall, reached, done.stdout)
+
+
+def options(plugins: Sequence[str] = (), *, kit: bool) -> list[str]:
+    """Return pytest's options for a run with no installed plugin but `plugins` and the kit."""
+    return ["-qx", "-p", "no:cacheprovider", *_without({*plugins, KIT} if kit else {*plugins})]
+
+
+def forked(where: Path, pairs: int, *, expected: int = 0) -> list[tuple[float, float]]:
+    """Run pytest in `where` in pairs, without and with the kit; see benchmarks/forked.py.
+
+    Raises BenchmarkFailed when one ends with another code than `expected`.
+    """
+    command = [sys.executable, "-m", "benchmarks.forked", str(pairs), str(expected)]
+    environment = _environment() | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=where, env=environment, capture_output=True, text=True, timeout=TIMEOUT
+    )
+    if done.returncode:
+        raise BenchmarkFailed(f"{' '.join(command)}\n{done.stdout[-3000:]}{done.stderr[-2000:]}")
+    return [(without, with_kit) for without, with_kit in json.loads(done.stdout.splitlines()[-1])]
 
 
 def in_turns(

@@ -1,15 +1,19 @@
-"""What an installed plugin costs a suite that does not use it: whole processes, in pairs.
+"""What an installed plugin costs a suite that does not use it.
 
-Floor: the same with `-p no:wflo_testkit`. Measured: the difference of each pair.
+Measured: the differences of pairs of runs, with and without `-p no:wflo_testkit`, forked from a
+process that has pytest loaded (benchmarks/forked.py). Floor: whole processes without.
+Void where the goal lies within two standard errors of the median.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
+from functools import partial
 
 from benchmarks import processes
 from benchmarks.bench import Bench
-from benchmarks.figures import Goal, Summary, at_most, differences, duration
+from benchmarks.figures import VOID, Goal, Summary, at_most, differences, doubt, duration
 from benchmarks.table import Row, row
 
 _MANY = """
@@ -20,29 +24,26 @@ def test_nothing(number):
     pass
 """
 _ONE_PERCENT = Goal(text="≤ 1 % of without", limit=lambda floor: 0.01 * floor)
+FLOORS = 5
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    none = {"test_nothing.py": "\n"}
-    yield _compared(bench, "no test (P7)", none, at_most(0.005), bench.times(25, 3))
-    many = {"test_nothing.py": _MANY}
-    yield _compared(bench, "1,000 trivial tests (P7)", many, _ONE_PERCENT, bench.times(11, 2))
+    for what, test, goal, pairs in (
+        ("no test (P7)", "\n", at_most(0.005), bench.times(200, 10)),
+        ("1,000 trivial tests (P7)", _MANY, _ONE_PERCENT, bench.times(80, 4)),
+    ):
+        name = f"import_cost: {what}"
+        yield bench.attempt(name, partial(_compared, name, test, goal, pairs))
 
 
-def _compared(bench: Bench, what: str, files: dict[str, str], goal: Goal, rounds: int) -> Row:
-    expected = processes.NO_TESTS if "def" not in files["test_nothing.py"] else 0
-    with processes.folder(files) as where:
-
-        def seconds(kit: bool) -> float:
-            return processes.pytest(where, kit=kit, expected=expected).wall
-
-        seconds(True), seconds(False)
-        found = processes.in_turns(
-            bench, rounds, {"without": lambda: seconds(False), "with": lambda: seconds(True)}
-        )
-    cost, without = differences(found["with"], found["without"]), Summary.of(found["without"])
-    low, high = min(cost), max(cost)
-    note = (
-        f"differences from {duration(low)} to {duration(high)}, with: {Summary.of(found['with'])}"
-    )
-    return row(f"import_cost: {what}", goal, Summary.of(cost), without, note)
+def _compared(name: str, test: str, goal: Goal, pairs: int) -> Row:
+    expected = 0 if "def" in test else processes.NO_TESTS
+    with processes.folder({"test_nothing.py": test}) as where:
+        whole = [processes.pytest(where, kit=False, expected=expected).wall for _ in range(FLOORS)]
+        found = processes.forked(where, pairs, expected=expected)
+    without, with_kit = zip(*found, strict=True)
+    cost, floor = differences(with_kit, without), Summary.of(whole)
+    measured, far = Summary.of(cost), doubt(cost)
+    made = row(name, goal, measured, floor, f"± {duration(far)}; forked: {Summary.of(without)}")
+    is_open = abs(measured.median - goal.limit_of(floor)) < far
+    return dataclasses.replace(made, ok=VOID) if is_open else made
