@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from tests.conftest import Run
 from tests.services.postgres_server import Asker, databases, query, server
 from wflo_testkit.services.postgres import PostgresServer
+from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.isolation import PostgresIsolation
 from wflo_testkit.services.postgres.recycling import restore
 from wflo_testkit.services.postgres.recycling.recycler import Recycler
@@ -132,6 +133,35 @@ def test_databases_of_several_tests_are_recycled_side_by_side(
         monkeypatch.setattr(Recycler, "renew", with_another)
 
     assert settled(asker) == {"recycled": before + 2, "replaced": 0}
+
+
+@pytest.mark.parametrize(
+    "part", [(Cluster, "drop"), (Recycler, "watch")], ids=["drop", "first look at a clone"]
+)
+def test_a_database_that_a_failure_has_left_goes_with_the_next(
+    asker: Asker, server: PostgresServer, monkeypatch: pytest.MonkeyPatch, part: tuple[type, str]
+) -> None:
+    """A crash, say, of which the server recovers: else one is left for each."""
+    work(asker, 1)
+    settled(asker)
+    owner, name = part
+    do = getattr(owner, name)
+    failed: list[str] = []
+
+    def fails_at_first(self: Any, database: str, *given: str) -> None:
+        if not failed:
+            failed.append(database)
+            raise psycopg.OperationalError("the database system is in recovery mode")
+        do(self, database, *given)
+
+    monkeypatch.setattr(owner, name, fails_at_first)
+    for _again in range(4):
+        with asker.database() as handle:
+            query(handle, "CREATE TABLE more ()")
+        settled(asker)
+
+    assert failed
+    wait_until(lambda: failed[0] not in databases(server), timeout=30)
 
 
 def test_dead_rows_are_taken_out_before_they_cost_anything(

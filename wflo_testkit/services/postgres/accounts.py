@@ -67,9 +67,12 @@ class Accounts:
         with self._lock:
             return self._of.get(database)
 
-    def make(self, database: str) -> Account:
-        """Make a role named like the database that is about to be made for it."""
-        owner, account = self.owner(), Account.of(database)
+    def make(self, database: str, owner: str = "") -> Account:
+        """Make a role named like the database that is about to be made for it.
+
+        owner: the role that owns what is inside, by default that of the templates.
+        """
+        every, account = self.owner().user, Account.of(database)
         with self._admin.connection() as connection:
             # Without SET a member has the owner's rights and cannot become it; that word, and
             # inheriting by grant, exist since 16.
@@ -78,11 +81,27 @@ class Accounts:
             )
             connection.execute(
                 f"CREATE ROLE {quoted(account.user)} {_LOGIN} PASSWORD '{verifier(account)}';"
-                f" GRANT {quoted(owner.user)} TO {quoted(account.user)}{how}".encode()
+                f" GRANT {quoted(owner or every)} TO {quoted(account.user)}{how}".encode()
             )
         with self._lock:
             self._of[database] = account
         return account
+
+    def make_alone(self, database: str) -> Account:
+        """Make a role named like the template that it is about to fill, and nobody else."""
+        self.owner()  # who sees to it that no test enters the databases that are closed
+        account = Account.of(database)
+        self._admin.rows(
+            f"CREATE ROLE {quoted(account.user)} {_LOGIN} PASSWORD '{verifier(account)}'"
+        )
+        with self._lock:
+            self._of[database] = account
+        return account
+
+    def forget(self, database: str) -> None:
+        """Leave the role of `database` to others."""
+        with self._lock:
+            self._of.pop(database, None)
 
     def renewed(self, account: Account) -> tuple[str, Account]:
         """Return a statement that gives the role a new password, and what it is then.

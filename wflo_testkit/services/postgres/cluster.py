@@ -26,9 +26,21 @@ _COPY_SETTINGS = """INSERT INTO pg_db_role_setting
     WHERE new.datname = %s AND old.datname = %s AND applied.rolname = %s
         AND (s.setdatabase = old.oid OR s.setdatabase = 0 AND s.setrole = applied.oid)"""
 
+_TEMPLATES = "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
+# In the image of a server one role owns all; of a run's template it is one of that name.
+_SHARED = """SELECT rolname FROM pg_database, pg_roles
+    WHERE datname = %s AND datistemplate AND NOT datallowconn AND rolname IN (%s, %s)
+    ORDER BY length(rolname) DESC LIMIT 1"""
+
 _TO_DROP = """SELECT datistemplate,
         ARRAY(SELECT quote_literal(gid) FROM pg_prepared_xacts WHERE database = datname)
     FROM pg_database WHERE datname = %s"""
+
+
+SHARED = 8
+"""Templates that stay on a server for later runs, at most; they are in memory."""
+LARGEST = 40_000_000
+"""Bytes of a template that is worth keeping for later runs: 300 tables have 19 MB."""
 
 
 class Cluster:
@@ -50,6 +62,7 @@ class Cluster:
         ready = "" if server.is_shared or server.is_external else READY.role
         self.accounts = Accounts(self.admin, self.names.role, closed, ready)
         self._with_settings: set[str] = set()
+        self._owners: dict[str, str] = {}  # template -> role, where that is not the run's
 
     @cached_property
     def version(self) -> int:
@@ -71,6 +84,14 @@ class Cluster:
         Not on an external server, where the kit makes no roles, nor where tests may do everything.
         """
         return self.server.options.get("role") == "owner" and not self.server.is_external
+
+    @property
+    def shares(self) -> bool:
+        """Whether a template may stay on the server for later runs, and be that of earlier ones.
+
+        Not up to 15, where a member of the role that owns it could become that role.
+        """
+        return self.confines and self.server.is_shared and self.version >= 160000
 
     def account(self, database: str = "") -> Account:
         """Return the account of a test's `database`, by default that of templates and schemas."""
@@ -102,6 +123,57 @@ class Cluster:
         self._copy(name, "template1", self.account().user)
         return name
 
+    def create_template(self, name: str) -> str:
+        """Create an empty database for a schema, and return its name.
+
+        Where it may outlive the run, what is inside belongs to a role that can stay with it.
+        """
+        if not self.shares:
+            return self.create(name)
+        self._owners[name] = self.accounts.make_alone(name).user
+        self._copy(name, "template1", self._owners[name])
+        return name
+
+    def find_shared(self, fingerprint: str) -> str:
+        """Return the template of an earlier run, or of the server's image; "" if there is none."""
+        name = READY.template(fingerprint)
+        found = self.admin.rows(_SHARED, (name, READY.role, name)) if self.shares else []
+        for (owner,) in found:
+            self._owners[name] = owner
+        return name if found else ""
+
+    def share(self, name: str, fingerprint: str) -> str:
+        """Let later runs have a sealed template, too; return what it is called from now on.
+
+        It stays this run's alone where there are enough, or another run was quicker.
+        """
+        if not self.shares or name in self._with_settings or self.size(name) > LARGEST:
+            return name
+        if len(self.admin.rows(_TEMPLATES, (READY.stem,))) >= SHARED:
+            return name
+        shared = READY.template(fingerprint)
+        if not self._renamed(name, shared):
+            return name
+        self._owners[shared] = shared
+        self.accounts.forget(name)
+        with self._lock:
+            self._made.discard(name)
+        return shared
+
+    def _renamed(self, name: str, new: str) -> bool:
+        """Rename a template and the role that owns what is inside: both, or neither."""
+        from psycopg import errors
+
+        each, other = quoted(name), quoted(new)
+        try:
+            with self.admin.connection() as connection, connection.transaction():
+                connection.execute(f"ALTER ROLE {each} NOLOGIN PASSWORD NULL".encode())
+                connection.execute(f"ALTER ROLE {each} RENAME TO {other}".encode())
+                connection.execute(f"ALTER DATABASE {each} RENAME TO {other}".encode())
+        except (errors.DuplicateObject, errors.DuplicateDatabase, errors.ObjectInUse):
+            return False
+        return True
+
     def adopt(self) -> list[str]:
         """Give the templates that came with the server names of this run; return those.
 
@@ -110,9 +182,7 @@ class Cluster:
         if not self.confines or self.server.is_shared:
             return []
         self.account()  # the role that owns what is inside
-        found = self.admin.rows(
-            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", (READY.stem,)
-        )
+        found = self.admin.rows(_TEMPLATES, (READY.stem,))
         names = {ready: self.names.stem + ready.removeprefix(READY.stem) for (ready,) in found}
         with self._lock:
             self._made.update(names.values())
@@ -128,15 +198,17 @@ class Cluster:
         """Whether a sealed template brings settings of the database, or of who made it."""
         return name in self._with_settings
 
-    def clone(self, template: str) -> str:
-        """Create a test's database, which a role of its own owns, and return its name."""
-        name = self.names.clone(next(self._numbers))
+    def new_name(self) -> str:
+        """Return a name for a clone that no other one has."""
+        return self.names.clone(next(self._numbers))
+
+    def clone(self, template: str, name: str) -> None:
+        """Create a test's database, which a role of its own owns."""
         if not self.confines:
             self._copy(name, template, self.account().user)
-            return name
-        self._copy(name, template, self.accounts.make(name).user)
+            return
+        self._copy(name, template, self.accounts.make(name, self._owners.get(template, "")).user)
         self._run(f"REVOKE CONNECT ON DATABASE {quoted(name)} FROM PUBLIC")
-        return name
 
     def _copy(self, name: str, template: str, owner: str) -> None:
         """FILE_COPY is twice as fast as WAL_LOG while fsync is off (measured: 8 against 18 ms for
@@ -149,7 +221,7 @@ class Cluster:
             f" OWNER {quoted(owner)}{copied}"
         )
         if template in self._with_settings:
-            self.admin.rows(_COPY_SETTINGS, (name, template, self.account().user))
+            self.admin.rows(_COPY_SETTINGS, (name, template, self._applier(template)))
 
     def seal(self, name: str) -> None:
         """Turn a database into a finished template: nobody may connect, no test may change it.
@@ -159,7 +231,7 @@ class Cluster:
         self.admin.leave(name)
         sessions.settle(self.admin, sessions.Where(sessions.IN_DATABASE, (name,)))
         if self._is_own:
-            if self.admin.rows(_HAS_SETTINGS, (name, self.account().user)):
+            if self.admin.rows(_HAS_SETTINGS, (name, self._applier(name))):
                 self._with_settings.add(name)
             self._run(f"ALTER DATABASE {quoted(name)} OWNER TO {quoted(self.server.user)}")
         self._run(f"ALTER DATABASE {quoted(name)} IS_TEMPLATE true ALLOW_CONNECTIONS false")
@@ -206,6 +278,10 @@ class Cluster:
         """Return the names of all databases that are to be dropped at the end of the run."""
         with self._lock:
             return sorted(self._made - (self._kept if self.server.is_shared else set()))
+
+    def _applier(self, template: str) -> str:
+        """Return the role that has applied the schema."""
+        return self._owners.get(template) or self.account().user
 
     @property
     def _is_own(self) -> bool:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.model import Build, Content, Json, Server
 from wflo_testkit.service import LeaseRequest
-from wflo_testkit.services.postgres.cluster import Cluster
+from wflo_testkit.services.postgres.cluster import LARGEST, Cluster
 from wflo_testkit.services.postgres.modes import all_modes
 from wflo_testkit.services.postgres.modes.schema import SchemaMode
 from wflo_testkit.services.postgres.pool import Pool
@@ -26,8 +26,6 @@ from wflo_testkit.wait import Deadline
 T = TypeVar("T")
 CLOSE_LIMIT = 15.0
 """Seconds that dropping what the run has made may take at its end."""
-LARGEST = 40_000_000
-"""Bytes of a template that is worth its dump at the end of a run: 300 tables have 19 MB."""
 
 
 class PostgresIsolation:
@@ -142,7 +140,8 @@ class PostgresIsolation:
             return None
         if cluster.size(template.database) > LARGEST:
             return None
-        clone = cluster.clone(template.database)  # nobody may connect to the template itself
+        clone = cluster.new_name()  # nobody may connect to the template itself
+        cluster.clone(template.database, clone)
         return content(clone, fingerprint, server=cluster.server, stem=cluster.names.role)
 
     def figures(self) -> dict[str, int]:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.recycling.recycler import Recycler
@@ -60,6 +59,7 @@ class Pool:
         self._changed = threading.Condition()
         self._stocks: dict[str, Stock] = {}
         self._drops: set[Future[None]] = set()
+        self._doomed: list[str] = []
         # Recycling takes a few milliseconds and is not to wait for a copy, which takes more.
         self._recycling = ThreadPoolExecutor(RECYCLERS, "wflo-postgres-recycle")
         self._making = ThreadPoolExecutor(1, "wflo-postgres-make")
@@ -153,9 +153,14 @@ class Pool:
             self._begin(self._making, lambda: self._make_one(template))
 
     def _make(self, template: str) -> str:
-        name = self._cluster.clone(template)
-        if self._recycler.works:
-            self._recycler.watch(name, template)
+        name = self._cluster.new_name()
+        try:
+            self._cluster.clone(template, name)
+            if self._recycler.works:
+                self._recycler.watch(name, template)
+        except BaseException:  # it may be there all the same
+            self._discard(name)
+            raise
         return name
 
     def _make_one(self, template: str) -> None:
@@ -190,7 +195,7 @@ class Pool:
                 surplus = self._surplus()
                 self._changed.notify_all()
         for each in surplus:
-            self.later(partial(self._drop, each))
+            self._discard(each)
         with self._changed:
             self._fill(template, stock)
 
@@ -206,11 +211,24 @@ class Pool:
         self._count("replaced")
         with self._changed:
             self.reasons[reason] += 1
-        self.later(lambda: self._drop(name))
+        self._discard(name)
 
-    def _drop(self, name: str) -> None:
-        self._recycler.forget(name)
-        self._cluster.drop(name)
+    def _discard(self, name: str) -> None:
+        """Drop a database in the background, and with it those that could not be dropped before."""
+        with self._changed:
+            self._doomed.append(name)
+        self.later(self._drop_doomed)
+
+    def _drop_doomed(self) -> None:
+        with self._changed:
+            names, self._doomed = self._doomed, []
+        for name in names:
+            try:
+                self._recycler.forget(name)
+                self._cluster.drop(name)
+            except Exception:  # noqa: BLE001 - of a crash, say: it goes with the next one
+                with self._changed:
+                    self._doomed.append(name)
 
     def _begin(self, worker: ThreadPoolExecutor, work: Callable[[], None]) -> None:
         if not self._closed:

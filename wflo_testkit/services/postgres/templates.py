@@ -1,4 +1,7 @@
-"""One template database per schema, made once per run by whoever asks first."""
+"""One template database per schema, made once per run by whoever asks first.
+
+On a server that outlives the run it stays for later ones.
+"""
 
 from __future__ import annotations
 
@@ -77,6 +80,8 @@ class Templates:
         try:
             if error is None:
                 self._cluster.seal(template.database)
+                if template.lasts:
+                    template.database = self._cluster.share(template.database, fingerprint)
                 template.ready = True
         finally:
             self._end(fingerprint, template)
@@ -88,17 +93,19 @@ class Templates:
         return max(ready, key=lambda each: each[1].asked, default=None)
 
     def _new(self, fingerprint: str, lasts: bool) -> Template:
+        if lasts and (shared := self._cluster.find_shared(fingerprint)):
+            return Template(shared, lasts=True, inherited=True, ready=True)
         database = self._cluster.names.template(fingerprint)
         came = lasts and database in self.inherit()
         return Template(database, lasts=lasts, inherited=came, ready=came)
 
     def _begin(self, fingerprint: str, template: Template) -> Build:
         try:
-            self._cluster.create(template.database)
+            self._cluster.create_template(template.database)
         except BaseException:
             self._end(fingerprint, template)
             raise
-        account = self._cluster.account()
+        account = self._cluster.account(template.database)
         server = self._cluster.server
         address = Address(
             host=server.host,
