@@ -10,6 +10,7 @@ from wflo_testkit.errors import IsolationFailed, ServiceUnavailable
 from wflo_testkit.services.postgres import sessions
 from wflo_testkit.services.postgres.accounts import Account, Accounts, quoted
 from wflo_testkit.services.postgres.admin import Admin
+from wflo_testkit.services.postgres.lasting import Lasting
 from wflo_testkit.services.postgres.names import READY, Names
 from wflo_testkit.services.postgres.server import PostgresServer
 
@@ -26,19 +27,11 @@ _COPY_SETTINGS = """INSERT INTO pg_db_role_setting
     WHERE new.datname = %s AND old.datname = %s AND applied.rolname = %s
         AND (s.setdatabase = old.oid OR s.setdatabase = 0 AND s.setrole = applied.oid)"""
 
-_TEMPLATES = "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
-# In the image of a server one role owns all; of a run's template it is one of that name.
-_SHARED = """SELECT rolname FROM pg_database, pg_roles
-    WHERE datname = %s AND datistemplate AND NOT datallowconn AND rolname IN (%s, %s)
-    ORDER BY length(rolname) DESC LIMIT 1"""
-
 _TO_DROP = """SELECT datistemplate,
         ARRAY(SELECT quote_literal(gid) FROM pg_prepared_xacts WHERE database = datname)
     FROM pg_database WHERE datname = %s"""
 
 
-SHARED = 8
-"""Templates that stay on a server for later runs, at most; they are in memory."""
 LARGEST = 40_000_000
 """Bytes of a template that is worth keeping for later runs: 300 tables have 19 MB."""
 
@@ -62,7 +55,7 @@ class Cluster:
         ready = "" if server.is_shared or server.is_external else READY.role
         self.accounts = Accounts(self.admin, self.names.role, closed, ready)
         self._with_settings: set[str] = set()
-        self._owners: dict[str, str] = {}  # template -> role, where that is not the run's
+        self.lasting = Lasting(self.admin)
 
     @cached_property
     def version(self) -> int:
@@ -86,7 +79,7 @@ class Cluster:
         return self.server.options.get("role") == "owner" and not self.server.is_external
 
     @property
-    def shares(self) -> bool:
+    def lasts(self) -> bool:
         """Whether a template may stay on the server for later runs, and be that of earlier ones.
 
         Not up to 15, where a member of the role that owns it could become that role.
@@ -128,51 +121,27 @@ class Cluster:
 
         Where it may outlive the run, what is inside belongs to a role that can stay with it.
         """
-        if not self.shares:
+        if not self.lasts:
             return self.create(name)
-        self._owners[name] = self.accounts.make_alone(name).user
-        self._copy(name, "template1", self._owners[name])
+        role = self.accounts.make_alone(name).user
+        self.lasting.belongs(name, role)
+        self._copy(name, "template1", role)
         return name
 
-    def find_shared(self, fingerprint: str) -> str:
+    def find_lasting(self, fingerprint: str) -> str:
         """Return the template of an earlier run, or of the server's image; "" if there is none."""
-        name = READY.template(fingerprint)
-        found = self.admin.rows(_SHARED, (name, READY.role, name)) if self.shares else []
-        for (owner,) in found:
-            self._owners[name] = owner
-        return name if found else ""
+        return self.lasting.find(fingerprint) if self.lasts else ""
 
-    def share(self, name: str, fingerprint: str) -> str:
-        """Let later runs have a sealed template, too; return what it is called from now on.
-
-        It stays this run's alone where there are enough, or another run was quicker.
-        """
-        if not self.shares or name in self._with_settings or self.size(name) > LARGEST:
-            return name
-        if len(self.admin.rows(_TEMPLATES, (READY.stem,))) >= SHARED:
-            return name
-        shared = READY.template(fingerprint)
-        if not self._renamed(name, shared):
-            return name
-        self._owners[shared] = shared
-        self.accounts.forget(name)
-        with self._lock:
-            self._made.discard(name)
-        return shared
-
-    def _renamed(self, name: str, new: str) -> bool:
-        """Rename a template and the role that owns what is inside: both, or neither."""
-        from psycopg import errors
-
-        each, other = quoted(name), quoted(new)
-        try:
-            with self.admin.connection() as connection, connection.transaction():
-                connection.execute(f"ALTER ROLE {each} NOLOGIN PASSWORD NULL".encode())
-                connection.execute(f"ALTER ROLE {each} RENAME TO {other}".encode())
-                connection.execute(f"ALTER DATABASE {each} RENAME TO {other}".encode())
-        except (errors.DuplicateObject, errors.DuplicateDatabase, errors.ObjectInUse):
-            return False
-        return True
+    def leave(self, template: str, fingerprint: str) -> str:
+        """Leave a sealed template to later runs, too; return what it is called from now on."""
+        if not self.lasts or template in self._with_settings or self.size(template) > LARGEST:
+            return template
+        name = self.lasting.keep(template, fingerprint)
+        if name != template:
+            self.accounts.forget(template)
+            with self._lock:
+                self._made.discard(template)
+        return name
 
     def adopt(self) -> list[str]:
         """Give the templates that came with the server names of this run; return those.
@@ -182,8 +151,8 @@ class Cluster:
         if not self.confines or self.server.is_shared:
             return []
         self.account()  # the role that owns what is inside
-        found = self.admin.rows(_TEMPLATES, (READY.stem,))
-        names = {ready: self.names.stem + ready.removeprefix(READY.stem) for (ready,) in found}
+        found = self.lasting.ready()
+        names = {ready: self.names.stem + ready.removeprefix(READY.stem) for ready in found}
         with self._lock:
             self._made.update(names.values())
         for ready, name in names.items():
@@ -207,7 +176,7 @@ class Cluster:
         if not self.confines:
             self._copy(name, template, self.account().user)
             return
-        self._copy(name, template, self.accounts.make(name, self._owners.get(template, "")).user)
+        self._copy(name, template, self.accounts.make(name, self.lasting.owner(template)).user)
         self._run(f"REVOKE CONNECT ON DATABASE {quoted(name)} FROM PUBLIC")
 
     def _copy(self, name: str, template: str, owner: str) -> None:
@@ -281,7 +250,7 @@ class Cluster:
 
     def _applier(self, template: str) -> str:
         """Return the role that has applied the schema."""
-        return self._owners.get(template) or self.account().user
+        return self.lasting.owner(template) or self.account().user
 
     @property
     def _is_own(self) -> bool:

@@ -81,7 +81,7 @@ class Templates:
             if error is None:
                 self._cluster.seal(template.database)
                 if template.lasts:
-                    template.database = self._cluster.share(template.database, fingerprint)
+                    template.database = self._cluster.leave(template.database, fingerprint)
                 template.ready = True
         finally:
             self._end(fingerprint, template)
@@ -93,8 +93,8 @@ class Templates:
         return max(ready, key=lambda each: each[1].asked, default=None)
 
     def _new(self, fingerprint: str, lasts: bool) -> Template:
-        if lasts and (shared := self._cluster.find_shared(fingerprint)):
-            return Template(shared, lasts=True, inherited=True, ready=True)
+        if lasts and (found := self._cluster.find_lasting(fingerprint)):
+            return Template(found, lasts=True, inherited=True, ready=True)
         database = self._cluster.names.template(fingerprint)
         came = lasts and database in self.inherit()
         return Template(database, lasts=lasts, inherited=came, ready=came)

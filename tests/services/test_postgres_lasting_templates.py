@@ -16,7 +16,7 @@ import pytest
 from tests.services.postgres_server import Asker, databases, query, server, started
 from tests.services.test_postgres_templates import KIND, Counting
 from wflo_testkit.model import Build
-from wflo_testkit.services.postgres import PostgresServer, cluster
+from wflo_testkit.services.postgres import PostgresServer, lasting
 from wflo_testkit.services.postgres.isolation import PostgresIsolation
 from wflo_testkit.services.postgres.names import READY, Names
 from wflo_testkit.services.postgres.sweep import sweep
@@ -43,7 +43,7 @@ def run(server: PostgresServer, schema: Callable[[str], None]) -> Iterator[Asker
         isolation.close()
 
 
-def shared_name(server: PostgresServer, schema: Callable[[str], None]) -> str:
+def lasting_name(server: PostgresServer, schema: Callable[[str], None]) -> str:
     """Return what the template of `schema` is called when it stays."""
     asker = Asker(PostgresIsolation(server, "nobody"), server, schema)
     return READY.template(str(asker.request(KIND).params["schema"]))
@@ -69,8 +69,8 @@ def test_a_later_run_has_what_an_earlier_one_has_applied(kept: PostgresServer) -
             use(asker)
 
     assert schema.calls == 1
-    shared = shared_name(kept, schema)
-    assert left(kept) == ([shared], [shared])
+    name = lasting_name(kept, schema)
+    assert left(kept) == ([name], [name])
 
 
 def test_a_schema_that_has_changed_is_applied(kept: PostgresServer) -> None:
@@ -95,7 +95,7 @@ def test_two_runs_that_apply_it_at_once_share_one(kept: PostgresServer) -> None:
             use(third)
 
     assert schema.calls == 2
-    assert left(kept)[0] == [shared_name(kept, schema)]
+    assert left(kept)[0] == [lasting_name(kept, schema)]
 
 
 APPLIES = """
@@ -133,8 +133,8 @@ def test_a_run_that_is_killed_while_it_applies_one_leaves_nothing_to_others(
         assert [None for _ in sweep(kept, ["dead"])]
 
     assert schema.calls == 1
-    shared = shared_name(kept, schema)
-    assert left(kept) == ([shared], [shared])
+    name = lasting_name(kept, schema)
+    assert left(kept) == ([name], [name])
 
 
 @pytest.mark.parametrize(
@@ -175,21 +175,21 @@ def test_what_is_known_within_one_run_only_goes_with_it(kept: PostgresServer) ->
 
 
 def test_few_stay(kept: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "SHARED", 2)
+    monkeypatch.setattr(lasting, "LIMIT", 2)
     schemas = [Counting(f"many{n}") for n in range(4)]
     for schema in (*schemas, *schemas):
         with run(kept, schema) as asker:
             use(asker)
 
     assert [schema.calls for schema in schemas] == [1, 1, 2, 2]
-    assert left(kept)[0] == sorted(shared_name(kept, schema) for schema in schemas[:2])
+    assert left(kept)[0] == sorted(lasting_name(kept, schema) for schema in schemas[:2])
 
 
 def test_a_schema_that_came_with_the_image_of_the_server_serves_all_runs(
     kept: PostgresServer,
 ) -> None:
     schema = Counting("inside")
-    name = shared_name(kept, schema)
+    name = lasting_name(kept, schema)
     admin = psycopg.connect(**kept.address.keywords(), autocommit=True)  # type: ignore[arg-type]
     with admin:
         admin.execute(f"CREATE ROLE {READY.role} NOLOGIN")
@@ -208,7 +208,7 @@ def test_a_schema_that_came_with_the_image_of_the_server_serves_all_runs(
 
 def test_no_test_can_change_what_others_will_get(kept: PostgresServer) -> None:
     schema = Counting("safe")
-    name = shared_name(kept, schema)
+    name = lasting_name(kept, schema)
     with run(kept, schema) as asker, asker.database() as handle:
         for statement in (
             f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true',
@@ -228,7 +228,7 @@ def test_a_half_made_template_is_not_taken_for_a_finished_one(kept: PostgresServ
     schema = Counting("half")
     admin = psycopg.connect(**kept.address.keywords(), autocommit=True)  # type: ignore[arg-type]
     with admin:
-        admin.execute(f'CREATE DATABASE "{shared_name(kept, schema)}"'.encode())
+        admin.execute(f'CREATE DATABASE "{lasting_name(kept, schema)}"'.encode())
         admin.execute(f"CREATE ROLE {READY.role} NOLOGIN")
     with run(kept, schema) as asker:
         use(asker)
