@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from benchmarks.figures import MISSED, NO_GOAL, Goal, Summary, ratio
 
@@ -18,7 +19,10 @@ of the scenarios that it ran. Measured: the median, with the 99th percentile (or
 and the number of values. Floor: what the same work costs without the kit, measured in the same
 run; what it is, each scenario's file in `benchmarks/scenarios/` says. ✔ goal reached, ✘ missed
 or failed, void: the machine was too busy to tell, -: no goal. Drawings: `docs/speed.md`.
+What was tried for the goals that are missed stands at the end.
 """
+TRIED = Path(__file__).with_name("tried.md")
+"""Text at the end of the file, written by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,5 +129,6 @@ class Results:
                 "",
                 *notes,
                 "",
+                TRIED.read_text(),
             ]
         )

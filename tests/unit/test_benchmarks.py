@@ -9,13 +9,14 @@ from benchmarks.figures import (
     Summary,
     at_most,
     differences,
+    doubt,
     duration,
     over_floor,
     ratio,
 )
 from benchmarks.profiling import in_words
 from benchmarks.scenarios import NAMES
-from benchmarks.table import Results, Row, failed, row
+from benchmarks.table import TRIED, Results, Row, failed, row
 from benchmarks.trace import Step
 
 
@@ -47,6 +48,13 @@ def test_pairs_are_compared_in_pairs() -> None:
     assert differences([5.0, 9.0], [1.0, 2.0]) == [4.0, 7.0]
     with pytest.raises(ValueError, match="argument 2 is shorter"):
         differences([5.0, 9.0], [1.0])
+
+
+def test_the_doubt_about_a_median_shrinks_with_the_root_of_the_number_of_values() -> None:
+    few, many = [1.0, 2.0, 3.0, 4.0] * 25, [1.0, 2.0, 3.0, 4.0] * 100
+
+    assert doubt(few) == pytest.approx(2 * doubt(many), rel=0.01)
+    assert doubt([2.0] * 9) == 0
 
 
 @pytest.mark.parametrize(
@@ -123,6 +131,13 @@ def test_the_file_is_read_back_as_it_was_written() -> None:
     assert [each.note for each in read.rows] == ["", "out 0.3 ms"]
     assert read.runs == results.runs
     assert read.render() == results.render()
+
+
+def test_what_was_tried_stands_at_the_end_and_is_no_part_of_the_table() -> None:
+    results = two_runs()
+
+    assert results.render().endswith(TRIED.read_text())
+    assert Results.parse(results.render()).rows == results.rows
 
 
 def test_the_table_shows_goal_figures_verdict_and_run() -> None:
