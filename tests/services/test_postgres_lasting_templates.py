@@ -219,9 +219,14 @@ def test_no_test_can_change_what_others_will_get(kept: PostgresServer) -> None:
         ):
             with pytest.raises(psycopg.Error):
                 query(handle, statement)
+        query(handle, f'DROP OWNED BY "{name}"')  # what is in its own database
         keywords = {**handle.address().keywords(), "dbname": name}
         with pytest.raises(psycopg.OperationalError, match="not currently accepting connections"):
             psycopg.connect(**keywords)  # type: ignore[arg-type]
+    with run(kept, schema) as later:
+        use(later)
+
+    assert schema.calls == 1
 
 
 def test_a_half_made_template_is_not_taken_for_a_finished_one(kept: PostgresServer) -> None:
