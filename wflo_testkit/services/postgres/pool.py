@@ -21,8 +21,8 @@ BEHIND = 8
 RECYCLERS = 8
 """Databases that are recycled at once, at most: each waits for the server more than it computes.
 
-As few as one would do for one process. With it the tests of several queue (measured, 300 tables,
-2, 4 and 8 workers on two cores: 8, 33 and 68 ms a test; with eight of them 6, 11 and 19 ms).
+One is enough for one process; behind one, the tests of several queue (measured with 2, 4 and 8
+workers on two cores, 300 tables: 8, 33 and 68 ms a test; behind eight 6, 11 and 19 ms).
 """
 PATIENCE = 30.0
 """Seconds to wait for a database that is being made for somebody, before making one oneself."""
