@@ -29,8 +29,8 @@ FLOORS = 5
 
 def measure(bench: Bench) -> Iterator[Row]:
     for what, test, goal, pairs in (
-        ("no test (P7)", "\n", at_most(0.005), bench.times(200, 10)),
-        ("1,000 trivial tests (P7)", _MANY, _ONE_PERCENT, bench.times(80, 4)),
+        ("no test (P7)", "\n", at_most(0.005), bench.times(150, 10)),
+        ("1,000 trivial tests (P7)", _MANY, _ONE_PERCENT, bench.times(40, 4)),
     ):
         name = f"import_cost: {what}"
         yield bench.attempt(name, partial(_compared, name, test, goal, pairs))
