@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,7 +36,9 @@ class Daemon:
     def __init__(self) -> None:
         if os.getuid() != 0:
             raise PermissionError("a second Docker daemon needs root: run these tests as root")
-        self._folder = Path(tempfile.mkdtemp(prefix="dockerd-", dir="/tmp"))
+        # Its name becomes containerd's namespace, which may not end with the "_" of a mkdtemp.
+        self._folder = Path(f"/tmp/dockerd-{secrets.token_hex(4)}")
+        self._folder.mkdir(mode=0o700)
         self._process: subprocess.Popen[bytes] | None = None
         self._namespace = subprocess.Popen(
             NAMESPACE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True

@@ -36,7 +36,7 @@ def test_without_a_guard_the_same_kill_is_counted_as_a_leak(machine: Machine, ap
     killer = Killer(machine, api, workers=2, seed=SEED, guards=["watchdog"])
     killer.kill([dataclasses.replace(hook, text=NO_GUARD + hook.text)], at_once=1)
 
-    assert any(each.startswith("in Docker") for each in killer.count.leaked)
+    assert any(each.startswith("in Docker") for each in killer.count.leaked), killer.count
     assert killer.count.hurt + killer.count.crossed == []
 
 

@@ -105,13 +105,14 @@ READ = ("EXECUTE wflo_marks", "EXECUTE wflo_counts")
 
 
 def prepare(link: Link) -> None:
-    """Let the server plan both once: that takes longer than to run them."""
+    """Let the server plan all looks once: that takes longer than to run them."""
     each = (
         f"({query.format(database=link.oid, role=link.role)})::text" for query in MARKS.values()
     )
     link.ask(
         f"PREPARE wflo_marks AS SELECT ARRAY[{', '.join(each)}]",
         f"PREPARE wflo_counts AS {_COUNTS.format(database=link.oid)}",
+        f"PREPARE wflo_visits AS {_VISITS.format(database=link.oid)}",
     )
 
 
@@ -126,7 +127,7 @@ def visits(link: Link) -> str:
     A session is counted at the latest when it is over (PostgreSQL source, pgstat_report_connect),
     and is itself to be seen until then.
     """
-    return str(link.ask(_VISITS.format(database=link.oid))[0][0][0])
+    return str(link.ask("EXECUTE wflo_visits")[0][0][0])
 
 
 def sessions(link: Link) -> int:
