@@ -164,5 +164,6 @@ def test_a_producer_asks_nothing_that_an_earlier_one_has_found_out(run_suite: Ru
     ["quick._share = lambda *given: None", "quick._share = lambda *given: None._manager"],
     ids=["nothing shared", "a library that is made otherwise"],
 )
+@pytest.mark.slow
 def test_without_that_a_producer_works_and_asks_more(run_suite: Run, change: str) -> None:
     assert asked_of_a_cluster(run_suite, change).count("MetadataRequest") > 1

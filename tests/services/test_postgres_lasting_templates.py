@@ -73,6 +73,7 @@ def test_a_later_run_has_what_an_earlier_one_has_applied(kept: PostgresServer) -
     assert left(kept) == ([name], [name])
 
 
+@pytest.mark.slow
 def test_a_schema_that_has_changed_is_applied(kept: PostgresServer) -> None:
     one, two = Counting("one"), Counting("two")
     for schema in (one, two, one, two):
@@ -146,6 +147,7 @@ def test_a_run_that_is_killed_while_it_applies_one_leaves_nothing_to_others(
     ],
     ids=["database", "role"],
 )
+@pytest.mark.slow
 def test_what_sets_parameters_is_applied_by_each_run(kept: PostgresServer, sql: str) -> None:
     """A copy of a database leaves them behind; the kit gives them to a run's own."""
     schema = Counting("parameters", sql)
@@ -159,6 +161,7 @@ def test_what_sets_parameters_is_applied_by_each_run(kept: PostgresServer, sql: 
     assert left(kept) == ([], [])
 
 
+@pytest.mark.slow
 def test_what_is_known_within_one_run_only_goes_with_it(kept: PostgresServer) -> None:
     """As is a callable that declares no fingerprint."""
     schema = Counting("passing")
@@ -174,6 +177,7 @@ def test_what_is_known_within_one_run_only_goes_with_it(kept: PostgresServer) ->
     assert left(kept) == ([], [])
 
 
+@pytest.mark.slow
 def test_few_stay(kept: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lasting, "LIMIT", 2)
     schemas = [Counting(f"many{n}") for n in range(4)]
@@ -185,6 +189,7 @@ def test_few_stay(kept: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None
     assert left(kept)[0] == sorted(lasting_name(kept, schema) for schema in schemas[:2])
 
 
+@pytest.mark.slow
 def test_a_schema_that_came_with_the_image_of_the_server_serves_all_runs(
     kept: PostgresServer,
 ) -> None:
@@ -229,6 +234,7 @@ def test_no_test_can_change_what_others_will_get(kept: PostgresServer) -> None:
     assert schema.calls == 1
 
 
+@pytest.mark.slow
 def test_a_half_made_template_is_not_taken_for_a_finished_one(kept: PostgresServer) -> None:
     schema = Counting("half")
     admin = psycopg.connect(**kept.address.keywords(), autocommit=True)  # type: ignore[arg-type]
