@@ -161,8 +161,13 @@ def test_a_producer_asks_nothing_that_an_earlier_one_has_found_out(run_suite: Ru
 
 @pytest.mark.parametrize(
     "change",
-    ["quick._share = lambda *given: None", "quick._share = lambda *given: None._manager"],
-    ids=["nothing shared", "a library that is made otherwise"],
+    [
+        "quick._share = lambda *given: None",
+        "quick._share = lambda *given: None._manager",
+        "quick._answered = lambda versions: versions.other",
+        "quick._answered = lambda versions: __import__('kafka.other')",
+    ],
+    ids=["nothing shared", "another client", "other versions", "another place"],
 )
 @pytest.mark.slow
 def test_without_that_a_producer_works_and_asks_more(run_suite: Run, change: str) -> None:
