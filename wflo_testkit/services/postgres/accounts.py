@@ -72,28 +72,26 @@ class Accounts:
 
         owner: the role that owns what is inside, by default that of the templates.
         """
-        every, account = self.owner().user, Account.of(database)
+        every = self.owner().user
         with self._admin.connection() as connection:
-            # Without SET a member has the owner's rights and cannot become it; that word, and
-            # inheriting by grant, exist since 16.
-            how = (
-                " WITH INHERIT TRUE, SET FALSE" if connection.info.server_version >= 160000 else ""
-            )
-            connection.execute(
-                f"CREATE ROLE {quoted(account.user)} {_LOGIN} PASSWORD '{verifier(account)}';"
-                f" GRANT {quoted(owner or every)} TO {quoted(account.user)}{how}".encode()
-            )
-        with self._lock:
-            self._of[database] = account
-        return account
+            version = connection.info.server_version
+        # Without SET a member has the owner's rights and cannot become it; that word, and
+        # inheriting by grant, exist since 16.
+        how = " WITH INHERIT TRUE, SET FALSE" if version >= 160000 else ""
+        return self._create(database, f"GRANT {quoted(owner or every)} TO {quoted(database)}{how}")
 
     def make_alone(self, database: str) -> Account:
         """Make a role named like the template that it is about to fill, and nobody else."""
         self.owner()  # who sees to it that no test enters the databases that are closed
+        return self._create(database)
+
+    def _create(self, database: str, grant: str = "") -> Account:
         account = Account.of(database)
-        self._admin.rows(
-            f"CREATE ROLE {quoted(account.user)} {_LOGIN} PASSWORD '{verifier(account)}'"
-        )
+        with self._admin.connection() as connection:
+            connection.execute(
+                f"CREATE ROLE {quoted(account.user)} {_LOGIN} PASSWORD '{verifier(account)}';"
+                f" {grant}".encode()
+            )
         with self._lock:
             self._of[database] = account
         return account
