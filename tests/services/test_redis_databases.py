@@ -169,6 +169,17 @@ def test_an_endless_script_ends_with_its_test(service_core: Core) -> None:
         assert one.set("key", 1)
 
 
+def test_a_test_that_ends_every_connection_ends_none_of_the_kits_work(redis_asker: Asker) -> None:
+    for _ in range(3):
+        with redis_asker.lease() as handle, client(handle) as one:
+            one.set("key", "left")
+            one.client_kill_filter(_type="normal", skipme=True)
+
+    with redis_asker.lease() as later, client(later) as one:
+        assert one.dbsize() == 0
+    assert redis_asker.warnings == []
+
+
 def test_kept_data_stays_until_every_other_number_is_in_use(redis_asker: Asker) -> None:
     with redis_asker.lease(keep=True) as kept, client(kept) as one:
         one.set("evidence", 1)

@@ -1,16 +1,23 @@
-"""The kit's own connection into one database, opened before a test gets to see it."""
+"""The kit's own connection into one database, opened before a test gets to see it.
+
+Every test waits for two looks through it, so it talks to libpq itself (psycopg.pq), and psycopg
+only reads the values: a look takes 0.19 ms, by a cursor 0.27, and half as much of the processor
+(measured), which recycling shares with the test that runs meanwhile.
+"""
 
 from __future__ import annotations
 
 import selectors
 import threading
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from wflo_testkit.services.postgres.admin import Admin, Row
 
 if TYPE_CHECKING:
-    from psycopg import Cursor
+    from psycopg.pq.abc import PGresult
+
+TIMEOUT = 60.0
+"""Seconds for one answer: twice what the server itself allows a statement, see _PINS."""
 
 # A template may bring settings of its own (ALTER DATABASE ... SET), for which these make up.
 # As a replica the kit fires no triggers and no rules, and checks no foreign keys; a superuser is
@@ -33,13 +40,20 @@ class Link:
     """
 
     def __init__(self, admin: Admin, database: str, role: str) -> None:
+        from psycopg.adapt import Transformer
+
         self._connection = admin.open(database)
+        self._server = self._connection.pgconn
+        self._server.nonblocking = 0  # to send is to wait until all has been sent
+        self._values = Transformer.from_context(self._connection)
+        self._answers = selectors.DefaultSelector()
+        self._answers.register(self._server.socket, selectors.EVENT_READ)
         self._lock = threading.Lock()
-        self.pid = self._connection.info.backend_pid
+        self.pid = self._server.backend_pid
         try:
             [[(self.oid, self.role)]] = self.ask(_PINS.format(role=role.replace("'", "''")))
         except BaseException:  # the server may be crashing
-            self._connection.close()
+            self.close()
             raise
 
     def ask(self, *statements: str) -> list[list[Row]]:
@@ -48,14 +62,13 @@ class Link:
         Together they are one transaction, unless BEGIN and COMMIT stand among them.
         Raises psycopg.Error.
         """
-        return [cursor.fetchall() for cursor in self._results(statements) if cursor.description]
+        with self._lock:
+            return [self._rows(each) for each in self._send(statements) if each.nfields]
 
     def results(self, *statements: str) -> list[tuple[int, list[Row]]]:
         """The same; return for each statement how many rows it concerned, and what it returned."""
-        return [
-            (cursor.rowcount, cursor.fetchall() if cursor.description else [])
-            for cursor in self._results(statements)
-        ]
+        with self._lock:
+            return [(each.command_tuples or 0, self._rows(each)) for each in self._send(statements)]
 
     def copy_out(self, table: str) -> bytes:
         """Return the rows of `table`, and of none that inherits from it, as text."""
@@ -74,19 +87,38 @@ class Link:
     def is_silent(self) -> bool:
         """Whether the server has said nothing unasked, as it does when it ends a session.
 
-        Costs no round trip. Raises psycopg.Error if the connection is closed.
+        Costs no round trip.
         """
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._connection.fileno(), selectors.EVENT_READ)
-            return not selector.select(timeout=0)
+        with self._lock:
+            return not self._answers.select(timeout=0)
 
     def close(self) -> None:
         """End the session."""
+        self._answers.close()
         self._connection.close()
 
-    def _results(self, statements: Iterable[str]) -> Iterable[Cursor[Row]]:
-        with self._lock, self._connection.cursor() as cursor:
-            cursor.execute("; ".join(statements).encode())
-            yield cursor
-            while cursor.nextset():
-                yield cursor
+    def _send(self, statements: tuple[str, ...]) -> list[PGresult]:
+        """Return a result for each statement; the server passes over those after one that fails."""
+        from psycopg.errors import error_from_result
+        from psycopg.pq import ExecStatus
+
+        self._server.send_query("; ".join(statements).encode())
+        results = []
+        while result := self._next_result():
+            results.append(result)
+        if results[-1].status == ExecStatus.FATAL_ERROR:
+            raise error_from_result(results[-1])
+        return results
+
+    def _next_result(self) -> PGresult | None:
+        from psycopg import OperationalError
+
+        while self._server.is_busy():
+            if not self._answers.select(TIMEOUT):
+                raise OperationalError(f"no answer for {TIMEOUT:g} s")
+            self._server.consume_input()
+        return self._server.get_result()
+
+    def _rows(self, result: PGresult) -> list[Row]:
+        self._values.set_pgresult(result)
+        return self._values.load_rows(0, result.ntuples, tuple)
