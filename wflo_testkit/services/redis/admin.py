@@ -1,7 +1,7 @@
 """The kit's own connection to a server: one, kept open.
 
 Every test waits for a look through it, so commands are written to the library's connection, not
-to its client, which borrows one for each pipeline: a look takes 0.17 ms, not 0.32 (measured).
+to its client, which borrows one for each pipeline: a look takes 0.24 ms, not 0.39 (measured).
 """
 
 from __future__ import annotations
