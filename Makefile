@@ -27,7 +27,8 @@ test: setup
 	@$(PYTEST) tests -m "not slow and not soak" --wflo-require -n $(WORKERS)
 
 test-all: setup
-	@$(PYTEST) tests -m "not soak" --wflo-require -n $(WORKERS)
+	@$(PYTEST) tests -m "not soak and not alone" --wflo-require -n $(WORKERS)
+	@$(PYTEST) tests -m alone --wflo-require
 
 soak: setup
 	@rm -rf build/soak

@@ -30,6 +30,7 @@ def test({names}):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(400)
 def test_the_second_runs_tests_begin_within_a_third_of_a_second_of_a_bare_run(
     run_suite: Run, pytester: pytest.Pytester, home: Home

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -40,9 +41,16 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def process(request: pytest.FixtureRequest, root: object) -> Iterator[subprocess.Popen[str]]:
-    """A process in a group of its own that has started one server, in the run 'dead<pid>'."""
-    run = f"dead{os.getpid():08x}"
+def run() -> str:
+    """The id of a run: a new one, since the guards of a dead run take away all that has its id."""
+    return f"dead{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def process(
+    request: pytest.FixtureRequest, root: object, run: str
+) -> Iterator[subprocess.Popen[str]]:
+    """A process in a group of its own that has started one server, in `run`."""
     process = subprocess.Popen(
         [sys.executable, "-c", RUN, run, request.param],
         stdin=subprocess.PIPE,
@@ -51,11 +59,14 @@ def process(request: pytest.FixtureRequest, root: object) -> Iterator[subprocess
         cwd=str(root),
         start_new_session=True,
     )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    yield process
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # it could not even start
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 def test_closing_removes_all_that_the_run_made(session: Session, core: Core, spec: Spec) -> None:
@@ -70,9 +81,9 @@ def test_closing_removes_all_that_the_run_made(session: Session, core: Core, spe
 
 @pytest.mark.parametrize("process", quick(("alone", "fork"), ("alone",)), indirect=True)
 def test_a_killed_process_leaves_nothing_after_fifteen_seconds(
-    process: subprocess.Popen[str],
+    process: subprocess.Popen[str], run: str
 ) -> None:
-    label = f"{labels.RUN}=dead{os.getpid():08x}"
+    label = f"{labels.RUN}={run}"
     assert list(docker_state(label))
 
     os.kill(process.pid, signal.SIGKILL)
