@@ -26,7 +26,7 @@ def connect(box: Box, **options: Any) -> psycopg.Connection[tuple[Any, ...]]:
     address = {"host": "127.0.0.1", "port": box.port(5432), "connect_timeout": 5}
     return wait_until(
         lambda: psycopg.connect(autocommit=True, **address, **wanted),
-        timeout=30,
+        timeout=90,  # initdb, on a machine with ten times more to do than it has cores
         describe="Postgres answers",
         catch=psycopg.OperationalError,
     )
