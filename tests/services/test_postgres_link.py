@@ -77,6 +77,8 @@ def test_a_session_that_was_ended_is_heard_of_and_asks_no_more(
     for _ in range(2):
         with pytest.raises(psycopg.OperationalError):
             link.ask("SELECT 1")
+    with pytest.raises(psycopg.OperationalError):
+        _ = link.is_silent
 
 
 def test_one_that_was_closed_is_an_error_of_the_driver(link: Link) -> None:
@@ -84,3 +86,5 @@ def test_one_that_was_closed_is_an_error_of_the_driver(link: Link) -> None:
 
     with pytest.raises(psycopg.OperationalError):
         link.ask("SELECT 1")
+    with pytest.raises(psycopg.OperationalError):
+        _ = link.is_silent

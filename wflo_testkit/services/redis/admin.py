@@ -6,6 +6,7 @@ to its client, which borrows one for each pipeline: a look takes 0.24 ms, not 0.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Any
 
@@ -66,8 +67,9 @@ class Admin:
             if "BUSY " not in str(error):
                 raise
         # Over this connection: a new one would not be let in. An error says that the script has
-        # ended by itself, or that it has written and cannot be ended.
-        self._exchange((("SCRIPT KILL",),))
+        # ended by itself, or that it has written and cannot be ended; a lost one is opened again.
+        with contextlib.suppress(self._lost):
+            self._exchange((("SCRIPT KILL",),))
         return []
 
     def _send(self, commands: tuple[Command, ...]) -> list[Any]:

@@ -87,9 +87,10 @@ class Link:
     def is_silent(self) -> bool:
         """Whether the server has said nothing unasked, as it does when it ends a session.
 
-        Costs no round trip.
+        Costs no round trip. Raises psycopg.Error if the connection is closed, or known to be lost.
         """
         with self._lock:
+            self._connection.fileno()  # a lost one has none, and would be silent for ever
             return not self._answers.select(timeout=0)
 
     def close(self) -> None:
