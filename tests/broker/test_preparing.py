@@ -13,9 +13,10 @@ from tests.broker import desks
 from wflo_testkit.broker import servers
 from wflo_testkit.broker.core import Core
 from wflo_testkit.errors import IsolationFailed
+from wflo_testkit.isolation import Prepares
 from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime.session import Session
-from wflo_testkit.service import Prepares, Service
+from wflo_testkit.service import Service
 from wflo_testkit.wait import wait_until
 
 LIMIT = 30

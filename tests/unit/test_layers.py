@@ -20,6 +20,7 @@ FLOOR = {
     "wait",
     "model",
     "service",
+    "isolation",
     "settings",
     "catalog",
     "aio",

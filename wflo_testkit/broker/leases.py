@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from wflo_testkit.broker.api import Ask
 from wflo_testkit.broker.servers import Servers
 from wflo_testkit.errors import IsolationFailed
+from wflo_testkit.isolation import Isolation
 from wflo_testkit.model import Build, Grant, Json
-from wflo_testkit.service import Isolation, LeaseRequest
+from wflo_testkit.service import LeaseRequest
 
 
 @dataclass(frozen=True, slots=True)

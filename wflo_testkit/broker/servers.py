@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from wflo_testkit.broker.starting import Starter, connect
 from wflo_testkit.broker.visits import Visit, Visits
 from wflo_testkit.errors import IsolationFailed, TestkitError
+from wflo_testkit.isolation import Counts, Isolation, Prepares, Repeats
 from wflo_testkit.model import Json, Server, Spec
 from wflo_testkit.runtime.containers import Containers
-from wflo_testkit.service import Counts, Isolation, Prepares, Repeats, Service
+from wflo_testkit.service import Service
 
 if TYPE_CHECKING:
     from wflo_testkit.broker.reuse import Reuse

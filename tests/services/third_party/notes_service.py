@@ -39,7 +39,7 @@ class Notebook:
 
 
 class Shelf:
-    """Hands out notebooks; see wflo_testkit.service.Isolation."""
+    """Hands out notebooks; see wflo_testkit.isolation.Isolation."""
 
     def __init__(self, server: Server, run: str) -> None:
         self._server, self._run = server, run

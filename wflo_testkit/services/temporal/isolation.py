@@ -21,7 +21,7 @@ _CLOSE_EXTERNAL, _CLOSE_SHARED = 10.0, 0.5
 
 
 class TemporalIsolation:
-    """A service.Isolation for one Temporal server.
+    """An Isolation for one Temporal server.
 
     Each lease has a namespace of its own. On an external server whose setting `temporal_namespace`
     names one, tests share it and are kept apart by the tag in task queues and workflow ids.
