@@ -26,8 +26,10 @@ class Spec:
     command, environment, files: may hold the placeholders `{password}` (random per start),
         `{name}` (host name on the kit's network), `{host}` and `{port:NAME}` (published).
     ports: port name -> port inside the container; one is called "main".
-    tmpfs: path -> mount options. files: path inside -> text, put there once the published
-        ports are known, so the command has to wait for it.
+    tmpfs: path -> mount options. sockets: folder inside in which the server also makes a Unix
+        socket, "" for none; one that every image has and anybody may write to.
+    files: path inside -> text, put there once the published ports are known, so the command has
+        to wait for it.
     options: what the service itself needs to know later (number of databases, namespaces, ...).
     external: address of a server that already runs; then no container is started.
     unique: non-empty for a server that must not be shared (one test's own server).
@@ -45,6 +47,7 @@ class Spec:
     environment: Mapping[str, str] = field(default_factory=dict)
     ports: Mapping[str, int] = field(default_factory=dict)
     tmpfs: Mapping[str, str] = field(default_factory=dict)
+    sockets: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     username: str = ""
     options: Mapping[str, Json] = field(default_factory=dict)
@@ -115,6 +118,7 @@ class Server:
     internal_host, internal_ports: the same for a container on the kit's network; empty when
         the server is external.
     password: empty when the service has none.
+    sockets: the folder on this machine in which it makes its Unix socket; "" if none is.
     on_network: the network on which the server was started, if it was; see `network`.
     seconds: from the start of the container, or of the look for it, to readiness.
     origin: where the image came from.
@@ -132,6 +136,7 @@ class Server:
     password: str = field(default="", repr=False)
     options: Mapping[str, Json] = field(default_factory=dict)
     container_id: str = ""
+    sockets: str = ""
     on_network: str = ""
     image: str = ""
     origin: str = ""

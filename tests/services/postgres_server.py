@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import secrets
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,17 +27,23 @@ IMAGE = "wflo-testkit/postgres:17"
 
 @contextmanager
 def started(password: str = "", **settings: Any) -> Iterator[PostgresServer]:
-    """Run the Spec for `settings` with docker-py, on a random port of 127.0.0.1."""
+    """Run the Spec for `settings` with docker-py, on a random port of 127.0.0.1 and a socket."""
     import docker
+    from docker.types import Mount
 
     password = password or secrets.token_urlsafe(12)
     spec = SERVICE.spec("postgres", {"image": IMAGE, **settings})
     client = docker.from_env()
+    home = Path(tempfile.mkdtemp(prefix="tests-"))
+    sockets = home / "sockets"
+    sockets.mkdir()
+    sockets.chmod(0o1777)
     container = client.containers.run(
         spec.image,
         list(spec.command),
         environment={k: v.replace("{password}", password) for k, v in spec.environment.items()},
         tmpfs=dict(spec.tmpfs),
+        mounts=[Mount(spec.sockets, str(sockets), type="bind")],
         ports={f"{spec.ports[MAIN]}/tcp": ("127.0.0.1", None)},
         detach=True,
     )
@@ -50,6 +59,7 @@ def started(password: str = "", **settings: Any) -> Iterator[PostgresServer]:
             internal_ports=dict(spec.ports),
             username=spec.username,
             password=password,
+            sockets=str(sockets),
             options=dict(spec.options),
         )
         wait_until(lambda: SERVICE.probe(server) is None, timeout=60, describe="Postgres")
@@ -59,6 +69,7 @@ def started(password: str = "", **settings: Any) -> Iterator[PostgresServer]:
     finally:
         container.remove(force=True, v=True)
         client.close()
+        shutil.rmtree(home)
 
 
 @pytest.fixture(scope="module")

@@ -71,6 +71,7 @@ def test_the_server_keeps_nothing_on_disk_and_takes_further_arguments() -> None:
 
     assert spec.command == (
         *("redis-server", "--save", "", "--appendonly", "no", "--databases", "32"),
+        *("--unixsocket", "/var/tmp/redis.sock", "--unixsocketperm", "777"),
         *("--requirepass", "{password}", "--maxmemory", "64mb"),
     )
 

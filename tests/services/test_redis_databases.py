@@ -13,7 +13,7 @@ import redis
 from tests.services.asker import Asker, asker
 from wflo_testkit.broker.core import Core
 from wflo_testkit.errors import IsolationFailed
-from wflo_testkit.services.redis import RedisDatabase, databases
+from wflo_testkit.services.redis import RedisDatabase, RedisServer, databases
 from wflo_testkit.services.redis.admin import Admin
 from wflo_testkit.wait import wait_until
 
@@ -260,3 +260,24 @@ def test_a_number_that_could_not_be_made_anew_is_made_when_it_is_next_needed(
             assert two.dbsize() == 0
     with pytest.raises(redis.exceptions.AuthenticationError), client(first) as one:
         one.ping()
+
+
+def names(handle: RedisDatabase, server: RedisServer) -> dict[str, str]:
+    """Return the addresses of all clients by their names, "" for the test's own."""
+    with redis.Redis.from_url(server.url) as everything, client(handle) as own:
+        own.ping()
+        return {each["name"]: each["addr"] for each in everything.client_list()}
+
+
+def test_the_kit_goes_by_the_socket_and_the_test_by_the_port(redis_asker: Asker) -> None:
+    with redis_asker.lease() as handle:
+        found = names(handle, redis_asker.server)
+
+    assert found["wflo-testkit"].startswith("/var/tmp/redis.sock")
+    assert not found[""].startswith("/")
+
+
+def test_where_the_socket_is_gone_the_kit_goes_by_the_port(service_core: Core) -> None:
+    own = asker(service_core, "redis", name="moved", arguments=["--unixsocket", "/tmp/other"])
+    with own.lease() as handle:
+        assert not names(handle, own.server)["wflo-testkit"].startswith("/")

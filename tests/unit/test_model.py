@@ -110,6 +110,7 @@ def test_every_field_of_a_spec_is_part_of_the_fingerprint() -> None:
         "environment": {"x": "y"},
         "ports": {"main": 1},
         "tmpfs": {"/x": ""},
+        "sockets": "/x",
         "files": {"/x": ""},
         "username": "x",
         "options": {"x": 1},

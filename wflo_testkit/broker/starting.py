@@ -132,6 +132,7 @@ def _server(spec: Spec, service: Service, running: Running, password: str) -> Se
         name=spec.name,
         host=running.host,
         ports=dict(running.ports),
+        sockets=running.sockets,
         internal_host=running.internal_host,
         internal_ports=dict(spec.ports),
         username=spec.username,

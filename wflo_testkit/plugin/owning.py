@@ -22,6 +22,7 @@ def core(live: Live) -> Core:
         policy=live.settings["images"],
         reaper=live.settings["ryuk"],
         keep=live.settings["keep"],
+        sockets=live.settings["sockets"],
     )
     warming = _warming(live)
     return Core(live.table, session, _reuse(live, warming), warming)

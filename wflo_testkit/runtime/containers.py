@@ -56,7 +56,7 @@ class Place(Protocol):
 
     def host_name(self, spec: Spec) -> str: ...
 
-    def create(self, reference: str, *, alias: str, **config: Any) -> Container: ...
+    def create(self, reference: str, *, alias: str, sockets: str, **config: Any) -> Container: ...
 
     def wait_for_reaper(self) -> None: ...
 
@@ -69,12 +69,13 @@ class NameTaken(Exception):
 class Running:
     """A started container: where it is reached from here and from the kit's network.
 
-    network: "" for one that is not on it yet.
+    network: "" for one that is not on it yet. sockets: see model.Server.
     """
 
     id: str
     host: str
     ports: Mapping[str, int]
+    sockets: str
     internal_host: str
     network: str
     image: str
@@ -229,6 +230,7 @@ class Containers:
                 labels=place.labels("server", **marks),
                 name=name,
                 tmpfs=dict(spec.tmpfs),
+                sockets=spec.sockets,
             )
         except APIError as error:
             if error.status_code == 409 and name in str(error.explanation):
@@ -246,6 +248,7 @@ class Containers:
             id=str(container.id),
             host=host,
             ports=ports,
+            sockets=_mounted(container, spec.sockets),
             internal_host=self._place.host_name(spec),
             network=self._place.network,
             image=image.reference,
@@ -272,6 +275,14 @@ class Containers:
             cause="last log lines:\n" + self.logs(container_id, tail=20),
             looked_at=f"container {container_id[:12]}",
         )
+
+
+def _mounted(container: Container, inside: str) -> str:
+    """Return the folder of this machine that a container has at `inside`, "" if none."""
+    for mount in container.attrs["Mounts"]:
+        if mount["Type"] == "bind" and mount["Destination"] == inside:
+            return str(mount["Source"])
+    return ""
 
 
 def archive(files: Mapping[str, str]) -> bytes:

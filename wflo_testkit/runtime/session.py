@@ -13,6 +13,7 @@ from wflo_testkit.model import Spec
 from wflo_testkit.runtime import daemon, labels, leftovers
 from wflo_testkit.runtime.guard import Guard
 from wflo_testkit.runtime.placeholders import alias
+from wflo_testkit.runtime.sockets import Sockets
 from wflo_testkit.runtime.sweep import Sweep
 from wflo_testkit.wait import WaitTimeout, wait_until
 
@@ -29,9 +30,18 @@ class Session:
 
     run: the run's id. policy: which images serve ("auto", "official", "local").
     reaper: whether Ryuk is wanted. keep: leave everything running at the end, unguarded.
+    sockets: whether servers may have their Unix sockets on this machine.
     """
 
-    def __init__(self, run: str, *, policy: str = "auto", reaper: bool = True, keep: bool = False):
+    def __init__(
+        self,
+        run: str,
+        *,
+        policy: str = "auto",
+        reaper: bool = True,
+        keep: bool = False,
+        sockets: bool = True,
+    ) -> None:
         self.run = run
         self.policy = policy
         self._wants_ryuk = reaper
@@ -42,6 +52,8 @@ class Session:
         self._client: DockerClient | None = None
         self._network = ""
         self._outside: dict[str, str] = {}
+        # What is kept outlives the folders of its run.
+        self._sockets = Sockets(wanted=sockets and not keep)
         self._ending = False
         self._under_way = 0
 
@@ -125,13 +137,17 @@ class Session:
         """Return the container's host name on the run's network."""
         return alias(spec)
 
-    def create(self, reference: str, *, alias: str, **config: Any) -> Container:
+    def create(self, reference: str, *, alias: str, sockets: str, **config: Any) -> Container:
         """Create a container; testcontainers adds its own labels to those in `config`.
 
-        alias: what it is called on the run's network.
+        alias: what it is called on the run's network. sockets: see model.Spec.
         """
         with self._making():
-            container = self.client.create(reference, **config)
+            container = self._sockets.lend(
+                self.client.client.api,
+                sockets,
+                lambda mounts: self.client.create(reference, mounts=mounts, **config),
+            )
             with self._lock:
                 if self._network:
                     self._connect(self._network, str(container.id), alias)
@@ -171,6 +187,7 @@ class Session:
             if self._sweep is not None:
                 self._sweep.hurry()  # beside the removal
             self._remove(client)
+            self._sockets.close()
             if self._sweep is not None:
                 self._sweep.finish()
         except WaitTimeout as error:

@@ -69,6 +69,13 @@ GENERAL: tuple[Option, ...] = (
         "watchdog process does.",
     ),
     Option(
+        key="sockets",
+        default=True,
+        on_command_line=False,
+        help="Let the kit itself ask the servers that it starts through Unix sockets, where the "
+        "daemon runs on this machine; else everything goes through published ports.",
+    ),
+    Option(
         key="env",
         default={},
         on_command_line=False,

@@ -93,7 +93,7 @@ class Admin:
         keywords: dict[str, Any] = {
             "application_name": APPLICATION,
             "connect_timeout": 10,
-            **self._server.address.keywords(),
+            **self._server.keywords,
             "dbname": database,
         }
         try:

@@ -7,7 +7,7 @@ import threading
 from functools import cached_property
 
 from wflo_testkit.errors import IsolationFailed, ServiceUnavailable
-from wflo_testkit.services.postgres import sessions
+from wflo_testkit.services.postgres import entrance, sessions
 from wflo_testkit.services.postgres.accounts import Account, Accounts, quoted
 from wflo_testkit.services.postgres.admin import Admin
 from wflo_testkit.services.postgres.lasting import Lasting
@@ -85,6 +85,17 @@ class Cluster:
         Not up to 15, where a member of the role that owns it could become that role.
         """
         return self.confines and self.server.is_shared and self.version >= 160000
+
+    @cached_property
+    def sockets(self) -> str:
+        """The folder with the server's Unix socket, if tests get in there by password only.
+
+        First asked for before any test has an account. Raises psycopg.Error.
+        """
+        if not self.server.sockets or not self.confines or self.version < entrance.SINCE:
+            return ""
+        entrance.ask_for_passwords(self.admin)
+        return self.server.sockets
 
     def account(self, database: str = "") -> Account:
         """Return the account of a test's `database`, by default that of templates and schemas."""

@@ -21,6 +21,8 @@ class PostgresDatabase:
     schema: in mode `schema` the Postgres schema that is the test's own, else "".
     template: what it was cloned from: the same for all tests with equal schemas.
     internal_host, internal_port: for containers on the kit's network; "" and 0 if external.
+    sockets: folder on this machine with the server's Unix socket, by which the kit's engines
+        connect; "" where there is none.
     """
 
     name: str
@@ -33,6 +35,7 @@ class PostgresDatabase:
     template: str = ""
     internal_host: str = ""
     internal_port: int = 0
+    sockets: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -68,6 +71,12 @@ class PostgresDatabase:
     def speaks_tls(self) -> bool | None:
         """False on the kit's own server, where asking for it costs a round trip; else unknown."""
         return False if self.internal_host else None
+
+    @property
+    def ways(self) -> list[tuple[str, int]]:
+        """Hosts and ports of the kit's own engines, the quickest first; a host may be a folder."""
+        by_socket = [(self.sockets, self.internal_port)] if self.sockets else []
+        return [*by_socket, (self.host, self.port)]
 
     def address(self, asked: str = "") -> Address:
         """Return the address as one value.
@@ -173,5 +182,6 @@ def handle_of(lease: Lease) -> PostgresDatabase:
         template=data["template"],
         internal_host=server.internal_host,
         internal_port=server.internal_port if server.internal_ports else 0,
+        sockets=data["sockets"],
         parameters=data["parameters"],
     )

@@ -53,6 +53,7 @@ class PostgresIsolation:
         """
         if self._asked(lambda: self._cluster.may_create_databases):
             self._asked(self._cluster.account)
+            self._asked(lambda: self._cluster.sockets)
             for template in self._asked(self._templates.inherit):
                 self._pool.expect(template)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from wflo_testkit.model import Server
 from wflo_testkit.services.postgres.address import Address
@@ -29,6 +30,18 @@ class PostgresServer(Server):
     def url(self) -> str:
         """libpq URI for a client on this machine."""
         return self.address.url()
+
+    @property
+    def keywords(self) -> dict[str, object]:
+        """psycopg's keywords for the kit itself: by its Unix socket, if that is on this machine.
+
+        libpq tries the second address where the first does not answer.
+        """
+        keywords = self.address.keywords()
+        if self.sockets and Path(self.sockets, f".s.PGSQL.{self.internal_port}").is_socket():
+            keywords["host"] = f"{self.sockets},{self.host}"
+            keywords["port"] = f"{self.internal_port},{self.port}"
+        return keywords
 
     @property
     def internal_url(self) -> str:

@@ -52,6 +52,8 @@ OPTIONS = (
     ),
 )
 
+SOCKETS = "/var/tmp"  # noqa: S108 - in the container
+
 # Data that nobody keeps needs no durability. wal_level=minimal requires max_wal_senders=0 and
 # rules out logical replication. max_wal_size has to fit into the tmpfs (half of the memory).
 _TUNED: dict[str, str] = {
@@ -64,6 +66,8 @@ _TUNED: dict[str, str] = {
     "max_wal_size": "1GB",
     "autovacuum": "off",
     "jit": "off",
+    # The image's own folder stays the first: that is where clients in the container look.
+    "unix_socket_directories": f"/var/run/postgresql,{SOCKETS}",
     "log_checkpoints": "off",  # each clone makes two; a failed test's log should show its own
 }
 DATABASE = "postgres"
@@ -97,6 +101,7 @@ def spec(name: str, settings: Mapping[str, Any]) -> Spec:
         },
         ports={MAIN: DEFAULT_PORT},
         tmpfs={PGDATA: "rw,mode=0700"},
+        sockets=SOCKETS,
         username=settings.get("user") or "postgres",
         options={"database": DATABASE, "role": settings.get("role") or "owner"},
         # A superuser's tests may change roles and settings of the whole server.

@@ -56,6 +56,7 @@ class Workshop:
             "database": database,
             "user": account.user,
             "password": account.password,
+            "sockets": self.cluster.sockets,
             "parameters": parameters,
             "schema": schema,
             "template": template,

@@ -35,8 +35,11 @@ class Admin:
         self._lock = threading.Lock()
         self._errors = (redis.RedisError,)
         self._lost = redis.ConnectionError
-        self._client: Any = redis.Redis.from_url(
-            server.url, client_name="wflo-testkit", socket_timeout=TIMEOUT
+        own: dict[str, Any] = {"client_name": "wflo-testkit", "socket_timeout": TIMEOUT}
+        self._client: Any = (
+            redis.Redis(unix_socket_path=server.socket, password=server.password, **own)
+            if server.socket
+            else redis.Redis.from_url(server.url, **own)
         )
         self._connection: Any = self._client.connection_pool.make_connection()
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from wflo_testkit.model import Server
 from wflo_testkit.services.redis.address import Address
+
+SOCKET = "redis.sock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,12 @@ class RedisServer(Server):
             scheme=str(self.options.get("scheme", "redis")),
             query=str(self.options.get("query", "")),
         )
+
+    @property
+    def socket(self) -> str:
+        """The path of its Unix socket on this machine; "" where there is none."""
+        path = Path(self.sockets, SOCKET)
+        return str(path) if self.sockets and path.is_socket() else ""
 
     @property
     def internal_address(self) -> Address:

@@ -9,10 +9,11 @@ from wflo_testkit.errors import SettingError
 from wflo_testkit.model import MAIN, Spec
 from wflo_testkit.service import Option
 from wflo_testkit.services.redis.address import DEFAULT_PORT, parse
-from wflo_testkit.services.redis.server import RedisServer
+from wflo_testkit.services.redis.server import SOCKET, RedisServer
 
 MODES = ("database", "prefix")
 DATABASES = 1024
+SOCKETS = "/var/tmp"  # noqa: S108 - in the container
 PREFIX = "wflo-testkit:"
 
 OPTIONS = (
@@ -73,6 +74,7 @@ def spec(name: str, settings: Mapping[str, Any]) -> Spec:
         image=settings.get("image") or official("redis"),
         command=(*_command(databases), *map(str, settings.get("arguments") or ())),
         ports={MAIN: DEFAULT_PORT},
+        sockets=SOCKETS,
         options={"databases": databases, "prefix": prefix},
         startup_timeout=float(settings.get("startup_timeout") or 60),
     )
@@ -98,6 +100,7 @@ def _command(databases: int) -> tuple[str, ...]:
         "redis-server",
         *("--save", "", "--appendonly", "no"),
         *("--databases", str(databases)),
+        *("--unixsocket", f"{SOCKETS}/{SOCKET}", "--unixsocketperm", "777"),
         *("--requirepass", "{password}"),
     )
 
