@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from tests.docker_state import containers_named
 from tests.lifecycle.conftest import GUARDS, Launch
 from tests.lifecycle.runs import Launched, left_by
 from wflo_testkit.wait import wait_until
@@ -15,7 +16,7 @@ from wflo_testkit.runtime.reaper import Reaper
 
 def start(self):
     self._container = self._create()
-    self._container.start()
+    self._engine.start(self._container)
     rest()
 
 Reaper.start = start
@@ -34,6 +35,25 @@ NO_GUARD = """
 from wflo_testkit.runtime.guard import Guard
 
 Guard.begin = Guard.wait = lambda self: None
+"""
+
+
+RYUK_IS_RELIEVED = """
+from wflo_testkit.runtime.session import Session
+
+def remove(self, client):
+    self._guard.relieve()
+    self._guard._relief.join()
+    ready()
+    rest()
+
+Session._remove = remove
+"""
+"""A suite that stays at its end, when Ryuk was let go and the servers were not yet removed."""
+TAKES_NOBODY = """
+from wflo_testkit.runtime.guard import Guard
+
+Guard._take_over = lambda self: self._reaper.remove()
 """
 
 
@@ -62,6 +82,40 @@ def test_without_the_watchdog_that_window_would_leak(launch: Launch) -> None:
 def test_without_a_guard_the_same_check_sees_the_leak(launch: Launch, guard: str) -> None:
     run = launch(texts={"conftest.py": NO_GUARD}, guard=guard)
     run.await_ready()
+    run.die(signal.SIGKILL, everybody=True)
+
+    assert not run.is_gone(9)
+
+
+def at_its_end(launch: Launch, mutation: str = "") -> Launched:
+    """Return a run that has let Ryuk go and is about to remove its servers."""
+    suite = {"test_it.py": "def test(redis_client, planted):\n    pass\n"}
+    run = launch(texts=suite | {"conftest.py": RYUK_IS_RELIEVED + mutation})
+    run.await_ready()
+    return run
+
+
+def test_nothing_is_left_of_a_run_that_is_killed_when_ryuk_was_let_go(launch: Launch) -> None:
+    run = at_its_end(launch)
+    assert not containers_named(f"wflo-reaper-{run.run}")
+
+    run.die(signal.SIGKILL, everybody=True)
+
+    run.seconds_until_gone()
+
+
+def test_ryuk_stays_to_the_end_where_no_watchdog_can_be_started(launch: Launch) -> None:
+    run = at_its_end(launch, NO_WATCHDOG)
+    assert containers_named(f"wflo-reaper-{run.run}")
+
+    run.die(signal.SIGKILL, everybody=True)
+
+    run.seconds_until_gone()
+
+
+@pytest.mark.slow
+def test_a_run_whose_ryuk_was_let_go_for_nobody_would_leak(launch: Launch) -> None:
+    run = at_its_end(launch, TAKES_NOBODY)
     run.die(signal.SIGKILL, everybody=True)
 
     assert not run.is_gone(9)

@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from wflo_testkit.runtime.address import DEFAULT, daemon_address, published_host
+from wflo_testkit.runtime.address import (
+    DEFAULT,
+    daemon_address,
+    published_host,
+    ryuk_is_disabled,
+    socket_path,
+)
 
 OTHER = "unix:///run/other/docker.sock"
 
@@ -100,3 +106,44 @@ def test_ports_of_a_local_daemon_are_on_loopback(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("TESTCONTAINERS_HOST_OVERRIDE", "docker.internal")
 
     assert published_host(DEFAULT) == "docker.internal"
+
+
+@pytest.mark.parametrize("given", ["", "true", "T", "1", "yes", "on", "false", "0"])
+@pytest.mark.parametrize("where", ["variable", "property"])
+def test_ryuk_is_switched_off_where_testcontainers_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, where: str
+) -> None:
+    monkeypatch.delenv("TESTCONTAINERS_RYUK_DISABLED", raising=False)
+    if where == "variable":
+        monkeypatch.setenv("TESTCONTAINERS_RYUK_DISABLED", given)
+    else:
+        (tmp_path / ".testcontainers.properties").write_text(f"ryuk.disabled={given}\n")
+    monkeypatch.delitem(sys.modules, "testcontainers.core.config", raising=False)
+    own = ryuk_is_disabled()
+    code = (
+        "from testcontainers.core.config import testcontainers_config as c; print(c.ryuk_disabled)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert str(own) == done.stdout.strip()
+
+
+def test_ryuk_is_switched_off_by_code_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from testcontainers.core.config import testcontainers_config
+
+    monkeypatch.setattr(testcontainers_config, "ryuk_disabled", True)
+
+    assert ryuk_is_disabled()
+
+
+def test_the_daemons_own_socket_is_the_one_it_is_reached_by(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("TESTCONTAINERS_DOCKER_SOCKET_OVERRIDE", raising=False)
+
+    assert socket_path("unix:///run/other.sock") == "/run/other.sock"
+    assert socket_path("tcp://192.0.2.1:2375") == DEFAULT.removeprefix("unix://")
+
+    monkeypatch.setenv("TESTCONTAINERS_DOCKER_SOCKET_OVERRIDE", "/run/third.sock")
+
+    assert socket_path("unix:///run/other.sock") == "/run/third.sock"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -11,8 +13,12 @@ from tests.reuse.conftest import Begin
 from tests.reuse.parts import docker, kept_by, row_of
 from tests.services.third_party import notes_service
 from wflo_testkit.model import Spec
-from wflo_testkit.runtime.reuse.engine import Engine
+from wflo_testkit.runtime.address import DEFAULT
+from wflo_testkit.runtime.engine import Engine, Refused
 from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.wait import wait_until
+
+IMAGE = "wflo-testkit/redis:8"
 
 
 @pytest.fixture(autouse=True)
@@ -67,10 +73,34 @@ def test_both_ways_give_the_same_answers(
     listed = engine.containers(f"dev.wflo.testkit.home={home.label}")
     assert [each["Id"] for each in listed] == [server.container_id]
 
-    engine.remove(server.container_id)
-    engine.remove(server.container_id)
+    for _ in range(2):
+        wait_until(lambda: engine.remove(server.container_id), timeout=30)
 
     assert kept_by(home) == []
+
+
+@pytest.mark.parametrize("over", ["tcp", "socket"])
+def test_both_ways_start_a_container_or_say_in_dockers_words_why_not(way: Proxy, over: str) -> None:
+    engine = Engine(way.address if over == "tcp" else DEFAULT)
+    names = [f"tests-{secrets.token_hex(4)}" for _ in range(2)]
+    config = {"Image": IMAGE, "HostConfig": {"NetworkMode": "none"}}
+    made = [engine.create(names[0], config | {"Cmd": ["sleep", "100"]})]
+    try:
+        engine.start(made[0])
+        found = engine.container(names[0])
+        assert found is not None
+        assert found["State"]["Running"]
+        made.append(engine.create(names[1], config | {"Entrypoint": ["no-such-program"]}))
+
+        with pytest.raises(Refused, match="no-such-program") as caught:
+            engine.start(made[1])
+        assert caught.value.status == 400
+        with pytest.raises(Refused, match="already in use") as caught:
+            engine.create(names[0], config)
+        assert caught.value.status == 409
+    finally:
+        for each in made:
+            wait_until(partial(engine.remove, each), timeout=30)
 
 
 def test_a_daemon_that_is_not_there_is_an_os_error() -> None:

@@ -1,4 +1,4 @@
-"""Docker's client is imported in a thread, while pytest changes the filters of warnings."""
+"""When Docker's client is imported, and that nothing waits for it that need not."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import sys
 from importlib.util import find_spec
 
 import pytest
+
+from tests.conftest import Run
+from tests.services.asker import asker, run_of_its_own
 
 # Such a change takes away the filter that `requests` sets while it is imported.
 LOST_FILTER = """
@@ -33,3 +36,60 @@ def test_a_lost_filter_does_not_make_the_import_fail(mutation: str) -> None:
 
     assert ("DependencyWarning" in done.stderr) is bool(mutation)
     assert (done.returncode == 0) is not bool(mutation), done.stderr
+
+
+WITHOUT_LIBRARY = """
+import sys
+for name in ("docker", "testcontainers", "requests"):
+    sys.modules[name] = None
+from wflo_testkit.runtime.engine import Engine
+from wflo_testkit.runtime.reaper import Reaper
+reaper = Reaper(Engine(), "0123abcd", policy="auto")
+reaper.start()
+reaper.remove()
+"""
+
+
+def test_ryuk_needs_no_library_of_dockers() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_LIBRARY], capture_output=True, text=True, timeout=60
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+LOADING = """
+import threading
+import pytest
+
+@pytest.fixture(scope="session", autouse=True)
+def loaded():
+    from wflo_testkit.runtime import daemon
+    return daemon
+
+def pytest_collection_finish():
+    from wflo_testkit.runtime import daemon
+    by_itself = daemon.load
+    daemon.load = lambda: (print("loads in", threading.current_thread().name), by_itself())
+"""
+
+
+def test_it_is_imported_before_tests_compete_for_the_interpreter(run_suite: Run) -> None:
+    result = run_suite("def test(redis_database):\n    pass\n", "-s", conftest=LOADING)
+
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*loads in MainThread*"])
+
+
+def test_a_run_on_servers_of_others_imports_nothing_of_docker(run_suite: Run) -> None:
+    source = """
+        import sys
+
+        def test(redis_server):
+            assert "docker" not in sys.modules
+    """
+    with run_of_its_own() as core:
+        own = asker(core, "redis").server
+        result = run_suite(source, f"--wflo-redis-url={own.url}")
+
+    result.assert_outcomes(passed=1)

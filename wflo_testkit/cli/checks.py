@@ -183,6 +183,8 @@ def _image(client: DockerClient, state: ImageState, policy: str) -> Check:
 
 def _reaper(client: DockerClient, loaded: Settings | None) -> Iterator[Check]:
     """Start one and wait for its acknowledgement, the only proof that it works."""
+    from wflo_testkit.runtime.address import socket_path
+    from wflo_testkit.runtime.engine import Engine
     from wflo_testkit.runtime.reaper import Reaper
 
     if loaded is not None and not loaded["ryuk"]:
@@ -191,13 +193,15 @@ def _reaper(client: DockerClient, loaded: Settings | None) -> Iterator[Check]:
         yield Check("docker", "reaper", "warn", text, fix)
         return
     policy = loaded["images"] if loaded else "auto"
-    reaper = Reaper(client, f"doctor-{secrets.token_hex(4)}", policy=policy)
+    engine = Engine(api=client.client.api)
+    run = f"doctor-{secrets.token_hex(4)}"
+    reaper = Reaper(engine, run, policy=policy, host=daemon.published_host(client))
     try:
         reaper.start()
     except TestkitError as error:
         yield _failed("docker", "reaper", error)
     else:
-        yield Check("docker", "reaper", "ok", f"acknowledged, by {daemon.socket_path()}")
+        yield Check("docker", "reaper", "ok", f"acknowledged, by {socket_path(engine.address)}")
     finally:
         reaper.remove()
 

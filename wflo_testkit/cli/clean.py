@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from wflo_testkit.cli import external
 from wflo_testkit.runtime import daemon, folders, labels, leftovers
+from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.runtime.leftovers import Thing
-from wflo_testkit.runtime.reuse.engine import Engine
 from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.reuse.kept import forget_the_gone, hindrance, is_kept, let_go
 

@@ -118,6 +118,8 @@ class Live:
                     self.broker.prefetch(spec)
             except TestkitError:
                 continue  # the fixture meets the same error and reports it
+        if self._core is not None:
+            self._core.hurry()
 
     def invitation(self) -> Mapping[str, str]:
         """Open the broker's socket, if need be, and return how a worker finds it."""

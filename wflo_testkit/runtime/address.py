@@ -1,10 +1,11 @@
-"""The daemon's address, found as testcontainers finds it, without loading Docker's library."""
+"""What testcontainers' settings say of the daemon and of Ryuk, read without loading its library."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,23 @@ def daemon_address() -> str:
     the Docker context; else the default socket.
     """
     return _property("tc.host") or os.environ.get("DOCKER_HOST") or _of_context() or DEFAULT
+
+
+def socket_path(address: str) -> str:
+    """Return the path of the daemon's socket on the daemon's own machine."""
+    if override := os.environ.get("TESTCONTAINERS_DOCKER_SOCKET_OVERRIDE"):
+        return override
+    return (address if address.startswith("unix://") else DEFAULT).removeprefix("unix://")
+
+
+def ryuk_is_disabled() -> bool:
+    """Tell whether testcontainers' own switch is set: by code, its variable, or its properties."""
+    loaded = sys.modules.get("testcontainers.core.config")
+    # It may just be loading in another thread; then nobody has set anything in it yet.
+    if config := getattr(loaded, "testcontainers_config", None):
+        return bool(config.ryuk_disabled)
+    given = os.environ.get("TESTCONTAINERS_RYUK_DISABLED", _property("ryuk.disabled"))
+    return given.lower() in ("yes", "true", "t", "y", "1")
 
 
 def published_host(address: str) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from wflo_testkit.errors import DockerUnavailable
 if TYPE_CHECKING:
     from testcontainers.core.docker_client import DockerClient
 
+_loading = threading.Lock()
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 
 
@@ -24,10 +26,10 @@ def connect() -> DockerClient:
 
     Raises DockerUnavailable, naming the address tried.
     """
-    with _silent_about_socks():
-        from docker.errors import DockerException
-        from requests.exceptions import RequestException
-        from testcontainers.core.docker_client import DockerClient
+    load()
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+    from testcontainers.core.docker_client import DockerClient
 
     try:
         _knock(tried()[0])
@@ -36,6 +38,12 @@ def connect() -> DockerClient:
     except (DockerException, RequestException, OSError, ValueError) as error:
         raise unavailable(error) from None
     return client
+
+
+def load() -> None:
+    """Import Docker's library and testcontainers; returns when they are there, whoever does it."""
+    with _loading, _silent_about_socks():
+        import testcontainers.core.docker_client  # noqa: F401
 
 
 @contextlib.contextmanager
@@ -109,15 +117,6 @@ def published_host(client: DockerClient) -> str:
 def publish_address(host: str) -> str:
     """Return the address on the daemon's side to publish on: loopback unless it is remote."""
     return "127.0.0.1" if host == "127.0.0.1" else ""
-
-
-def socket_path() -> str:
-    """Return the path of the daemon's socket on the daemon's own machine."""
-    if override := os.environ.get("TESTCONTAINERS_DOCKER_SOCKET_OVERRIDE"):
-        return override
-    address, _ = tried()
-    local = address if address.startswith("unix://") else DEFAULT_SOCKET
-    return local.removeprefix("unix://")
 
 
 def _base_url(client: DockerClient) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from typing import TYPE_CHECKING
 
 from wflo_testkit.errors import StartFailed, TestkitError
+from wflo_testkit.runtime.address import ryuk_is_disabled
+from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.runtime.reaper import Reaper
 from wflo_testkit.runtime.watchdog import Watchdog
-
-if TYPE_CHECKING:
-    from testcontainers.core.docker_client import DockerClient
 
 PATIENCE = 10.0
 """Seconds that a start waits for Ryuk, whose image may have to be pulled; then it goes on under
@@ -18,19 +17,24 @@ the watchdog's guard."""
 
 
 class Guard:
-    """The watchdog from the first moment, and Ryuk as soon as it has acknowledged.
+    """The watchdog from the first moment, and Ryuk from when it has acknowledged to the end.
 
     Ryuk survives what may take the watchdog along (a container or a job that is killed as a
-    whole); the watchdog runs where Ryuk does not. ryuk: whether Ryuk is wanted.
+    whole); the watchdog runs where Ryuk does not. ryuk: whether Ryuk is wanted. For the rest see
+    Reaper.
     """
 
-    def __init__(self, client: DockerClient, run: str, *, policy: str, ryuk: bool) -> None:
+    def __init__(
+        self, engine: Engine, run: str, *, policy: str, ryuk: bool, host: str = ""
+    ) -> None:
+        self._run = run
         self._watchdog = Watchdog(run)
         self._unwatched: StartFailed | None = None
-        self._reaper = Reaper(client, run, policy=policy)
-        self._wanted = ryuk and not _switched_off()
+        self._reaper = Reaper(engine, run, policy=policy, host=host)
+        self._wanted = ryuk and not ryuk_is_disabled()
         self._refusal: BaseException | None = None
         self._settled = threading.Event()
+        self._relief: threading.Thread | None = None
 
     def begin(self) -> None:
         """Start to guard; returns at once. From now on things may be created, but not started."""
@@ -64,9 +68,21 @@ class Guard:
         reason = "could not start" if self._wanted else "is switched off"
         return f"Ryuk {reason}: a watchdog process clears up if this run is killed{self._why}"
 
+    def relieve(self) -> None:
+        """Let the watchdog take over from Ryuk, whose container takes a while to go.
+
+        Returns at once; call when the run's own containers are about to go.
+        """
+        if self._ryuk_holds:
+            self._watchdog = Watchdog(self._run)
+            self._relief = threading.Thread(target=self._take_over, name="wflo-relief", daemon=True)
+            self._relief.start()
+
     def dismiss(self) -> None:
         """End both; call when nothing is left to guard."""
         self._settled.wait(60)
+        if self._relief is not None:
+            self._relief.join(60)
         self._reaper.remove()
         self._watchdog.dismiss()
 
@@ -95,9 +111,8 @@ class Guard:
         if self._ryuk_holds:
             self._watchdog.dismiss()
 
-
-def _switched_off() -> bool:
-    """Tell whether testcontainers' own switch is set: its variable, or its properties file."""
-    from testcontainers.core.config import testcontainers_config
-
-    return bool(testcontainers_config.ryuk_disabled)
+    def _take_over(self) -> None:
+        with contextlib.suppress(StartFailed):  # then Ryuk stays to the end
+            self._watchdog.start()
+            self._watchdog.confirm()
+            self._reaper.remove()

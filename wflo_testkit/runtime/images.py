@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit import catalog
@@ -12,6 +13,10 @@ from wflo_testkit.runtime import pull
 
 if TYPE_CHECKING:
     import docker
+
+
+Look = Callable[[str], Mapping[str, Any] | None]
+"""Returns what the daemon says of an image, or None if it does not have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +42,28 @@ def resolve(client: docker.DockerClient, image: str, *, policy: str = "auto") ->
     pulls the official image only when neither is. One call to the daemon when it is here.
     Raises ImageUnavailable.
     """
+    here = present(partial(inspect, client), image, policy=policy)
+    if here is not None:
+        return here
     entry = catalog.find(image)
     if entry is None:
-        return _here(client, image, "user", "named by the test suite") or _pulled(
-            client, image, "user"
-        )
+        return _pulled(client, image, "user")
     if image == entry.local or policy == "local":
-        return _here(client, entry.local, "local", "asked for") or _no_stand_in(entry)
-    here = _here(client, entry.official, "official", "present on the daemon")
+        return _no_stand_in(entry)
+    return _pulled(client, entry.official, "official", entry)
+
+
+def present(look: Look, image: str, *, policy: str) -> ResolvedImage | None:
+    """Find the same among what is on the daemon; None if there is nothing."""
+    entry = catalog.find(image)
+    if entry is None:
+        return _here(look, image, "user", "named by the test suite")
+    if image == entry.local or policy == "local":
+        return _here(look, entry.local, "local", "asked for")
+    here = _here(look, entry.official, "official", "present on the daemon")
     if here is None and policy == "auto":
-        here = _here(client, entry.local, "local", f"{entry.official} is not on the daemon")
-    return here or _pulled(client, entry.official, "official", entry)
+        here = _here(look, entry.local, "local", f"{entry.official} is not on the daemon")
+    return here
 
 
 def inspect(client: docker.DockerClient, reference: str) -> Mapping[str, Any] | None:
@@ -61,10 +77,8 @@ def inspect(client: docker.DockerClient, reference: str) -> Mapping[str, Any] | 
     return answer
 
 
-def _here(
-    client: docker.DockerClient, reference: str, origin: str, reason: str
-) -> ResolvedImage | None:
-    answer = inspect(client, reference)
+def _here(look: Look, reference: str, origin: str, reason: str) -> ResolvedImage | None:
+    answer = look(reference)
     if answer is None:
         return None
     architecture = str(answer.get("Architecture", ""))
@@ -81,7 +95,7 @@ def _pulled(
         pull.pull(client, image)
     except pull.PullFailed as error:
         raise _unavailable(image, error, entry) from None
-    resolved = _here(client, image, origin, "pulled")
+    resolved = _here(partial(inspect, client), image, origin, "pulled")
     if resolved is None:
         raise _unavailable(image, "it was pulled, and is gone again", entry)
     return resolved

@@ -10,15 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wflo_testkit import catalog
 from wflo_testkit.errors import StartFailed
 from wflo_testkit.runtime import daemon, forks, images, labels
+from wflo_testkit.runtime.address import socket_path
+from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.wait import WaitTimeout, wait_until
-
-if TYPE_CHECKING:
-    from testcontainers.core.docker_client import DockerClient
 
 PORT = 8080
 RECONNECTION_TIMEOUT = "5s"
@@ -29,14 +28,21 @@ _FIX = (
 
 
 class Reaper:
-    """One Ryuk container and the open connection that holds it back."""
+    """One Ryuk container and the open connection that holds it back.
 
-    def __init__(self, client: DockerClient, run: str, *, policy: str, timeout: float = 30) -> None:
-        self._client = client
+    Needs no library of Docker's where the daemon is local, so that it starts while that is loaded.
+    host: where its port is reached, if the engine does not know.
+    """
+
+    def __init__(
+        self, engine: Engine, run: str, *, policy: str, host: str = "", timeout: float = 30
+    ) -> None:
+        self._engine = engine
         self._run = run
         self._policy = policy
+        self._host = engine.host or host
         self._timeout = timeout
-        self._container: Any = None
+        self._container = ""
         self._socket: socket.socket | None = None
 
     def start(self) -> None:
@@ -44,11 +50,9 @@ class Reaper:
 
         Raises StartFailed or ImageUnavailable; then nothing is left running.
         """
-        from docker.errors import APIError
-
         try:
             self._container = self._create()
-            self._container.start()
+            self._engine.start(self._container)
             self._socket = wait_until(
                 self._handshake,
                 timeout=self._timeout,
@@ -63,12 +67,12 @@ class Reaper:
                 cause=error.__cause__ or error,
                 fix="run `wflo-testkit doctor`, or set WFLO_TESTKIT_RYUK=0 to go without it",
             ) from None
-        except APIError as error:
+        except OSError as error:
             self.remove()
             raise StartFailed(
                 "the reaper could not be started",
-                cause=error.explanation or error,
-                looked_at=f"the Docker socket at {daemon.socket_path()}",
+                cause=error,
+                looked_at=f"the Docker socket at {socket_path(self._engine.address)}",
                 fix=_FIX,
             ) from None
         except BaseException:
@@ -78,26 +82,12 @@ class Reaper:
 
     def remove(self) -> None:
         """Close the connection and remove the container at once; call after all is cleaned up."""
-        from docker.errors import DockerException
-
         self.hang_up()
-        if self._container is not None:
-            with contextlib.suppress(DockerException, OSError, WaitTimeout):
-                wait_until(self._is_removed, timeout=10, poll=0.01, catch=())
-
-    def _is_removed(self) -> bool:
-        """Remove the container; False while that is under way already, as when it exits."""
-        from docker.errors import APIError, NotFound
-
-        try:
-            self._container.remove(force=True)
-        except NotFound:
-            return True
-        except APIError as error:
-            if error.status_code != 409:
-                raise
-            return False
-        return True
+        if self._container:
+            with contextlib.suppress(OSError, WaitTimeout):
+                wait_until(
+                    lambda: self._engine.remove(self._container), timeout=10, poll=0.01, catch=()
+                )
 
     def hang_up(self) -> None:
         """Close the connection: Ryuk then removes what the run made, and after that itself.
@@ -107,28 +97,44 @@ class Reaper:
         if self._socket is not None:
             self._socket.close()
 
-    def _create(self) -> Any:
-        from docker.types import Mount
+    def _create(self) -> str:
+        port = f"{PORT}/tcp"
+        address = daemon.publish_address(self._host)
+        own = "/var/run/docker.sock"
+        config = {
+            "Image": self._image(),
+            "Labels": {**labels.of_kept("reaper"), "org.testcontainers.ryuk": "true"},
+            "Env": [f"RYUK_RECONNECTION_TIMEOUT={RECONNECTION_TIMEOUT}"],
+            "ExposedPorts": {port: {}},
+            "HostConfig": {
+                "PortBindings": {port: [{"HostIp": address, "HostPort": ""}]},
+                # Not `Binds`: Docker would make a folder where there is no socket.
+                "Mounts": [
+                    {"Type": "bind", "Source": socket_path(self._engine.address), "Target": own}
+                ],
+                "AutoRemove": True,
+                "Privileged": os.environ.get("TESTCONTAINERS_RYUK_PRIVILEGED", "") in ("1", "true"),
+            },
+        }
+        return self._engine.create(_name(self._run), config)
 
-        client = self._client.client
-        image = images.resolve(client, catalog.official("ryuk"), policy=self._policy)
-        address = daemon.publish_address(daemon.published_host(self._client))
-        return client.containers.create(
-            image.reference,
-            name=_name(self._run),
-            labels={**labels.of_kept("reaper"), "org.testcontainers.ryuk": "true"},
-            environment={"RYUK_RECONNECTION_TIMEOUT": RECONNECTION_TIMEOUT},
-            ports={f"{PORT}/tcp": (address,)},
-            # Not `volumes`: Docker would make a folder in the place of a socket that is not there.
-            mounts=[Mount("/var/run/docker.sock", daemon.socket_path(), type="bind")],
-            auto_remove=True,
-            privileged=os.environ.get("TESTCONTAINERS_RYUK_PRIVILEGED", "") in ("1", "true"),
-        )
+    def _image(self) -> str:
+        """Return the name of the image that serves. Raises ImageUnavailable."""
+        official = catalog.official("ryuk")
+        here = images.present(self._engine.image, official, policy=self._policy)
+        return here.reference if here is not None else self._pulled(official)
+
+    def _pulled(self, official: str) -> str:
+        client = daemon.connect().client
+        try:
+            return images.resolve(client, official, policy=self._policy).reference
+        finally:
+            client.close()
 
     def _handshake(self) -> socket.socket:
-        self._container.reload()
-        published = self._container.ports[f"{PORT}/tcp"][0]["HostPort"]
-        address = (daemon.published_host(self._client), int(published))
+        found = self._look()
+        published = found["NetworkSettings"]["Ports"][f"{PORT}/tcp"][0]["HostPort"]
+        address = (self._host, int(published))
         connection = socket.create_connection(address, timeout=5)
         try:
             connection.sendall(f"label={labels.RUN}={self._run}\n".encode())
@@ -142,16 +148,18 @@ class Reaper:
         return connection
 
     def _raise_if_gone(self) -> None:
-        from docker.errors import NotFound
+        self._look()
 
-        try:
-            self._container.reload()
-        except NotFound:
+    def _look(self) -> Any:
+        """Return what the daemon says of the container. Raises StartFailed if it is gone."""
+        found = self._engine.container(self._container)
+        if found is None:
             raise StartFailed(
                 "the reaper exited at its start",
                 looked_at="the Docker socket inside its container",
                 fix=_FIX,
-            ) from None
+            )
+        return found
 
 
 def remove(api: Any, run: str) -> None:

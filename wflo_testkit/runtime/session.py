@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from wflo_testkit.errors import StartFailed, TestkitError
 from wflo_testkit.model import Spec
 from wflo_testkit.runtime import daemon, labels, leftovers
+from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.runtime.guard import Guard
 from wflo_testkit.runtime.placeholders import alias
 from wflo_testkit.runtime.sockets import Sockets
@@ -66,14 +67,31 @@ class Session:
         with self._lock:
             if self._client is None:
                 self._refuse_at_the_end()
-                client = daemon.connect()
-                if not self._keep:
-                    self._guard = Guard(client, self.run, policy=self.policy, ryuk=self._wants_ryuk)
-                    self._guard.begin()
-                    self._sweep = Sweep(client.client.api)
-                    self._sweep.begin()
-                self._client = client
+                self._client = daemon.connect() if self._keep else self._open()
             return self._client
+
+    def _open(self) -> DockerClient:
+        """Connect, and arm the guard: a local daemon begins with Ryuk while its library loads."""
+        engine = Engine()
+        with contextlib.suppress(OSError):  # nobody is there: to connect says what is wrong
+            if engine.is_local:
+                engine.knock()
+                self._begin_guard(engine)
+        try:
+            client = daemon.connect()
+        except BaseException:
+            if self._guard is not None:
+                self._guard.dismiss()
+            raise
+        if self._guard is None:
+            self._begin_guard(Engine(api=client.client.api), host=daemon.published_host(client))
+        self._sweep = Sweep(client.client.api)
+        self._sweep.begin()
+        return client
+
+    def _begin_guard(self, engine: Engine, host: str = "") -> None:
+        self._guard = Guard(engine, self.run, policy=self.policy, ryuk=self._wants_ryuk, host=host)
+        self._guard.begin()
 
     @property
     def ending(self) -> bool:
@@ -203,6 +221,7 @@ class Session:
     def _remove(self, client: DockerClient) -> None:
         if self._guard is None:
             return
+        self._guard.relieve()
         try:
             wait_until(
                 lambda: self._is_gone(client),

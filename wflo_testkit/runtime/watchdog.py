@@ -1,6 +1,7 @@
 """A process that removes what a run made when the run's process dies: Ryuk's understudy.
 
-It guards until Ryuk has acknowledged, and all along where Ryuk is switched off or cannot run.
+It guards until Ryuk has acknowledged, while Ryuk goes at the end, and all along where Ryuk is
+switched off or cannot run.
 """
 
 from __future__ import annotations

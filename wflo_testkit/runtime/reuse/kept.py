@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping
 
 from wflo_testkit.runtime import labels
-from wflo_testkit.runtime.reuse.engine import Engine
+from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.runtime.reuse.home import Home, home_of
 from wflo_testkit.runtime.reuse.records import Records
 from wflo_testkit.runtime.reuse.uses import Uses

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.model import Spec
 from wflo_testkit.runtime import labels
-from wflo_testkit.runtime.reuse.engine import Engine
+from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.session import Session
 

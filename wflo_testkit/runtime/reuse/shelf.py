@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime import labels
+from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.runtime.reuse.check import Finding, image_of, is_made_for, look, owner_of
-from wflo_testkit.runtime.reuse.engine import Engine
 from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.reuse.place import KeptPlace, container_name
 from wflo_testkit.runtime.reuse.records import Record, Records, key_of
