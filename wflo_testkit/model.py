@@ -27,7 +27,7 @@ class Spec:
         `{name}` (host name on the kit's network), `{host}` and `{port:NAME}` (published).
     ports: port name -> port inside the container; one is called "main".
     tmpfs: path -> mount options. sockets: folder inside in which the server also makes a Unix
-        socket, "" for none; one that every image has and anybody may write to.
+        socket, "" for none.
     files: path inside -> text, put there once the published ports are known, so the command has
         to wait for it.
     options: what the service itself needs to know later (number of databases, namespaces, ...).

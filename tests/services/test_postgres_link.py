@@ -88,3 +88,13 @@ def test_one_that_was_closed_is_an_error_of_the_driver(link: Link) -> None:
         link.ask("SELECT 1")
     with pytest.raises(psycopg.OperationalError):
         _ = link.is_silent
+
+
+def test_an_idle_session_that_was_ended_is_not_used_again(server: PostgresServer) -> None:
+    admin = Admin(server)
+    [(pid,)] = admin.rows("SELECT pg_backend_pid()")
+    with psycopg.connect(server.url) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+
+    assert admin.rows("SELECT pg_backend_pid() <> %s", (pid,)) == [(True,)]
+    admin.close()

@@ -110,7 +110,7 @@ def test_catalogs_that_are_not_counted(
     sound.run_sql(function)
 
     own = f"NOT relisshared AND oid >= {reading.FIRST_OWN}"
-    monkeypatch.setattr(reading, "_COUNTS", reading._COUNTS.replace("NOT relisshared", own))
+    monkeypatch.setattr(reading, "_COUNTED", reading._COUNTED.replace("NOT relisshared", own))
     is_noticed(server, function)
 
 

@@ -23,6 +23,7 @@ from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.warm import making, stock, work
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order
+from wflo_testkit.wait import wait_until
 
 # Java writes its archive by itself, at the end of a training run: minutes on a busy machine.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -131,8 +132,14 @@ def test_java_is_started_as_the_image_does_it_but_with_the_new_archive(
 
 def command_of(client: docker.DockerClient, server: Server) -> list[str]:
     """Return the command line of a broker, without the path of Java."""
-    done = client.containers.get(server.container_id).exec_run(["cat", "/proc/1/cmdline"])
-    return [word for word in done.output.decode().split("\0") if word][1:]
+
+    def words() -> list[str]:
+        """Return them once they come whole: Docker may lose what a short command prints."""
+        done = client.containers.get(server.container_id).exec_run(["cat", "/proc/1/cmdline"])
+        found = [word for word in done.output.decode().split("\0") if word][1:]
+        return found if "kafka.Kafka" in found else []
+
+    return wait_until(words, timeout=30)
 
 
 @pytest.mark.parametrize(

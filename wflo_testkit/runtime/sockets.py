@@ -21,6 +21,7 @@ from wflo_testkit.runtime import daemon, folders
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
+_FOR_ALL = 0o1777
 _SELINUX = Path("/sys/fs/selinux/enforce")
 
 
@@ -40,8 +41,8 @@ class Sockets:
     def lend(self, api: Any, inside: str, create: Callable[[list[Any]], Container]) -> Container:
         """Return what `create`, given docker-py's mounts, makes: with a folder at `inside`, if any.
 
-        Without one where the daemon does not find it, as one in another container would not.
-        Raises docker's errors.
+        It has one of its own where the daemon does not find this machine's, as one in another
+        container would not. Raises docker's errors.
         """
         from docker.errors import APIError
         from docker.types import Mount
@@ -54,7 +55,7 @@ class Sockets:
                     raise
                 with self._lock:
                     self._wanted = False
-        return create([])
+        return create(private(inside))
 
     def _make(self, api: Any) -> str:
         """Return a new folder, "" where it would be of no use."""
@@ -67,7 +68,7 @@ class Sockets:
                 self._folder = folders.make()
             made = self._folder / str(next(self._numbers))
             made.mkdir()
-            made.chmod(0o1777)  # mkdir obeys the umask
+            made.chmod(_FOR_ALL)  # mkdir obeys the umask
             return str(made)
 
     def close(self) -> None:
@@ -77,6 +78,13 @@ class Sockets:
             folder, self._folder = self._folder, None
         if folder is not None:
             folders.remove(folder)
+
+
+def private(inside: str) -> list[Any]:
+    """Return docker-py's mounts for a folder that stays in the container, "" for none."""
+    from docker.types import Mount
+
+    return [Mount(inside, None, type="tmpfs", tmpfs_mode=_FOR_ALL)] if inside else []
 
 
 def _is_local(api: Any) -> bool:

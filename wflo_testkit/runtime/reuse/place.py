@@ -10,6 +10,7 @@ from wflo_testkit.runtime import labels
 from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.session import Session
+from wflo_testkit.runtime.sockets import private
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -91,18 +92,23 @@ class KeptPlace:
         reference: str,
         *,
         alias: str,
-        sockets: str,  # noqa: ARG002 - a folder of this machine might be gone at a restart
+        sockets: str,
         **config: Any,
     ) -> Container:
         """Create a container on the home's network, without testcontainers' labels.
 
         Its session label would hand the container to the reaper of whoever uses testcontainers
-        in this process.
+        in this process. sockets: stays inside, for a folder of this machine might be gone when the
+        container is started again.
         """
         network = self.join()
         endpoint = self.client.client.api.create_endpoint_config(aliases=[alias])
         made = self.client.client.containers.create(
-            reference, network=network, networking_config={network: endpoint}, **config
+            reference,
+            network=network,
+            networking_config={network: endpoint},
+            mounts=private(sockets),
+            **config,
         )
         self.container = str(made.id)
         self._created(self.container)

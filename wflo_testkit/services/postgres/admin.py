@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -74,8 +75,9 @@ class Admin:
             idle = self._idle.get(database, [])
             while idle:
                 connection = idle.pop()
-                if not connection.closed:
+                if not connection.closed and not _was_ended(connection):
                     return connection
+                connection.close()
         return None
 
     def _put(self, database: str, connection: Connection[Row]) -> None:
@@ -106,3 +108,10 @@ class Admin:
                 looked_at=f"{self._server.host}:{self._server.port} as {self._server.user!r}",
                 fix="see the server's log; it may have stopped or run out of connections",
             ) from None
+
+
+def _was_ended(connection: Connection[Row]) -> bool:
+    """Whether the server has spoken unasked, as it does when it ends a session: in a crash, say."""
+    with selectors.DefaultSelector() as answers:
+        answers.register(connection.fileno(), selectors.EVENT_READ)
+        return bool(answers.select(timeout=0))

@@ -19,6 +19,9 @@ _RELATIONS = f"""SELECT c.oid::int8, c.relkind::text, format('%I.%I', n.nspname,
         AND NOT EXISTS (SELECT FROM pg_rewrite WHERE ev_class = c.oid AND ev_enabled IN ('A', 'R'))
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'S') AND c.relpersistence <> 't' AND c.oid >= {FIRST_OWN}"""  # noqa: S608
+FLUSH = "SELECT pg_stat_force_next_flush()"
+"""Hands in the counts of this session when it comes to rest; else it does so once a second. A look
+at a sequence is counted, too, and the next reading is to have it behind it."""
 _CONTENT = "coalesce(md5(string_agg((wflo_row.*)::text, chr(10) ORDER BY ctid)), '')"
 _PLANNER = f"""SELECT oid::int8, relpages, reltuples, relallvisible FROM pg_class
     WHERE relkind IN ('r', 'i', 't') AND oid >= {FIRST_OWN}"""  # noqa: S608
@@ -28,13 +31,24 @@ _PLANNER = f"""SELECT oid::int8, relpages, reltuples, relallvisible FROM pg_clas
 class Table:
     """A table of the template. rows: what to put back; content: how it is known.
 
-    size: bytes, with indexes and all.
+    size: bytes, with indexes and all. last: where its last row lies (ctid), "" if there is none.
     """
 
     name: str
     size: int
-    rows: bytes
-    content: str
+    rows: bytes = b""
+    content: str = ""
+    last: str = ""
+
+    @property
+    def look(self) -> str:
+        """SQL for `content`, which changes with the rows and their order.
+
+        For a table that is to be empty it says no more than whether it is.
+        """
+        if self.rows:
+            return _content(self.name)
+        return f"CASE WHEN EXISTS (SELECT FROM ONLY {self.name}) THEN 'rows' ELSE '' END"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +58,15 @@ class Sequence:
     name: str
     last_value: int
     is_called: bool
+
+    @property
+    def content(self) -> str:
+        return f"{self.last_value}/{self.is_called:d}"
+
+    @property
+    def look(self) -> str:
+        """SQL for `content`."""
+        return f"(SELECT concat(last_value, '/', is_called::int) FROM {self.name})"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,38 +84,38 @@ class Blueprint:
     def of(cls, link: Link) -> Blueprint:
         """Draw it from a clone that nobody has used yet. Raises psycopg.Error."""
         relations, planner = link.ask(_RELATIONS, _PLANNER)
-        sequences = {oid: name for oid, kind, name, *_ in relations if kind == "S"}
         return cls(
             _tables(link, relations),
-            _sequences(link, sequences),
+            _sequences(link, {oid: name for oid, kind, name, *_ in relations if kind == "S"}),
             {oid: (pages, rows, visible) for oid, pages, rows, visible in planner},
         )
 
+    def find(self, relations: Collection[int]) -> dict[int, Table | Sequence]:
+        """Return what is known of those that can be put back."""
+        known: Mapping[int, Table | Sequence] = {**self.tables, **self.sequences}
+        return {oid: known[oid] for oid in relations if oid in known}
 
-def state(
-    link: Link, tables: Mapping[int, str], sequences: Mapping[int, str]
-) -> tuple[dict[int, str], dict[int, tuple[int, bool]]]:
-    """Return what tables and sequences (object id -> name) hold, in one round trip.
 
-    For a table a text that stays the same with its rows and their order; for a sequence
-    last_value and is_called.
-    """
-    looks = [
-        f"SELECT {oid}, {_CONTENT}, 0, false FROM ONLY {name} wflo_row"  # noqa: S608 - quoted
-        for oid, name in tables.items()
-    ]
-    looks += [
-        f"SELECT {oid}, '', last_value, is_called FROM {name}"  # noqa: S608
-        for oid, name in sequences.items()
-    ]
+def state(link: Link, looks: Mapping[int, str]) -> dict[int, str]:
+    """Return what relations hold, in one round trip. looks: object id -> SQL for one text."""
     if not looks:
-        return {}, {}
-    # Looking at a sequence is counted, too: the next reading is to have it behind it.
-    rows, _flush = link.ask(" UNION ALL ".join(looks), "SELECT pg_stat_force_next_flush()")
-    return (
-        {oid: content for oid, content, _last, _called in rows if oid in tables},
-        {oid: (last, called) for oid, _content, last, called in rows if oid in sequences},
-    )
+        return {}
+    rows, _flush = link.ask(query(looks), FLUSH)
+    return dict(rows)
+
+
+def query(looks: Mapping[int, str]) -> str:
+    """Return one statement for all looks: each is a row, after its object id."""
+    return "VALUES " + ", ".join(f"({oid}::int8, {look})" for oid, look in looks.items())
+
+
+def place_of_last(name: str) -> str:
+    """Return SQL for where a table's last row lies (ctid); there must be one."""
+    return f"(SELECT max(ctid)::text FROM ONLY {name})"  # noqa: S608 - quoted
+
+
+def _content(name: str) -> str:
+    return f"(SELECT {_CONTENT} FROM ONLY {name} wflo_row)"  # noqa: S608 - quoted
 
 
 def _tables(
@@ -103,20 +126,21 @@ def _tables(
     room = LARGEST
     restorable = [(oid, name, own, size) for oid, _, name, own, size, can in relations if can]
     filled = {oid: name for oid, name, own, _size in restorable if 0 < own <= LARGEST}
-    content, _ = state(link, filled, {})
+    content = state(link, {oid: _content(name) for oid, name in filled.items()})
+    lasts = state(link, {oid: place_of_last(name) for oid, name in filled.items()})
     for oid, name, own, size in restorable:
         if not own:
-            found[oid] = Table(name, size, b"", EMPTY)
+            found[oid] = Table(name, size)
         elif oid in filled and own <= room:
             room -= own
-            found[oid] = Table(name, size, link.copy_out(name), content[oid])
+            last = lasts[oid] or ""
+            found[oid] = Table(name, size, link.copy_out(name), content[oid], last)
     return found
 
 
 def _sequences(link: Link, names: Mapping[int, str]) -> dict[int, Sequence]:
-    _, found = state(link, {}, names)
-    return {oid: Sequence(name, *found[oid]) for oid, name in names.items()}
-
-
-EMPTY = ""
-"""The content of a table without rows."""
+    if not names:
+        return {}
+    each = (f"SELECT {oid}, last_value, is_called FROM {name}" for oid, name in names.items())  # noqa: S608
+    rows, _flush = link.ask(" UNION ALL ".join(each), FLUSH)
+    return {oid: Sequence(names[oid], last, called) for oid, last, called in rows}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.services.postgres.admin import APPLICATION
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.recycling import reading
-from wflo_testkit.services.postgres.recycling.blueprint import Blueprint, state
+from wflo_testkit.services.postgres.recycling.blueprint import Blueprint, Sequence, Table
 from wflo_testkit.services.postgres.recycling.link import Link
 from wflo_testkit.services.postgres.recycling.reading import ROLE, Reading
 from wflo_testkit.services.postgres.recycling.restore import restore
@@ -27,11 +28,15 @@ class Changed(Exception):
 
 @dataclass(slots=True)
 class Case:
-    """A database under watch: its first state, as far as tests can change it."""
+    """A database under watch: its first state, as far as tests can change it.
+
+    lasts: see restore.
+    """
 
     link: Link
     blueprint: Blueprint
     before: Reading
+    lasts: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -184,35 +189,24 @@ class Recycler:
 def _restored(case: Case, now: Reading) -> Reading:
     """Put back what has moved, prove it, and return the reading of the restored database."""
     moved = now.moved(case.before)
-    tables = moved & case.blueprint.tables.keys()
-    sequences = moved & case.blueprint.sequences.keys()
-    if beyond := moved - tables - sequences:
+    known = case.blueprint.find(moved)
+    if beyond := moved - known.keys():
         raise Changed(_beyond(case.link, beyond))
     if not moved:
         return now
-    writes, large = restore(case.link, case.blueprint, moved)
+    writes, large, found = restore(case.link, case.blueprint, moved, case.lasts)
     if large:
         raise Changed("a table has outgrown its template")
-    _check_contents(case, tables, sequences)
+    _check_contents(known, found)
     after = Reading.take(case.link)
-    _check_nobody_else(now, writes, after, sequences)
+    _check_nobody_else(now, writes, after, moved & case.blueprint.sequences.keys())
     return after
 
 
-def _check_contents(case: Case, tables: set[int], sequences: set[int]) -> None:
+def _check_contents(known: Mapping[int, Table | Sequence], found: Mapping[int, str]) -> None:
     """Raise Changed unless every relation that was put back is what it is in the template."""
-    wanted = {oid: case.blueprint.tables[oid] for oid in tables}
-    known = {oid: case.blueprint.sequences[oid] for oid in sequences}
-    found, now = state(
-        case.link,
-        {oid: table.name for oid, table in wanted.items()},
-        {oid: each.name for oid, each in known.items()},
-    )
-    for oid, table in wanted.items():
-        if found[oid] != table.content:
-            raise Changed(f"{table.name} could not be restored")
     for oid, each in known.items():
-        if now[oid] != (each.last_value, each.is_called):
+        if found[oid] != each.content:
             raise Changed(f"{each.name} could not be restored")
 
 

@@ -6,7 +6,15 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 
 from wflo_testkit.services.postgres.admin import Row
-from wflo_testkit.services.postgres.recycling.blueprint import Blueprint, Sequence, Table
+from wflo_testkit.services.postgres.recycling.blueprint import (
+    FLUSH,
+    Blueprint,
+    Sequence,
+    Table,
+    place_of_last,
+    query,
+    state,
+)
 from wflo_testkit.services.postgres.recycling.link import Link
 
 PG_CLASS = 1259
@@ -17,28 +25,38 @@ GROWTH = 512 * 1024
 
 # Functions in indexes and checks of the user's may name things without their schema.
 _BEGIN = ("BEGIN", "SET LOCAL search_path TO DEFAULT")
-# Counts are handed in about once a second, but the next reading is to have those of the kit, too.
-_END = ("SELECT pg_stat_force_next_flush()", "COMMIT")
 
 
 def restore(
-    link: Link, blueprint: Blueprint, moved: Collection[int]
-) -> tuple[Counter[int], list[int]]:
+    link: Link, blueprint: Blueprint, moved: Collection[int], lasts: dict[int, str]
+) -> tuple[Counter[int], list[int], dict[int, str]]:
     """Give the relations in `moved` the template's rows and values.
 
-    Returns what the server has counted for this, as `Reading.counts` has it, and which tables
-    are too large all the same. Raises psycopg.Error; the database is then of no more use.
+    lasts: where a table's last row of the template's lies, if elsewhere than in the template;
+        kept up to date. What lies behind it is the test's, and mostly all that there is to delete.
+    Returns what the server has counted for this, as `Reading.counts` has it; which tables are too
+    large all the same; and what the relations hold now (object id -> content). Raises
+    psycopg.Error; the database is then of no more use.
     """
-    tables = {oid: blueprint.tables[oid] for oid in moved if oid in blueprint.tables}
-    sequences = [blueprint.sequences[oid] for oid in moved if oid in blueprint.sequences]
-    writes, large = _empty(link, blueprint, tables, sequences)
+    known = blueprint.find(moved)
+    tables = {oid: each for oid, each in known.items() if isinstance(each, Table)}
+    sequences = {oid: each for oid, each in known.items() if isinstance(each, Sequence)}
+    writes, large, found = _empty(link, blueprint, tables, sequences, lasts)
+    again = {oid: t for oid, t in tables.items() if t.rows and found[oid] != t.content}
+    if not again and not large:
+        return writes, large, found
+    if again:  # rows of the template's were changed, or others lie before them
+        lasts.update(dict.fromkeys(again, ""))
+        more, too_large, _found = _empty(link, blueprint, again, {}, lasts)
+        writes += more
+        large += too_large
     # Rows go into an empty file, so that they lie in the template's order.
-    writes += tidy(link, blueprint, large)
-    if filled := {oid: table for oid, table in tables.items() if table.rows}:
-        writes += _fill(link, filled)
-    if filled or large:
-        large = outgrown(link, blueprint, tables)
-    return writes, large
+    writes += tidy(link, blueprint, set(large))
+    if again:
+        writes += _fill(link, again)
+        lasts.update(state(link, {oid: place_of_last(t.name) for oid, t in again.items()}))
+    large = outgrown(link, blueprint, tables)
+    return writes, large, state(link, {oid: each.look for oid, each in known.items()})
 
 
 def outgrown(link: Link, blueprint: Blueprint, tables: Collection[int]) -> list[int]:
@@ -66,24 +84,41 @@ def tidy(link: Link, blueprint: Blueprint, tables: Collection[int]) -> Counter[i
         SET relpages = k.pages, reltuples = k.rows, relallvisible = k.visible
         FROM (VALUES {known}) k(oid, pages, rows, visible) WHERE c.oid = k.oid AND
         (c.relpages, c.reltuples, c.relallvisible) IS DISTINCT FROM (k.pages, k.rows, k.visible)"""  # noqa: S608
-    (updated, _), _flush = link.results(told, "SELECT pg_stat_force_next_flush()")
+    (updated, _), _flush = link.results(told, FLUSH)
     return Counter({PG_CLASS: updated, **{-oid: 1 for oid in tables}})
 
 
 def _empty(
-    link: Link, blueprint: Blueprint, tables: Mapping[int, Table], sequences: Collection[Sequence]
-) -> tuple[Counter[int], list[int]]:
-    """Empty the tables and set the sequences, in one round trip with the look at their sizes."""
-    deletes = [f"DELETE FROM ONLY {table.name}" for table in tables.values()]  # noqa: S608
+    link: Link,
+    blueprint: Blueprint,
+    tables: Mapping[int, Table],
+    sequences: Mapping[int, Sequence],
+    lasts: Mapping[int, str],
+) -> tuple[Counter[int], list[int], dict[int, str]]:
+    """Delete what lies behind the template's rows and set the sequences, then look, all at once.
+
+    Where `lasts` says "" all rows are deleted. Returns the same as `restore`.
+    """
+    known: dict[int, Table | Sequence] = {**tables, **sequences}
+    if not known:
+        return Counter(), [], {}
+    deletes = [_delete(table.name, lasts.get(oid, table.last)) for oid, table in tables.items()]
     sets = [
         f"SELECT setval('{_literal(each.name)}', {each.last_value}, {each.is_called})"
-        for each in sequences
+        for each in sequences.values()
     ]
-    sizes = [_sizes(tables)] if tables else []
-    done = link.results(*_BEGIN, *deletes, *sets, *_END, *sizes)
+    looks = {oid: f"{each.look}, pg_total_relation_size({oid})" for oid, each in known.items()}
+    done = link.results(*_BEGIN, *deletes, *sets, "COMMIT", query(looks), FLUSH)
     counts = [count for count, _rows in done[len(_BEGIN) :]]
-    large = _too_large(blueprint, done[-1][1]) if tables else []
-    return Counter(dict(zip(tables, counts, strict=False))), large
+    rows = done[-2][1]
+    writes = Counter(dict(zip(tables, counts, strict=False)))
+    large = _too_large(blueprint, [(oid, size) for oid, _content, size in rows if oid in tables])
+    return writes, large, {oid: content for oid, content, _size in rows}
+
+
+def _delete(name: str, last: str) -> str:
+    behind = f" WHERE ctid > '{last}'" if last else ""
+    return f"DELETE FROM ONLY {name}{behind}"  # noqa: S608 - quoted
 
 
 def _sizes(tables: Collection[int]) -> str:
@@ -97,7 +132,7 @@ def _too_large(blueprint: Blueprint, sizes: Collection[Row]) -> list[int]:
 def _fill(link: Link, tables: Mapping[int, Table]) -> Counter[int]:
     link.ask(*_BEGIN)
     writes = Counter({oid: link.copy_in(table.name, table.rows) for oid, table in tables.items()})
-    link.ask(*_END)
+    link.ask(FLUSH, "COMMIT")
     return writes
 
 

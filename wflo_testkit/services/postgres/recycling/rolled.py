@@ -32,7 +32,7 @@ def changed(case: Case, proof: Proof) -> str:
         found := proof.changed(_asking(case), () if everything else parts)
     ):
         return found
-    restore(case.link, case.blueprint, sequences)
+    restore(case.link, case.blueprint, sequences, case.lasts)
     tidy(case.link, case.blueprint, outgrown(case.link, case.blueprint, tables))
     case.before = Reading.take(case.link)
     return ""
