@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from tests.conftest import Run
 from tests.services.postgres_server import Asker, databases, query, server
-from wflo_testkit.services.postgres import PostgresServer
+from wflo_testkit.services.postgres import PostgresServer, pool
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.isolation import PostgresIsolation
 from wflo_testkit.services.postgres.recycling import restore
@@ -280,6 +280,18 @@ def test_the_summary_says_how_many_were_recycled_and_replaced(run_suite: Run) ->
     assert found is not None, line
     assert int(found[1]) >= 17  # the last ones may still be under way
     assert int(found[2]) <= 2
+
+
+def test_nothing_is_made_ahead_while_the_shelf_is_full(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what does not fit is made and discarded again and again, as long as the run lasts."""
+    monkeypatch.setattr(pool, "IDLE", 0)
+    work(asker, 5)
+    settled(asker)
+
+    made = int(asker.isolation._cluster.new_name().rpartition("_")[2]) - 1
+    assert made <= 5 * 4  # for each test its own, and at most three ahead of it
 
 
 @pytest.mark.slow

@@ -196,8 +196,9 @@ class Pool:
                 self._changed.notify_all()
         for each in surplus:
             self._discard(each)
-        with self._changed:
-            self._fill(template, stock)
+        if not surplus:  # what is made while the shelf is full is discarded in its turn, and so on
+            with self._changed:
+                self._fill(template, stock)
 
     def _surplus(self) -> list[str]:
         """Take from the shelf what is too much, of the template that was not used for longest."""
