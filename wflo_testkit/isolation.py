@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
-from wflo_testkit.model import Build, Content, Json
-from wflo_testkit.service import LeaseRequest
+from wflo_testkit.model import Build, Content, Json, LeaseRequest
 
 
 class Isolation(Protocol):

@@ -196,6 +196,23 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseRequest:
+    """What the broker asks an isolation for.
+
+    kind: name of the LeaseKind; mode: how to isolate ("" for the service's default).
+    params: what `LeaseKind.params` said, plain data.
+    id: unique for the life of the run, lower-case letters and digits, usable in names.
+    owner: the process that asks, such as "main" or "gw0".
+    """
+
+    kind: str
+    mode: str
+    params: Mapping[str, Json]
+    id: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """One test's lease as the broker describes it: an id and what the service said about it."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.guestbook import Guestbook
 from wflo_testkit.model import Content, Json, Recipe, Server, Spec
+from wflo_testkit.model import LeaseRequest as LeaseRequest  # whoever writes a service needs both
 from wflo_testkit.outline import Fixture
 
 if TYPE_CHECKING:
@@ -39,23 +40,6 @@ class Option:
     choices: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     on_command_line: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaseRequest:
-    """What the broker asks an isolation for.
-
-    kind: name of the LeaseKind; mode: how to isolate ("" for the service's default).
-    params: what `LeaseKind.params` said, plain data.
-    id: unique for the life of the run, lower-case letters and digits, usable in names.
-    owner: the process that asks, such as "main" or "gw0".
-    """
-
-    kind: str
-    mode: str
-    params: Mapping[str, Json]
-    id: str
-    owner: str
 
 
 class TestContext(Protocol):

@@ -15,7 +15,7 @@ from tests.lifecycle.conftest import Launch
 from tests.lifecycle.events import Events, listening
 from tests.lifecycle.planted import NOBODY, Planted, folder
 from tests.lifecycle.runs import HOST, Launched
-from wflo_testkit.runtime import daemon, labels
+from wflo_testkit.runtime import daemon, folders, labels
 
 QUICK = {"test_it.py": "def test(redis_client):\n    pass\n"}
 
@@ -134,16 +134,20 @@ def test_folders_of_dead_runs_go_and_those_of_others_stay(
 
 
 @pytest.mark.slow
-def test_a_killed_run_names_the_owner_of_its_folder(
+def test_a_killed_run_names_the_owner_of_its_folders(
     launch: Launch, temp: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(labels, "_host", lambda: HOST)
     run = launch("-n", "1", guard="watchdog", TMPDIR=str(temp))
     run.await_ready()
-    [mine] = temp.glob("wflo-*")
-    assert not labels.owner_is_dead((mine / "owner").read_text())
+    mine = list(temp.glob("wflo-*"))
+    assert len(mine) == 2  # the broker's, and that of the servers' sockets
+    assert not any(labels.owner_is_dead((each / "owner").read_text()) for each in mine)
 
     run.die(signal.SIGKILL, everybody=True)
 
-    assert labels.owner_is_dead((mine / "owner").read_text())
+    assert all(labels.owner_is_dead((each / "owner").read_text()) for each in mine)
     run.seconds_until_gone()
+    monkeypatch.setattr(tempfile, "tempdir", str(temp))
+    folders.sweep()
+    assert not any(each.exists() for each in mine)

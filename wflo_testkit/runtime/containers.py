@@ -6,7 +6,7 @@ import io
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.errors import StartFailed
 from wflo_testkit.model import Spec
@@ -17,48 +17,13 @@ from wflo_testkit.wait import wait_until
 if TYPE_CHECKING:
     import docker
     from docker.models.containers import Container
-    from testcontainers.core.docker_client import DockerClient
 
+    from wflo_testkit.runtime.places import Place
     from wflo_testkit.runtime.warm.order import Warm
 
 
 HOST_NAME = 63
 """Characters of a host name, at most (hostname(7))."""
-
-
-class Place(Protocol):
-    """Where containers go: the session of a run, or what is kept for reuse (reuse.place)."""
-
-    policy: str
-
-    @property
-    def ending(self) -> bool: ...
-
-    @property
-    def client(self) -> DockerClient: ...
-
-    @property
-    def host(self) -> str: ...
-
-    @property
-    def address(self) -> str: ...
-
-    @property
-    def network(self) -> str: ...
-
-    def join(self) -> str: ...
-
-    def bindings(self, ports: Mapping[str, int]) -> dict[str, Any]: ...
-
-    def labels(self, kind: str, **more: str) -> dict[str, str]: ...
-
-    def container_name(self, spec: Spec) -> str: ...
-
-    def host_name(self, spec: Spec) -> str: ...
-
-    def create(self, reference: str, *, alias: str, sockets: str, **config: Any) -> Container: ...
-
-    def wait_for_reaper(self) -> None: ...
 
 
 class NameTaken(Exception):

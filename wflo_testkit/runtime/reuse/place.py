@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class KeptPlace:
-    """A containers.Place for the one server `key`; its container's name is the mutex.
+    """A places.Place for the one server `key`; its container's name is the mutex.
 
     session: the connection to the daemon, of a Session that keeps and guards nothing.
     created: told the id of a container as soon as there is one; also in `container`.

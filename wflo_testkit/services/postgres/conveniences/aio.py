@@ -83,6 +83,7 @@ def _engine(handle: PostgresDatabase, opened: Opened, bound: LoopBound) -> Async
         keywords["ssl"] = False
 
     async def connect() -> Any:
+        """Connect inside the test's event loop, in the quickest way that works."""
         await bound.enter()
         *quicker, (host, port) = handle.ways
         for folder, number in quicker:
