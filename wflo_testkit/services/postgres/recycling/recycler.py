@@ -18,7 +18,7 @@ from wflo_testkit.services.postgres.recycling.restore import restore
 from wflo_testkit.services.postgres.sessions import GRACE, IN_DATABASE, Where, settle
 from wflo_testkit.wait import Deadline, pause
 
-POLL = 0.0004
+POLL = 0.0001
 """Seconds between two looks for sessions that are just ending."""
 
 
