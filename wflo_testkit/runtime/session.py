@@ -80,8 +80,9 @@ class Session:
         try:
             client = daemon.connect()
         except BaseException:
-            if self._guard is not None:
-                self._guard.dismiss()
+            guard, self._guard = self._guard, None
+            if guard is not None:
+                guard.dismiss()
             raise
         if self._guard is None:
             self._begin_guard(Engine(api=client.client.api), host=daemon.published_host(client))
