@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import secrets
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,10 +11,13 @@ import pytest
 from docker.errors import APIError
 from requests import Response
 
+from tests.docker_state import containers_named
 from tests.services.third_party import notes_service
 from wflo_testkit.broker.core import Core
-from wflo_testkit.errors import ImageUnavailable, StartFailed
+from wflo_testkit.errors import DockerUnavailable, ImageUnavailable, StartFailed
 from wflo_testkit.model import Server, Spec
+from wflo_testkit.runtime import daemon
+from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.runtime.session import Session
 from wflo_testkit.wait import Deadline, clock, wait_until
 
@@ -155,3 +159,33 @@ def await_line(text: str, core: Core, server: Server) -> None:
     wait_until(
         lambda: text in core.servers.logs(server.key, None), timeout=20, describe=f"{text!r} logged"
     )
+
+
+def test_a_run_whose_first_connection_to_a_fake_daemon_failed_is_guarded_from_the_second_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The fake daemon answers the knock, then not the connection, and then the other way round."""
+    connect, attempts = daemon.connect, iter([False, True])
+    knocks = iter([True, False])
+
+    def connects() -> object:
+        if not next(attempts):
+            raise DockerUnavailable("no Docker daemon answers")
+        return connect()
+
+    def knock(_engine: Engine) -> None:
+        if not next(knocks):
+            raise ConnectionRefusedError
+
+    monkeypatch.setattr(daemon, "connect", connects)
+    monkeypatch.setattr(Engine, "knock", knock)
+    session = Session(secrets.token_hex(4))
+    try:
+        with pytest.raises(DockerUnavailable):
+            _ = session.client
+        assert session.client
+        session.wait_for_reaper()
+
+        assert containers_named(f"wflo-reaper-{session.run}")
+    finally:
+        session.close()
