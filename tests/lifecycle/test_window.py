@@ -104,6 +104,7 @@ def test_nothing_is_left_of_a_run_that_is_killed_when_ryuk_was_let_go(launch: La
     run.seconds_until_gone()
 
 
+@pytest.mark.slow
 def test_ryuk_stays_to_the_end_where_no_watchdog_can_be_started(launch: Launch) -> None:
     run = at_its_end(launch, NO_WATCHDOG)
     assert containers_named(f"wflo-reaper-{run.run}")

@@ -108,6 +108,7 @@ def test_ports_of_a_local_daemon_are_on_loopback(monkeypatch: pytest.MonkeyPatch
     assert published_host(DEFAULT) == "docker.internal"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["", "true", "T", "1", "yes", "on", "false", "0"])
 @pytest.mark.parametrize("where", ["variable", "property"])
 def test_ryuk_is_switched_off_where_testcontainers_says_so(

@@ -147,6 +147,7 @@ def test_the_rule_is_put_before_the_others_once(server: PostgresServer) -> None:
     assert len(rules) == 8  # initdb's six, the image's own, and this
 
 
+@pytest.mark.slow
 def test_a_server_whose_sockets_are_elsewhere_is_used_by_its_port() -> None:
     arguments = {"unix_socket_directories": "/var/run/postgresql"}
     with started(arguments=arguments) as running:
@@ -157,6 +158,7 @@ def test_a_server_whose_sockets_are_elsewhere_is_used_by_its_port() -> None:
         isolation.close()
 
 
+@pytest.mark.slow
 def test_where_the_rules_cannot_be_written_tests_go_by_the_port() -> None:
     with started() as running:
         isolation = PostgresIsolation(running, uuid.uuid4().hex[:8])
