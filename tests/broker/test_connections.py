@@ -66,11 +66,29 @@ def test_after_an_interruption_the_next_answer_is_to_the_next_question(
     connect: Connect, ask: Ask, interrupted: Callable[[], None]
 ) -> None:
     client = connect("gw0")
+    client.summary()  # so that it is connected
     interrupted()
     with pytest.raises(KeyboardInterrupt):
         client.summary()
 
     assert isinstance(client.lease(ask), Grant)
+
+
+def test_what_keeps_a_process_from_counting_as_gone_is_known_before_the_first_question(
+    connect: Connect, ask: Ask, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hello that the broker has not read yet would not count when another connection closes."""
+    opened: list[int] = []
+    begin = Connection.__init__
+
+    def count(self: Connection, path: str, owner: str) -> None:
+        opened.append(listener._open[owner])
+        begin(self, path, owner)
+
+    monkeypatch.setattr(Connection, "__init__", count)
+    connect("gw0").lease(ask)
+
+    assert opened == [0, 1]
 
 
 def test_mutant_that_uses_the_connection_on_gets_the_answer_to_another_question(
@@ -80,6 +98,7 @@ def test_mutant_that_uses_the_connection_on_gets_the_answer_to_another_question(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     client = connect("gw0")
+    client.summary()  # so that it is connected
     monkeypatch.setattr(client, "_drop", client._idle.append)
     interrupted()
     with pytest.raises(KeyboardInterrupt):

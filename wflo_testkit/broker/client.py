@@ -104,9 +104,23 @@ class Client:
             if self._idle:
                 return self._idle.pop()
             if not self._all:
-                self._all.append(Connection(self._path, self._owner))
+                self._all.append(self._anchor())
             self._all.append(Connection(self._path, self._owner))
             return self._all[-1]
+
+    def _anchor(self) -> Connection:
+        """Return a connection that the broker knows of: while it is open, what is held stays.
+
+        Answered once, since a hello that is still to be read would not count when another
+        connection of this process closes, as after Ctrl-C.
+        """
+        made = Connection(self._path, self._owner)
+        try:
+            made.ask({"do": "summary"})
+        except BaseException:
+            made.close()
+            raise
+        return made
 
     def _drop(self, connection: Connection) -> None:
         with self._lock:
