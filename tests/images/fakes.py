@@ -32,7 +32,9 @@ class FakeApi:
             raise ImageNotFound(f"No such image: {name}")
         return {"Id": f"sha256:{name}", "Config": {"Labels": self.here[name]}}
 
-    def pull(self, name: str, tag: str, *, stream: bool, decode: bool) -> Iterator[dict[str, str]]:
+    def pull(
+        self, name: str, tag: str, *, stream: bool, decode: bool, auth_config: object
+    ) -> Iterator[dict[str, str]]:
         assert stream
         assert decode
         reference = f"{name}:{tag}"

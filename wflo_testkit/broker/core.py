@@ -95,7 +95,7 @@ class Core:
                 self._session.close()
             finally:
                 if self._warming is not None:
-                    self._warming.close()
+                    self._warming.close(self._session.find)
 
 
 class Owner:

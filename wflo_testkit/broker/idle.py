@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wflo_testkit.runtime.address import Endpoint
 
 
-def sweep_behind(run: str) -> threading.Thread:
-    """Begin to remove them, in the background; loads next to nothing while there are none."""
-    thread = threading.Thread(target=_sweep, args=(run,), name="wflo-reuse", daemon=True)
+def sweep_behind(run: str, find: Callable[[], Endpoint] | None = None) -> threading.Thread:
+    """Begin to remove them, in the background; loads next to nothing while there are none.
+
+    find: see Session.
+    """
+    thread = threading.Thread(target=_sweep, args=(run, find), name="wflo-reuse", daemon=True)
     thread.start()
     return thread
 
 
-def _sweep(run: str) -> None:
+def _sweep(run: str, find: Callable[[], Endpoint] | None) -> None:
     with contextlib.suppress(Exception):  # the next run tries again; Windows has no such servers
         from wflo_testkit.runtime.reuse.home import Home
 
@@ -24,4 +32,4 @@ def _sweep(run: str) -> None:
         from wflo_testkit.runtime.reuse.shelf import Shelf
         from wflo_testkit.runtime.reuse.sweep import sweep
 
-        sweep(Shelf(run, "", 0.0))
+        sweep(Shelf(run, "", 0.0, find=find))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from wflo_testkit.broker.starting import Starter
 from wflo_testkit.model import Server, Spec
+from wflo_testkit.runtime.address import Endpoint
 from wflo_testkit.runtime.containers import Containers, NameTaken
 from wflo_testkit.runtime.reuse.check import Finding
 from wflo_testkit.runtime.reuse.records import Record, project_of
@@ -50,13 +51,20 @@ class Reuse:
 
     @classmethod
     def begin(
-        cls, run: str, project: Path, warming: Warming | None, *, max_idle: float, policy: str
+        cls,
+        run: str,
+        project: Path,
+        warming: Warming | None,
+        *,
+        max_idle: float,
+        policy: str,
+        find: Callable[[], Endpoint] | None = None,
     ) -> Self:
-        """Return the way of `run`; touches neither Docker nor the disk.
+        """Return the way of `run`; touches no Docker.
 
         project: the folder whose tests run. warming: see Starter. For the rest see Shelf.
         """
-        return cls(Shelf(run, project_of(project), max_idle, policy=policy), warming)
+        return cls(Shelf(run, project_of(project), max_idle, policy=policy, find=find), warming)
 
     def get(self, spec: Spec, service: Service) -> tuple[Server, bool]:
         """Return the ready kept server for `spec`, and whether it was found, not started.

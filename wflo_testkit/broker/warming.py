@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 from wflo_testkit.errors import TestkitError
 from wflo_testkit.model import Content, Recipe, Spec
+from wflo_testkit.runtime.address import Endpoint
 from wflo_testkit.runtime.containers import Containers
 from wflo_testkit.runtime.images import ResolvedImage
 from wflo_testkit.runtime.warm import stock
@@ -114,8 +116,8 @@ class Warming:
             return ""
         return f"warm images of {names} are made after this run, in the background"
 
-    def close(self) -> None:
-        """Let what is missing be made; returns at once."""
+    def close(self, find: Callable[[], Endpoint]) -> None:
+        """Let what is missing be made; returns at once. find: see Session."""
         with self._lock:
             orders, self._orders = list(self._orders.values()), {}
         if orders and self.may_make:
@@ -123,7 +125,7 @@ class Warming:
 
             with contextlib.suppress(OSError):  # such as a home folder that cannot be written to
                 self._notes.home.prepare()
-                helper.begin(orders)
+                helper.begin(orders, find())
 
     def _order(self, order: Order) -> None:
         with self._lock:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from wflo_testkit import __version__, services, settings
 from wflo_testkit.cli.table import size
-from wflo_testkit.errors import DockerUnavailable, ImageUnavailable, TestkitError
+from wflo_testkit.errors import ImageUnavailable, TestkitError
 from wflo_testkit.runtime import daemon, images, provision
+from wflo_testkit.runtime.address import Endpoint, resolve
 from wflo_testkit.service import Service
 from wflo_testkit.settings import Settings
 
@@ -56,14 +57,15 @@ def everything(rootdir: Path) -> Iterator[Check]:
         yield from _settings(loaded)
     yield from _machine()
     try:
-        client = daemon.connect()
-    except DockerUnavailable as error:
+        endpoint = resolve()
+        client = daemon.connect(endpoint)
+    except TestkitError as error:  # none answers, or none is named: a Docker context is not there
         yield _failed("docker", "daemon", error)
         return
     try:
-        yield from _daemon(client)
+        yield from _daemon(client, endpoint)
         yield from _images(client, loaded["images"] if loaded else "auto")
-        yield from _reaper(client, loaded)
+        yield from _reaper(client, endpoint, loaded)
     finally:
         client.client.close()
 
@@ -137,17 +139,16 @@ def _enough(name: str, available: int, wanted: int, fix: str) -> Check:
     return Check("machine", name, "warn", f"only {size(available)}", fix)
 
 
-def _daemon(client: DockerClient) -> Iterator[Check]:
-    address, origin = daemon.tried()
+def _daemon(client: DockerClient, endpoint: Endpoint) -> Iterator[Check]:
     info: dict[str, Any] = client.client.info()
     version = info["ServerVersion"]
     rootless = any("rootless" in option for option in info.get("SecurityOptions") or [])
     kind = "rootless" if rootless else "rootful"
-    yield Check("docker", "daemon", "ok", f"{version}, {kind}, at {address} ({origin})")
+    yield Check("docker", "daemon", "ok", f"{version}, {kind}, at {endpoint}")
     system = f"{info['OperatingSystem']}, {info['Architecture']}, {info['NCPU']} CPUs, "
     yield Check("docker", "host", "ok", system + size(info["MemTotal"]))
     yield Check("docker", "storage", "ok", f"{info['Driver']} in {info['DockerRootDir']}")
-    yield Check("docker", "ports at", "ok", daemon.published_host(client))
+    yield Check("docker", "ports at", "ok", endpoint.host)
     # The path is the daemon's; that it exists here is the best sign of one machine.
     if Path(info["DockerRootDir"]).exists():
         free = shutil.disk_usage(info["DockerRootDir"]).free
@@ -181,7 +182,7 @@ def _image(client: DockerClient, state: ImageState, policy: str) -> Check:
     return Check("images", state.name, "ok", text)
 
 
-def _reaper(client: DockerClient, loaded: Settings | None) -> Iterator[Check]:
+def _reaper(client: DockerClient, endpoint: Endpoint, loaded: Settings | None) -> Iterator[Check]:
     """Start one and wait for its acknowledgement, the only proof that it works."""
     from wflo_testkit.runtime.address import socket_path
     from wflo_testkit.runtime.engine import Engine
@@ -193,9 +194,9 @@ def _reaper(client: DockerClient, loaded: Settings | None) -> Iterator[Check]:
         yield Check("docker", "reaper", "warn", text, fix)
         return
     policy = loaded["images"] if loaded else "auto"
-    engine = Engine(api=client.client.api)
+    engine = Engine(endpoint, api=client.client.api)
     run = f"doctor-{secrets.token_hex(4)}"
-    reaper = Reaper(engine, run, policy=policy, host=daemon.published_host(client))
+    reaper = Reaper(engine, run, policy=policy)
     try:
         reaper.start()
     except TestkitError as error:

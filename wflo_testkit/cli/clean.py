@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wflo_testkit.cli import external
 from wflo_testkit.runtime import daemon, folders, labels, leftovers
+from wflo_testkit.runtime.address import Endpoint, resolve
 from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.runtime.leftovers import Thing
 from wflo_testkit.runtime.reuse.home import Home
@@ -38,7 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not (arguments.run_id or arguments.reused):
         _remove_folders()
     guests = [] if arguments.reused else clear_external(arguments)
-    client = daemon.connect()
+    endpoint = resolve()
+    client = daemon.connect(endpoint)
     try:
         wanted = [labels.KIT]
         wanted += [f"{labels.RUN}={arguments.run_id}"] if arguments.run_id else []
@@ -51,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
             if thing not in kept and (failure := _remove(thing, force=arguments.all))
         ]
         if not arguments.run_id:
-            _forget_the_gone()
+            _forget_the_gone(endpoint)
     finally:
         client.client.close()
     if not found and not guests:
@@ -89,8 +91,8 @@ def _remove(thing: Thing, *, force: bool) -> str:
     return ""
 
 
-def _forget_the_gone() -> None:
-    for name in forget_the_gone(Home(), Engine()):
+def _forget_the_gone(endpoint: Endpoint) -> None:
+    for name in forget_the_gone(Home(), Engine(endpoint)):
         print(f"removed  record of {name}, whose container is gone")
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def connected() -> Iterator[docker.DockerClient]:
-    """Yield docker-py's client. Raises DockerUnavailable."""
+    """Yield docker-py's client. Raises DockerUnavailable, SettingError."""
     from wflo_testkit.runtime import daemon
 
     client = daemon.connect().client

@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.cli.table import aligned, duration
-from wflo_testkit.runtime import daemon, labels
+from wflo_testkit.runtime import daemon, labels, ports
+from wflo_testkit.runtime.address import Endpoint, resolve
 from wflo_testkit.runtime.reuse.kept import is_kept, users
 from wflo_testkit.wait import clock
 
@@ -26,10 +27,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the containers. Raises DockerUnavailable."""
-    client = daemon.connect()
+    """Print the containers. Raises DockerUnavailable, SettingError."""
+    endpoint = resolve()
+    client = daemon.connect(endpoint)
     try:
-        found = rows(client)
+        found = rows(client, endpoint)
     finally:
         client.client.close()
     if arguments.json:
@@ -41,20 +43,24 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def rows(client: DockerClient) -> list[dict[str, Any]]:
-    """Describe each running container of the kit, oldest first.
+def rows(client: DockerClient, endpoint: Endpoint) -> list[dict[str, Any]]:
+    """Describe each running container of the kit on the daemon at `endpoint`, oldest first.
 
     Keys: id, name, kind, server, run ("" for what carries no run's label: it is kept, or it is
     a reaper), reused (kept for reuse), used_by (runs), addresses, image, age (seconds).
     """
-    host = daemon.published_host(client)
+    host = endpoint.host
     found = client.client.api.containers(filters={"label": labels.KIT})
     return [_row(each, host) for each in sorted(found, key=lambda each: int(each["Created"]))]
 
 
 def _row(container: dict[str, Any], host: str) -> dict[str, Any]:
     own = container["Labels"]
-    published = {int(p["PublicPort"]) for p in container["Ports"] or [] if p.get("PublicPort")}
+    published = {
+        int(each["PublicPort"])
+        for each in container["Ports"] or []
+        if each.get("PublicPort") and ports.is_of_family(each.get("IP", ""), host)
+    }
     return {
         "id": container["Id"],
         "name": container["Names"][0].lstrip("/"),

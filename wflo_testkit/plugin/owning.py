@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from wflo_testkit import __version__, settings
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from wflo_testkit.broker.reuse import Reuse
     from wflo_testkit.broker.warming import Warming
     from wflo_testkit.plugin.live import Live
+    from wflo_testkit.runtime.address import Endpoint
 
 
 def core(live: Live) -> Core:
@@ -25,7 +27,7 @@ def core(live: Live) -> Core:
         sockets=live.settings["sockets"],
     )
     warming = _warming(live)
-    return Core(live.table, session, _reuse(live, warming), warming)
+    return Core(live.table, session, _reuse(live, warming, session.find), warming)
 
 
 def _warming(live: Live) -> Warming | None:
@@ -41,12 +43,12 @@ def _warming(live: Live) -> Warming | None:
     )
 
 
-def _reuse(live: Live, warming: Warming | None) -> Reuse | None:
+def _reuse(live: Live, warming: Warming | None, find: Callable[[], Endpoint]) -> Reuse | None:
     """Return this run's way to kept servers; without one, only look for idle ones."""
     if not live.settings["reuse"]:
         from wflo_testkit.broker.idle import sweep_behind
 
-        sweep_behind(live.kit.run)
+        sweep_behind(live.kit.run, find)
         return None
     from wflo_testkit.broker.reuse import Reuse
 
@@ -56,4 +58,5 @@ def _reuse(live: Live, warming: Warming | None) -> Reuse | None:
         warming,
         max_idle=live.settings["reuse_max_idle"],
         policy=live.settings["images"],
+        find=find,
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.errors import StartFailed
 from wflo_testkit.model import Spec
-from wflo_testkit.runtime import images, labels, logs
+from wflo_testkit.runtime import images, labels, logs, ports
 from wflo_testkit.runtime.placeholders import with_address, with_password
 from wflo_testkit.wait import wait_until
 
@@ -205,14 +205,14 @@ class Containers:
     def _running(
         self, spec: Spec, container: Container, image: images.ResolvedImage, warm: Warm | None
     ) -> Running:
-        ports = self._published(spec, container)
+        published = self._published(spec, container)
         host = self._place.host
         if spec.files:
-            container.put_archive("/", archive(with_address(spec.files, host, ports)))
+            container.put_archive("/", archive(with_address(spec.files, host, published)))
         return Running(
             id=str(container.id),
             host=host,
-            ports=ports,
+            ports=published,
             sockets=_mounted(container, spec.sockets),
             internal_host=self._place.host_name(spec),
             network=self._place.network,
@@ -221,18 +221,26 @@ class Containers:
         )
 
     def _published(self, spec: Spec, container: Container) -> dict[str, int]:
-        def bindings() -> dict[str, Any]:
-            """Return the published ports once all are there, or that the container has ended."""
-            container.reload()
-            if container.status == "exited":
-                return {"exited": None}
-            found = container.ports
-            return found if all(found.get(f"{p}/tcp") for p in spec.ports.values()) else {}
+        address = ports.publish_address(self._place.host)
 
-        found = wait_until(bindings, timeout=10, poll=0.01, describe="published ports")
-        if "exited" in found:
-            self._raise_exited(spec, str(container.id))
-        return {n: int(found[f"{p}/tcp"][0]["HostPort"]) for n, p in spec.ports.items()}
+        def published() -> dict[str, int]:
+            """Return the host's ports once all are there, else none."""
+            container.reload()
+            inside = container.ports
+            found = {
+                name: port
+                for name, own in spec.ports.items()
+                if (port := ports.host_port(inside.get(f"{own}/tcp"), address))
+            }
+            return found if len(found) == len(spec.ports) else {}
+
+        def exited() -> None:
+            if container.status == "exited":
+                self._raise_exited(spec, str(container.id))
+
+        return wait_until(
+            published, timeout=10, poll=0.01, describe="published ports", give_up=exited
+        )
 
     def _raise_exited(self, spec: Spec, container_id: str) -> None:
         raise StartFailed(

@@ -1,43 +1,45 @@
-"""The connection to the Docker daemon, and where its published ports are."""
+"""The connection to the Docker daemon."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import sys
 import threading
 from collections.abc import Iterator
+from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from wflo_testkit.errors import DockerUnavailable
+from wflo_testkit.runtime.address import Endpoint, resolve
 
 if TYPE_CHECKING:
+    import docker
+    from docker.tls import TLSConfig
     from testcontainers.core.docker_client import DockerClient
 
+TIMEOUT = 60
+"""Seconds for one answer."""
 _loading = threading.Lock()
-DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 
 
-def connect() -> DockerClient:
-    """Return testcontainers' client of the daemon that the environment or context names.
+def connect(endpoint: Endpoint | None = None) -> DockerClient:
+    """Return testcontainers' client of a daemon; by default of the one that `resolve` finds.
 
-    Raises DockerUnavailable, naming the address tried.
+    Raises DockerUnavailable, naming the address tried, and SettingError.
     """
+    endpoint = endpoint or resolve()
     load()
     from docker.errors import DockerException
     from requests.exceptions import RequestException
-    from testcontainers.core.docker_client import DockerClient
 
     try:
-        _knock(tried()[0])
-        client = DockerClient(timeout=60)
-        client.client.ping()
+        _knock(endpoint)
+        return _for_testcontainers(_open(endpoint))
     except (DockerException, RequestException, OSError, ValueError) as error:
-        raise unavailable(error) from None
-    return client
+        raise unavailable(endpoint, error) from None
 
 
 def load() -> None:
@@ -66,62 +68,100 @@ def _silent_about_socks() -> Iterator[None]:
         modules.pop(name, None)
 
 
-def _knock(address: str) -> None:
+def _knock(endpoint: Endpoint) -> None:
     """Open and close a local socket: docker-py never closes one that refused it (3.0-7.2)."""
-    if address.startswith("unix://"):
+    if endpoint.is_unix:
         with socket.socket(socket.AF_UNIX) as door:
             door.settimeout(10)
-            door.connect(address.removeprefix("unix://"))
+            door.connect(endpoint.url.removeprefix("unix://"))
 
 
-def unavailable(error: BaseException) -> DockerUnavailable:
+def _open(endpoint: Endpoint) -> docker.DockerClient:
+    """Return docker-py's client, once the daemon has answered.
+
+    Made twice: one that is to find the API's version asks for it before anybody can tell it to
+    leave the environment alone.
+    """
+    from docker.constants import DEFAULT_DOCKER_API_VERSION
+
+    asking = _made(endpoint, DEFAULT_DOCKER_API_VERSION)
+    try:
+        version = str(asking.api.version(api_version=False).get("ApiVersion", ""))
+    finally:
+        asking.close()
+    if not version:
+        raise ValueError("what answers there is no Docker daemon: it tells no ApiVersion")
+    return _made(endpoint, version)
+
+
+def _made(endpoint: Endpoint, version: str) -> docker.DockerClient:
+    import docker
+
+    client = docker.DockerClient(
+        base_url=endpoint.url,
+        version=version,
+        timeout=TIMEOUT,
+        tls=_tls(endpoint) or False,
+        # The command, as testcontainers has it: the library reads from standard input, which
+        # pytest captures.
+        use_ssh_client=endpoint.url.startswith("ssh://"),
+    )
+    _leave_the_environment_alone(client.api, proxied=endpoint.is_proxied)
+    return client
+
+
+def _leave_the_environment_alone(api: Any, *, proxied: bool) -> None:
+    """Let `requests` read the proxies of a remote daemon once, and of a local one never.
+
+    It would before each request, of a socket's, too; and fail with a KeyError when a test changes
+    a variable meanwhile (Python up to 3.11 looks at all of them).
+    """
+    if proxied:
+        found = api.merge_environment_settings(api.base_url, {}, None, None, None)
+        api.proxies, api.verify, api.cert = found["proxies"], found["verify"], found["cert"]
+    api.trust_env = False
+
+
+def _tls(endpoint: Endpoint) -> TLSConfig | None:
+    """Return what docker-py needs for TLS. Raises its TLSParameterError for files not there."""
+    from docker.tls import TLSConfig
+
+    if not endpoint.certificates:
+        return None
+    folder = Path(endpoint.certificates)
+    own = (str(folder / "cert.pem"), str(folder / "key.pem"))
+    shown = own if any(Path(each).exists() for each in own) else None  # a daemon may ask for none
+    ca = str(folder / "ca.pem")
+    return TLSConfig(client_cert=shown, ca_cert=ca, verify=endpoint.verify)
+
+
+def _for_testcontainers(client: docker.DockerClient) -> DockerClient:
+    """Wrap docker-py's client in testcontainers'.
+
+    Not by its constructor, which looks for a daemon by itself, writes what it found into
+    DOCKER_HOST, and logs in at the registry that DOCKER_AUTH_CONFIG names.
+    """
+    from testcontainers.core.docker_client import DockerClient
+    from testcontainers.core.labels import SESSION_ID
+
+    class Client(DockerClient):
+        def __init__(self) -> None:
+            self.client = client
+
+    agent = "tc-python/" + metadata.version("testcontainers")
+    client.api.headers.update({"x-tc-sid": SESSION_ID, "User-Agent": agent})
+    return Client()
+
+
+def unavailable(endpoint: Endpoint, error: BaseException) -> DockerUnavailable:
     """Describe a daemon that does not answer: what was tried, and what to do."""
-    address, origin = tried()
     return DockerUnavailable(
         "no Docker daemon answers",
         cause=_cause(error),
-        looked_at=f"{address} ({origin})",
+        looked_at=str(endpoint),
         fix="start Docker (`sudo systemctl start docker`, Docker Desktop, or `dockerd`), or set "
         "DOCKER_HOST to one that runs; `wflo-testkit doctor` shows more",
     )
-
-
-def tried() -> tuple[str, str]:
-    """Return the daemon's address and where that address comes from."""
-    if host := os.environ.get("DOCKER_HOST"):
-        return host, "environment: DOCKER_HOST"
-    from testcontainers.core.docker_client import get_docker_host
-
-    try:
-        context = get_docker_host()
-    except Exception:  # noqa: BLE001 - a broken context file is reported as no context
-        context = None
-    return (context, "Docker context") if context else (DEFAULT_SOCKET, "default")
-
-
-def published_host(client: DockerClient) -> str:
-    """Return the address at which this process reaches published ports.
-
-    A literal address for the local machine: `localhost` may mean ::1, where Docker can map
-    another port (moby#42442).
-    """
-    override = os.environ.get("TESTCONTAINERS_HOST_OVERRIDE") or os.environ.get("TC_HOST")
-    if override:
-        return override
-    url = urlsplit(_base_url(client))
-    if url.scheme in ("tcp", "http", "https", "ssh") and url.hostname:
-        return "127.0.0.1" if url.hostname in ("localhost", "localunixsocket") else url.hostname
-    return "127.0.0.1"
-
-
-def publish_address(host: str) -> str:
-    """Return the address on the daemon's side to publish on: loopback unless it is remote."""
-    return "127.0.0.1" if host == "127.0.0.1" else ""
-
-
-def _base_url(client: DockerClient) -> str:
-    address, _ = tried()
-    return address if "://" in address else str(client.client.api.base_url)
 
 
 def _cause(error: Any) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from wflo_testkit.model import Json
-from wflo_testkit.runtime.address import daemon_address, published_host
+from wflo_testkit.runtime.address import Endpoint, resolve
 
 TIMEOUT = 10.0
 """Seconds for one answer: a daemon that is starting other containers may be slow."""
@@ -37,15 +37,19 @@ class Refused(ConnectionError):
 class Engine:
     """Looks at containers, starts and removes them. Safe to use from several threads.
 
-    api: docker-py's low-level client, for a daemon that is not at a local socket; without one it
-    is connected to anew for each request. host: where published ports are reached, "" if only
-    docker-py can tell.
+    endpoint: the daemon, by default the one that `resolve` finds. api: docker-py's low-level
+    client, for one that is not at a local socket; without it, that one is connected to anew for
+    each request. Raises SettingError.
     """
 
-    def __init__(self, address: str = "", *, api: Any = None) -> None:
-        self.address = address or daemon_address()
-        self.host = published_host(self.address)
+    def __init__(self, endpoint: Endpoint | None = None, *, api: Any = None) -> None:
+        self.endpoint = endpoint or resolve()
         self._api = api
+
+    @property
+    def address(self) -> str:
+        """The daemon's address, as in DOCKER_HOST."""
+        return self.endpoint.url
 
     def container(self, name: str) -> Mapping[str, Json] | None:
         """Return what the daemon says of a container (name or id); None if it knows none."""
@@ -114,7 +118,7 @@ class Engine:
     @property
     def is_local(self) -> bool:
         """Whether the daemon is at a Unix socket, and so is asked without Docker's library."""
-        return self.address.startswith("unix://")
+        return self.endpoint.is_unix
 
     def _get(self, kind: str, name: str, method: str) -> dict[str, Json] | None:
         if not self.is_local:
@@ -170,7 +174,7 @@ class Engine:
 
         from wflo_testkit.runtime import daemon
 
-        client = None if self._api is not None else daemon.connect().client
+        client = None if self._api is not None else daemon.connect(self.endpoint).client
         try:
             yield self._api if client is None else client.api
         except NotFound as error:

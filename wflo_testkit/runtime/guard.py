@@ -24,13 +24,12 @@ class Guard:
     Reaper.
     """
 
-    def __init__(
-        self, engine: Engine, run: str, *, policy: str, ryuk: bool, host: str = ""
-    ) -> None:
+    def __init__(self, engine: Engine, run: str, *, policy: str, ryuk: bool) -> None:
         self._run = run
-        self._watchdog = Watchdog(run)
+        self._endpoint = engine.endpoint
+        self._watchdog = Watchdog(run, self._endpoint)
         self._unwatched: StartFailed | None = None
-        self._reaper = Reaper(engine, run, policy=policy, host=host)
+        self._reaper = Reaper(engine, run, policy=policy)
         self._wanted = ryuk and not ryuk_is_disabled()
         self._refusal: BaseException | None = None
         self._settled = threading.Event()
@@ -74,7 +73,7 @@ class Guard:
         Returns at once; call when the run's own containers are about to go.
         """
         if self._ryuk_holds:
-            self._watchdog = Watchdog(self._run)
+            self._watchdog = Watchdog(self._run, self._endpoint)
             self._relief = threading.Thread(target=self._take_over, name="wflo-relief", daemon=True)
             self._relief.start()
 

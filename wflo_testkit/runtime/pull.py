@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import queue
 import threading
 from collections.abc import Callable, Mapping
@@ -40,7 +42,7 @@ def pull(
     report: Callable[[str], None] | None = None,
     first_answer: float = FIRST_ANSWER,
 ) -> None:
-    """Pull `reference`.
+    """Pull `reference`, with the credentials of DOCKER_AUTH_CONFIG or else of config.json.
 
     report: called with one line per change of state. first_answer: seconds until the registry
     is taken for unreachable. Raises PullFailed.
@@ -62,7 +64,9 @@ def pull(
 
 def _stream(client: docker.DockerClient, reference: str, events: queue.SimpleQueue[Any]) -> None:
     try:
-        for event in client.api.pull(*_name_and_tag(reference), stream=True, decode=True):
+        name, tag = _name_and_tag(reference)
+        login = credentials(name)
+        for event in client.api.pull(name, tag, stream=True, decode=True, auth_config=login):
             events.put(event)
     except Exception as error:  # noqa: BLE001 - handed to the caller's thread
         events.put(error)
@@ -85,6 +89,24 @@ def _name_and_tag(reference: str) -> tuple[str, str]:
 
     name, tag = parse_repository_tag(reference)
     return name, tag or "latest"
+
+
+def credentials(name: str) -> dict[str, Any] | None:
+    """Return what DOCKER_AUTH_CONFIG has for the registry of an image, as docker-py takes it.
+
+    The variable holds what config.json does, and goes before it (GitLab manual, private images).
+    None where it is not set or has nothing for that registry. Raises ValueError, docker's errors.
+    """
+    from docker import auth
+
+    if not (text := os.environ.get("DOCKER_AUTH_CONFIG")):
+        return None
+    try:
+        found = auth.load_config(config_dict=dict(json.loads(text)))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"DOCKER_AUTH_CONFIG cannot be read: {error}") from None
+    registry, _path = auth.resolve_repository_name(name)
+    return found.resolve_authconfig(registry) or None
 
 
 def _failure(message: str) -> PullFailed:

@@ -14,7 +14,7 @@ from typing import Any
 
 from wflo_testkit import catalog
 from wflo_testkit.errors import StartFailed
-from wflo_testkit.runtime import daemon, forks, images, labels
+from wflo_testkit.runtime import daemon, forks, images, labels, ports
 from wflo_testkit.runtime.address import socket_path
 from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.wait import WaitTimeout, wait_until
@@ -31,16 +31,12 @@ class Reaper:
     """One Ryuk container and the open connection that holds it back.
 
     Needs no library of Docker's where the daemon is local, so that it starts while that is loaded.
-    host: where its port is reached, if the engine does not know.
     """
 
-    def __init__(
-        self, engine: Engine, run: str, *, policy: str, host: str = "", timeout: float = 30
-    ) -> None:
+    def __init__(self, engine: Engine, run: str, *, policy: str, timeout: float = 30) -> None:
         self._engine = engine
         self._run = run
         self._policy = policy
-        self._host = engine.host or host
         self._timeout = timeout
         self._container = ""
         self._socket: socket.socket | None = None
@@ -99,7 +95,7 @@ class Reaper:
 
     def _create(self) -> str:
         port = f"{PORT}/tcp"
-        address = daemon.publish_address(self._host)
+        address = ports.publish_address(self._engine.endpoint.host)
         own = "/var/run/docker.sock"
         config = {
             "Image": self._image(),
@@ -125,7 +121,7 @@ class Reaper:
         return here.reference if here is not None else self._pulled(official)
 
     def _pulled(self, official: str) -> str:
-        client = daemon.connect().client
+        client = daemon.connect(self._engine.endpoint).client
         try:
             return images.resolve(client, official, policy=self._policy).reference
         finally:
@@ -133,9 +129,12 @@ class Reaper:
 
     def _handshake(self) -> socket.socket:
         found = self._look()
-        published = found["NetworkSettings"]["Ports"][f"{PORT}/tcp"][0]["HostPort"]
-        address = (self._host, int(published))
-        connection = socket.create_connection(address, timeout=5)
+        host = self._engine.endpoint.host
+        bindings = found["NetworkSettings"]["Ports"].get(f"{PORT}/tcp")
+        port = ports.host_port(bindings, ports.publish_address(host))
+        if port is None:
+            raise ConnectionError("the reaper's port is not published yet")
+        connection = socket.create_connection((host, port), timeout=5)
         try:
             connection.sendall(f"label={labels.RUN}={self._run}\n".encode())
             # Docker's port proxy accepts before Ryuk listens; then this reads the empty string.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.errors import StartFailed, TestkitError
 from wflo_testkit.model import Spec
-from wflo_testkit.runtime import daemon, labels, leftovers
+from wflo_testkit.runtime import address, daemon, labels, leftovers, ports
 from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.runtime.guard import Guard
 from wflo_testkit.runtime.placeholders import alias
@@ -32,6 +31,7 @@ class Session:
     run: the run's id. policy: which images serve ("auto", "official", "local").
     reaper: whether Ryuk is wanted. keep: leave everything running at the end, unguarded.
     sockets: whether servers may have their Unix sockets on this machine.
+    find: returns the daemon's endpoint or raises SettingError; by default what is true now.
     """
 
     def __init__(
@@ -42,9 +42,11 @@ class Session:
         reaper: bool = True,
         keep: bool = False,
         sockets: bool = True,
+        find: Callable[[], address.Endpoint] | None = None,
     ) -> None:
         self.run = run
         self.policy = policy
+        self.find = find or address.once()
         self._wants_ryuk = reaper
         self._keep = keep
         self._lock = threading.RLock()
@@ -54,7 +56,7 @@ class Session:
         self._network = ""
         self._outside: dict[str, str] = {}
         # What is kept outlives the folders of its run.
-        self._sockets = Sockets(wanted=sockets and not keep)
+        self._sockets = Sockets(wanted=sockets and not keep, endpoint=self.find)
         self._ending = False
         self._under_way = 0
 
@@ -62,36 +64,44 @@ class Session:
     def client(self) -> DockerClient:
         """testcontainers' client; the first access connects and arms the guard.
 
-        Raises DockerUnavailable, and StartFailed once the run is ending.
+        Raises DockerUnavailable, SettingError, and StartFailed once the run is ending.
         """
         with self._lock:
             if self._client is None:
                 self._refuse_at_the_end()
-                self._client = daemon.connect() if self._keep else self._open()
+                self._client = daemon.connect(self.endpoint) if self._keep else self._open()
             return self._client
+
+    @property
+    def endpoint(self) -> address.Endpoint:
+        """The daemon: the same to the end, whatever tests do to the environment.
+
+        Raises SettingError.
+        """
+        return self.find()
 
     def _open(self) -> DockerClient:
         """Connect, and arm the guard: a local daemon begins with Ryuk while its library loads."""
-        engine = Engine()
+        engine = Engine(self.endpoint)
         with contextlib.suppress(OSError):  # nobody is there: to connect says what is wrong
             if engine.is_local:
                 engine.knock()
                 self._begin_guard(engine)
         try:
-            client = daemon.connect()
+            client = daemon.connect(self.endpoint)
         except BaseException:
             guard, self._guard = self._guard, None
             if guard is not None:
                 guard.dismiss()
             raise
         if self._guard is None:
-            self._begin_guard(Engine(api=client.client.api), host=daemon.published_host(client))
+            self._begin_guard(Engine(self.endpoint, api=client.client.api))
         self._sweep = Sweep(client.client.api)
         self._sweep.begin()
         return client
 
-    def _begin_guard(self, engine: Engine, host: str = "") -> None:
-        self._guard = Guard(engine, self.run, policy=self.policy, ryuk=self._wants_ryuk, host=host)
+    def _begin_guard(self, engine: Engine) -> None:
+        self._guard = Guard(engine, self.run, policy=self.policy, ryuk=self._wants_ryuk)
         self._guard.begin()
 
     @property
@@ -99,19 +109,20 @@ class Session:
         """Whether `close` has begun: nothing is started any more."""
         return self._ending
 
-    @cached_property
+    @property
     def host(self) -> str:
         """The address of published ports."""
-        return daemon.published_host(self.client)
+        return self.endpoint.host
 
-    def bindings(self, ports: Mapping[str, int]) -> dict[str, Any]:
+    def bindings(self, published: Mapping[str, int]) -> dict[str, Any]:
         """Return docker-py's `ports`: each published on a random port, loopback if local."""
-        return {f"{port}/tcp": (daemon.publish_address(self.host),) for port in ports.values()}
+        address = ports.publish_address(self.host)
+        return {f"{port}/tcp": (address,) for port in published.values()}
 
     @property
     def address(self) -> str:
         """The daemon's address and where it comes from, for messages."""
-        return "{} ({})".format(*daemon.tried())
+        return str(self.endpoint)
 
     @property
     def network(self) -> str:

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wflo_testkit.runtime import daemon, folders
+from wflo_testkit.runtime import folders
+from wflo_testkit.runtime.address import Endpoint
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -29,13 +30,14 @@ class Sockets:
     """The folders of one run's servers. Safe to use from several threads.
 
     Only this user can enter the folder around them; inside, each server writes under whichever
-    account its image has. wanted: False for none at all.
+    account its image has. wanted: False for none at all. endpoint: where the daemon is.
     """
 
-    def __init__(self, *, wanted: bool) -> None:
+    def __init__(self, *, wanted: bool, endpoint: Callable[[], Endpoint]) -> None:
         self._lock = threading.Lock()
         self._folder: Path | None = None
         self._wanted = wanted
+        self._endpoint = endpoint
         self._numbers = itertools.count(1)
 
     def lend(self, api: Any, inside: str, create: Callable[[list[Any]], Container]) -> Container:
@@ -61,7 +63,7 @@ class Sockets:
         """Return a new folder, "" where it would be of no use."""
         with self._lock:
             if self._wanted and self._folder is None:
-                self._wanted = _is_local(api)
+                self._wanted = self._endpoint().is_unix and _shares_kernel(api)
             if not self._wanted:
                 return ""
             if self._folder is None:
@@ -87,14 +89,13 @@ def private(inside: str) -> list[Any]:
     return [Mount(inside, None, type="tmpfs", tmpfs_mode=_FOR_ALL)] if inside else []
 
 
-def _is_local(api: Any) -> bool:
+def _shares_kernel(api: Any) -> bool:
     """Whether a socket that a container makes in a folder of this machine can be connected to.
 
     Not through what a virtual machine shares (its kernel is another), and not where SELinux keeps
     containers out of folders that were not labelled for them.
     """
-    address, _origin = daemon.tried()
-    if sys.platform != "linux" or not address.startswith("unix://"):
+    if sys.platform != "linux":
         return False
     return not _is_enforcing() and api.version().get("KernelVersion") == platform.release()
 

@@ -7,24 +7,32 @@ switched off or cannot run.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
 import sys
 import threading
+from dataclasses import asdict
 from pathlib import Path
 
 from wflo_testkit.errors import StartFailed
 from wflo_testkit.runtime import forks
+from wflo_testkit.runtime.address import Endpoint
 
 SCRIPT = Path(__file__).with_name("watchdog_process.py")
 
 
 class Watchdog:
-    """A detached process, and the socket by which it learns how this process ended."""
+    """A detached process, and the socket by which it learns how this process ended.
 
-    def __init__(self, run: str) -> None:
+    endpoint: the daemon of the run, which the process would not find by itself once a test has
+    changed the environment.
+    """
+
+    def __init__(self, run: str, endpoint: Endpoint) -> None:
         self._run = run
+        self._endpoint = endpoint
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
@@ -54,10 +62,9 @@ class Watchdog:
             its.close()
         self._socket = ours
         forks.in_child(self._let_go)
-        places = (place for place in sys.path if Path(place).is_absolute())
         # One that has died already is noticed, and told, by `confirm`.
         with contextlib.suppress(OSError):
-            ours.sendall(os.pathsep.join(places).encode() + b"\n")
+            ours.sendall(self._order().encode() + b"\n")
 
     def confirm(self) -> None:
         """Return once the process watches. Raises StartFailed."""
@@ -87,6 +94,11 @@ class Watchdog:
         if self._process is not None:
             self._process.returncode = 0  # it outlives us on purpose: nobody waits for it
         self._let_go()
+
+    def _order(self) -> str:
+        """Return the line by which the process is told what it needs to clear up."""
+        path = [place for place in sys.path if Path(place).is_absolute()]
+        return json.dumps({"path": path, "endpoint": asdict(self._endpoint)})
 
     def _await_confirmation(self) -> None:
         if self._socket is None:

@@ -2,7 +2,8 @@
 
 Run by path with `python -I -S`: up in some 15 ms, and no setting of the tests reaches it. What
 the removal needs is imported only when there is something to remove. File descriptor 0 is a
-socket: the parent sends one line, its sys.path; gets "watching"; sends "done" at a normal end.
+socket: the parent sends one line of JSON, its sys.path and the daemon's endpoint; gets "watching";
+sends "done" at a normal end.
 """
 
 from __future__ import annotations
@@ -23,15 +24,14 @@ RETRY_FOR = 300.0
 def main() -> None:
     """Guard the run of the parent that argv names, until it ends well or dies."""
     run, parent = sys.argv[1], int(sys.argv[2])
-    path = _read_line()
-    if not path:
+    order = _read_line()
+    if not order:
         return  # the parent died before it could make anything
     _tell_parent()
     _stay()
     if _ends_well(parent):
         return
-    sys.path[:] = [*path.split(os.pathsep), _root()]
-    _clear(run)
+    _clear(run, order)
 
 
 def _read_line() -> str:
@@ -84,15 +84,22 @@ def _root() -> str:
     return here
 
 
-def _clear(run: str) -> None:
+def _clear(run: str, order: str) -> None:
     """Remove what `run` made, again and again until nothing more appears."""
+    import json
+
+    told = json.loads(order)
+    sys.path[:] = [*told["path"], _root()]
+
     from wflo_testkit.runtime import daemon, leftovers, reaper
+    from wflo_testkit.runtime.address import Endpoint
     from wflo_testkit.wait import Deadline, pause
 
+    endpoint = Endpoint(**told["endpoint"])
     patience, quiet = Deadline(RETRY_FOR), Deadline(QUIET)
     while not (quiet.passed or patience.passed):
         try:
-            client = daemon.connect().client
+            client = daemon.connect(endpoint).client
             try:
                 reaper.remove(client.api, run)
                 found = not leftovers.remove_run(client.api, run)

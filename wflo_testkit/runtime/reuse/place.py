@@ -72,8 +72,8 @@ class KeptPlace:
                 )
         return name
 
-    def bindings(self, ports: Mapping[str, int]) -> dict[str, Any]:
-        return self._session.bindings(ports)
+    def bindings(self, published: Mapping[str, int]) -> dict[str, Any]:
+        return self._session.bindings(published)
 
     def labels(self, kind: str, **more: str) -> dict[str, str]:
         if kind == "server":

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime import labels
+from wflo_testkit.runtime.address import Endpoint
 from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.runtime.reuse.check import Finding, image_of, is_made_for, look, owner_of
 from wflo_testkit.runtime.reuse.home import Home
@@ -34,27 +36,37 @@ class Shelf:
     """The kept servers of one home on one daemon. Safe to use from several threads.
 
     run: this run's id. project: see records.project_of. policy: which images serve.
-    max_idle: seconds without use after which what this run uses may be removed.
+    max_idle: seconds without use after which what this run uses may be removed. find: see Session.
     """
 
     def __init__(
-        self, run: str, project: str, max_idle: float, *, policy: str = "auto", address: str = ""
+        self,
+        run: str,
+        project: str,
+        max_idle: float,
+        *,
+        policy: str = "auto",
+        find: Callable[[], Endpoint] | None = None,
     ) -> None:
         self.run = run
         self.project = project
         self.max_idle = max_idle
         self.policy = policy
         self.home = Home()
-        self.engine = Engine(address)
         self.records = Records(self.home)
         self.uses = Uses(self.home)
         # The connection over which servers are started; attaching never touches it.
-        self.session = Session(run, policy=policy, keep=True)
+        self.session = Session(run, policy=policy, keep=True, find=find)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What is asked of the daemon without Docker's library. Raises SettingError."""
+        return Engine(self.session.endpoint)
 
     def key(self, spec: Spec) -> str:
         """Return what a server for `spec` is kept under."""
-        engine = self.engine
-        return key_of(spec, self.home, daemon=engine.address, host=engine.host, policy=self.policy)
+        where = self.session.endpoint
+        return key_of(spec, self.home, daemon=where.url, host=where.host, policy=self.policy)
 
     def place(self, key: str, created: Callable[[str], object]) -> KeptPlace:
         """Return where the container for `key` goes. created: told its id at once."""
@@ -65,7 +77,7 @@ class Shelf:
         record = self.records.read(key)
         if record is None or record.daemon != self.engine.address:
             return None
-        return record if record.server["host"] == (self.engine.host or self.session.host) else None
+        return record if record.server["host"] == self.session.host else None
 
     def examine(self, record: Record) -> Finding:
         """Compare a record with its container, in one or two requests. Raises OSError."""

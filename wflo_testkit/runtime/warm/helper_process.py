@@ -1,6 +1,7 @@
 """The process that makes warm images: detached, out of the tests' way, and never for long.
 
-Run by path with `python -I -S`; standard input holds JSON: the parent's sys.path, and the orders.
+Run by path with `python -I -S`; standard input holds JSON: the parent's sys.path, where the
+daemon is, and the orders.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ def main() -> None:
     sys.path[:] = [*told["path"], here]
 
     from wflo_testkit.runtime import daemon
+    from wflo_testkit.runtime.address import Endpoint
     from wflo_testkit.runtime.warm.notes import Notes
     from wflo_testkit.runtime.warm.order import Order
     from wflo_testkit.runtime.warm.work import work_off
 
-    client = daemon.connect().client
+    client = daemon.connect(Endpoint(**told["endpoint"])).client
     try:
         work_off(client, [Order(**order) for order in told["orders"]], Notes())
     finally:
