@@ -1,4 +1,4 @@
-"""A way to the Docker daemon that can be cut."""
+"""A way to the Docker daemon that can be cut, and that tells who took it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ import threading
 
 
 class Proxy:
-    """Forwards TCP connections on 127.0.0.1 to the daemon's Unix socket until it is cut."""
+    """Forwards connections to the daemon's Unix socket until it is cut.
 
-    def __init__(self, target: str = "/var/run/docker.sock") -> None:
+    path: the socket on which it takes them; without one it takes them over TCP on 127.0.0.1.
+    heads: what each connection began with, its first request and headers.
+    """
+
+    def __init__(self, target: str = "/var/run/docker.sock", path: str = "") -> None:
         self._target = target
+        self._path = path
+        self.heads: list[bytes] = []
         self._port = 0
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -20,12 +26,17 @@ class Proxy:
 
     @property
     def address(self) -> str:
-        return f"tcp://127.0.0.1:{self._port}"
+        return f"unix://{self._path}" if self._path else f"tcp://127.0.0.1:{self._port}"
 
     def mend(self) -> None:
         """Accept connections (again), on the same port."""
-        self._listener = socket.create_server(("127.0.0.1", self._port), reuse_port=True)
-        self._port = self._listener.getsockname()[1]
+        if self._path:
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(self._path)
+            self._listener.listen(100)
+        else:
+            self._listener = socket.create_server(("127.0.0.1", self._port), reuse_port=True)
+            self._port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def cut(self) -> None:
@@ -58,7 +69,9 @@ class Proxy:
                     self._open -= {near, far}
 
     def _pump(self, near: socket.socket, far: socket.socket) -> None:
-        while True:
+        self.heads.append(first := near.recv(65536))
+        far.sendall(first)
+        while first:
             ready, _, _ = select.select([near, far], [], [])
             for source in ready:
                 if not (data := source.recv(65536)):

@@ -13,7 +13,7 @@ from tests.reuse.conftest import Begin
 from tests.reuse.parts import docker, kept_by, row_of
 from tests.services.third_party import notes_service
 from wflo_testkit.model import Spec
-from wflo_testkit.runtime.address import DEFAULT
+from wflo_testkit.runtime.address import DEFAULT, Endpoint
 from wflo_testkit.runtime.engine import Engine, Refused
 from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.wait import wait_until
@@ -60,7 +60,7 @@ def test_both_ways_give_the_same_answers(
     begin: Begin, spec: Spec, home: Home, way: Proxy, over: str
 ) -> None:
     server = begin().servers.get(spec)
-    engine = Engine(way.address if over == "tcp" else "unix:///var/run/docker.sock")
+    engine = Engine(Endpoint(way.address if over == "tcp" else DEFAULT))
     found = engine.container(server.container_id)
 
     assert found is not None
@@ -81,7 +81,7 @@ def test_both_ways_give_the_same_answers(
 
 @pytest.mark.parametrize("over", ["tcp", "socket"])
 def test_both_ways_start_a_container_or_say_in_dockers_words_why_not(way: Proxy, over: str) -> None:
-    engine = Engine(way.address if over == "tcp" else DEFAULT)
+    engine = Engine(Endpoint(way.address if over == "tcp" else DEFAULT))
     names = [f"tests-{secrets.token_hex(4)}" for _ in range(2)]
     config = {"Image": IMAGE, "HostConfig": {"NetworkMode": "none"}}
     made = [engine.create(names[0], config | {"Cmd": ["sleep", "100"]})]
@@ -105,4 +105,4 @@ def test_both_ways_start_a_container_or_say_in_dockers_words_why_not(way: Proxy,
 
 def test_a_daemon_that_is_not_there_is_an_os_error() -> None:
     with pytest.raises(OSError, match="No such file"):
-        Engine("unix:///nowhere/docker.sock").container("x")
+        Engine(Endpoint("unix:///nowhere/docker.sock")).container("x")

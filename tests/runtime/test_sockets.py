@@ -20,6 +20,7 @@ from wflo_testkit.broker.core import Core
 from wflo_testkit.errors import StartFailed
 from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime import sockets as module
+from wflo_testkit.runtime.address import DEFAULT, Endpoint
 from wflo_testkit.runtime.session import Session
 from wflo_testkit.runtime.sockets import Sockets
 
@@ -131,11 +132,8 @@ def types_lent(made: Sockets, api: Any) -> list[str]:
         ("unix:///var/run/docker.sock", "another-kernel"),
     ],
 )
-def test_a_fake_daemon_of_another_machine_gets_no_folder(
-    monkeypatch: pytest.MonkeyPatch, address: str, kernel: str
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", address)
-    made = Sockets(wanted=True)
+def test_a_fake_daemon_of_another_machine_gets_no_folder(address: str, kernel: str) -> None:
+    made = Sockets(wanted=True, endpoint=lambda: Endpoint(address))
     api = SimpleNamespace(version=lambda: {"KernelVersion": kernel})
 
     assert types_lent(made, api) == ["tmpfs"]
@@ -147,7 +145,7 @@ def test_where_fake_selinux_keeps_containers_out_there_is_none(
 ) -> None:
     (tmp_path / "enforce").write_text("1")
     monkeypatch.setattr(module, "_SELINUX", tmp_path / "enforce")
-    made = Sockets(wanted=True)
+    made = Sockets(wanted=True, endpoint=lambda: Endpoint(DEFAULT))
     api = SimpleNamespace(version=lambda: {"KernelVersion": platform.release()})
 
     assert types_lent(made, api) == ["tmpfs"]

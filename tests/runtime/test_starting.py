@@ -17,6 +17,7 @@ from wflo_testkit.broker.core import Core
 from wflo_testkit.errors import DockerUnavailable, ImageUnavailable, StartFailed
 from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime import daemon
+from wflo_testkit.runtime.address import Endpoint
 from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.runtime.session import Session
 from wflo_testkit.wait import Deadline, clock, wait_until
@@ -168,10 +169,10 @@ def test_a_run_whose_first_connection_to_a_fake_daemon_failed_is_guarded_from_th
     connect, attempts = daemon.connect, iter([False, True])
     knocks = iter([True, False])
 
-    def connects() -> object:
+    def connects(endpoint: Endpoint) -> object:
         if not next(attempts):
             raise DockerUnavailable("no Docker daemon answers")
-        return connect()
+        return connect(endpoint)
 
     def knock(_engine: Engine) -> None:
         if not next(knocks):

@@ -16,6 +16,7 @@ from tests.services.third_party import notes_service
 from tests.warm.conftest import Begin
 from wflo_testkit.broker.warming import Warming
 from wflo_testkit.model import Recipe, Spec
+from wflo_testkit.runtime.address import resolve
 from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.warm import helper, stock
 from wflo_testkit.runtime.warm.notes import Notes
@@ -78,7 +79,7 @@ def test_the_helper_makes_what_it_is_told_in_a_session_of_its_own(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     order = dataclasses.replace(order, password="of this image alone")
-    process = helper.begin([order])
+    process = helper.begin([order], resolve())
 
     assert os.getsid(process.pid) == process.pid, "signals to a group do not reach it"
     told = Path(f"/proc/{process.pid}/cmdline").read_text()

@@ -77,7 +77,7 @@ def resolve() -> Endpoint:
     if (context := contexts.chosen()) is None:
         return Endpoint(DEFAULT, "default", named)
     url, origin = context.url or DEFAULT, f"Docker context {context.name}, of {context.origin}"
-    if context.certificates:
+    if context.certificates and _is_tcp(url):
         verify = not context.skips_verification
         return Endpoint(_whole(url), origin, named, context.certificates, verify)
     return _with_tls(url, origin, named)
