@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Run
+from tests.runtime.contexts import make_context
 from wflo_testkit import catalog, services
 from wflo_testkit.cli import checks, doctor
 from wflo_testkit.cli.checks import Check
@@ -162,6 +163,22 @@ def test_without_a_daemon_the_exit_code_is_1_and_the_address_is_named(
     assert f"unix://{tmp_path}/none.sock (environment: DOCKER_HOST)" in done.stdout
     assert "        -> start Docker" in done.stdout
     assert done.stdout.splitlines()[-1] == "not ready: see ERROR above"
+
+
+def test_a_docker_context_that_is_not_there_is_an_error_that_names_those_that_are(
+    report: Report, here: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    here.delenv("DOCKER_HOST", raising=False)
+    here.setenv("DOCKER_CONFIG", str(tmp_path))
+    here.setenv("DOCKER_CONTEXT", "gone")
+    make_context(tmp_path, "desk", "unix:///desk.sock")
+
+    check = report()["daemon"]
+
+    assert check.status == "error"
+    assert "no Docker context 'gone'" in check.text
+    assert "there are: default, desk" in check.text
+    assert "DOCKER_CONTEXT" in check.fix
 
 
 def test_settings_that_are_not_defaults_are_listed_with_their_place_but_no_value(

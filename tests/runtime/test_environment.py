@@ -10,6 +10,7 @@ import pytest
 from tests.lifecycle.proxy import Proxy
 from tests.services.third_party import notes_service
 from wflo_testkit.broker.core import Core
+from wflo_testkit.errors import TestkitError
 from wflo_testkit.model import Spec
 from wflo_testkit.runtime import daemon
 from wflo_testkit.runtime.address import Endpoint
@@ -59,6 +60,15 @@ def test_a_server_starts_while_a_test_changes_the_environment(
 
     assert notes_service.ask(server, "PING") == "PONG"
     assert core.servers.logs(server.key, None)
+
+
+def test_mutant_that_lets_requests_look_at_the_environment_fails_then(
+    core: Core, spec: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon, "_leave_the_environment_alone", lambda _api, **_options: None)
+    monkeypatch.setattr(os, "environ", Changing(os.environ))
+    with pytest.raises((KeyError, TestkitError), match="JUST_TAKEN_AWAY"):
+        core.servers.get(spec)
 
 
 def test_no_proxy_is_asked_for_a_daemon_on_loopback(

@@ -105,6 +105,14 @@ def test_a_port_is_looked_up_among_the_bindings_of_its_family(
     assert ports.host_port(bindings, address) == port
 
 
+def test_mutant_that_takes_the_first_binding_gets_another_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ports, "is_of_family", lambda _found, _address: True)
+
+    assert ports.host_port(BOTH, "127.0.0.1") == 32768
+
+
 @pytest.mark.parametrize("variable", OVERRIDES)
 def test_with_the_override_localhost_nothing_is_published_beside_loopback(
     monkeypatch: pytest.MonkeyPatch, spec: Spec, variable: str
