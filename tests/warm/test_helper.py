@@ -35,7 +35,7 @@ SERVICE = dataclasses.replace(notes_service.SERVICE, warm=recipe)
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[Order]]:
     """What helpers would have been started for."""
     begun: list[Sequence[Order]] = []
-    monkeypatch.setattr(helper, "begin", begun.append)
+    monkeypatch.setattr(helper, "begin", lambda orders, _endpoint: begun.append(orders))
     return begun
 
 
@@ -79,7 +79,10 @@ def test_the_helper_makes_what_it_is_told_in_a_session_of_its_own(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     order = dataclasses.replace(order, password="of this image alone")
-    process = helper.begin([order], resolve())
+    endpoint = resolve()
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")  # as a test might
+    process = helper.begin([order], endpoint)
+    monkeypatch.delenv("DOCKER_HOST")
 
     assert os.getsid(process.pid) == process.pid, "signals to a group do not reach it"
     told = Path(f"/proc/{process.pid}/cmdline").read_text()
