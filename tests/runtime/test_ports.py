@@ -113,7 +113,9 @@ def test_mutant_that_takes_the_first_binding_gets_another_port(
     assert ports.host_port(BOTH, "127.0.0.1") == 32768
 
 
-@pytest.mark.parametrize("variable", OVERRIDES)
+@pytest.mark.parametrize(
+    "variable", [OVERRIDES[0], pytest.param(OVERRIDES[1], marks=pytest.mark.slow)]
+)
 def test_with_the_override_localhost_nothing_is_published_beside_loopback(
     monkeypatch: pytest.MonkeyPatch, spec: Spec, variable: str
 ) -> None:
