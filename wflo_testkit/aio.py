@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wflo_testkit.errors import IsolationFailed, TestkitError
+from wflo_testkit.wait import clock
 
 if TYPE_CHECKING:
     import asyncio
@@ -143,6 +145,36 @@ class LoopBound:
             raise failure
 
 
+def new_loop() -> asyncio.AbstractEventLoop:
+    """Return an event loop for the kit's own work, whatever a test has done to asyncio or time.
+
+    Made without the loop policy, which may be somebody else's: trio_asyncio's, which is set by its
+    import, refuses loops outside trio. Its timers go by the kit's clock: in one that a test has
+    frozen none would ever end (Python manual, `loop.time()`: each loop has a clock of its own).
+    """
+    return _loop_class()()
+
+
+@cache
+def _loop_class() -> Callable[[], asyncio.AbstractEventLoop]:
+    import asyncio
+
+    class Loop(asyncio.SelectorEventLoop):
+        def time(self) -> float:
+            """Return seconds of the clock that all timers of this loop go by."""
+            return clock.monotonic()
+
+    return Loop
+
+
+def run_in_new_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` to its end in a loop that `new_loop` makes; for a thread without a loop."""
+    import asyncio
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(work)
+
+
 def run_apart(work: Callable[[], Coroutine[Any, Any, T]], *, timeout: float) -> T:
     """Run `work()` to its end in a thread and a loop of its own, and return its result.
 
@@ -156,7 +188,7 @@ def run_apart(work: Callable[[], Coroutine[Any, Any, T]], *, timeout: float) -> 
 
     def run() -> None:
         try:
-            answer.set_result(asyncio.run(asyncio.wait_for(work(), timeout)))
+            answer.set_result(run_in_new_loop(asyncio.wait_for(work(), timeout)))
         except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
             answer.set_exception(error)
 

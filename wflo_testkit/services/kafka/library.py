@@ -1,11 +1,27 @@
-"""Imports kafka-python so that it works in a suite whose warnings are errors."""
+"""Imports kafka-python so that it works where warnings are errors and where time stands still."""
 
 from __future__ import annotations
 
 import sys
 import threading
+import time
+from typing import Any
+
+from wflo_testkit.wait import clock
 
 _LOCK = threading.Lock()
+
+
+class RunningTime:
+    """Stands in for the module `time`, with a monotonic clock that nobody can stop.
+
+    What else of `time` a test has replaced is what is seen here, too.
+    """
+
+    monotonic = staticmethod(clock.monotonic)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
 
 
 def load() -> None:
@@ -15,18 +31,32 @@ def load() -> None:
     3.11 and 3.12, so that under `-W error` it cannot be imported. Ignoring the warning would not
     do: filters belong to the whole process, pytest resets them, and this may run in any thread.
     So the function's successor stands in for it while the import lasts.
+
+    Its event loop, retries and time-outs go by `time.monotonic`, which freezegun stops: a client
+    then waits for ever, and one that lived before meets a clock that jumped by half a century
+    (kafka-python 3.0.12). Ignoring its modules in freezegun's settings would come too late for
+    decorators, and hide the frozen time from a test's serializers; so its modules get a clock of
+    their own.
     """
-    if "kafka.admin" in sys.modules:
+    if isinstance(getattr(sys.modules.get("kafka.admin.client"), "time", None), RunningTime):
         return
+    with _LOCK:
+        if "kafka.admin" not in sys.modules:
+            _import()
+        for name, module in list(sys.modules.items()):
+            if name.startswith("kafka.") and getattr(module, "time", None) is time:
+                module.time = RunningTime()  # type: ignore[attr-defined]
+
+
+def _import() -> None:
     import importlib.resources as resources
 
-    with _LOCK:
-        original = resources.read_text
-        resources.read_text = _read_text  # type: ignore[assignment]  # called with two names
-        try:
-            import kafka.admin  # noqa: F401
-        finally:
-            resources.read_text = original
+    original = resources.read_text
+    resources.read_text = _read_text  # type: ignore[assignment]  # called with two names
+    try:
+        import kafka.admin  # noqa: F401
+    finally:
+        resources.read_text = original
 
 
 def _read_text(package: str, name: str) -> str:

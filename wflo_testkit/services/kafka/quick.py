@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from wflo_testkit.wait import clock
 
 if TYPE_CHECKING:
     from wflo_testkit.model import Server
@@ -102,7 +103,7 @@ def _introduce(manager: Any, known: Known) -> None:
     manager.broker_version_data = known.versions
     manager.cluster._brokers = known.brokers
     manager.cluster._need_update = False
-    manager.cluster._last_successful_refresh_ms = time.monotonic() * 1000  # by its clock
+    manager.cluster._last_successful_refresh_ms = clock.monotonic() * 1000  # library's, too
     manager._bootstrap_future = Future().success(True)
 
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from wflo_testkit.aio import new_loop
 from wflo_testkit.wait import pause
 
 if TYPE_CHECKING:
@@ -71,9 +72,7 @@ class Link:
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
-            import asyncio
-
-            self._loop = asyncio.new_event_loop()
+            self._loop = new_loop()
             self._thread = threading.Thread(
                 target=_drive, args=(self._loop,), name="wflo-temporal", daemon=True
             )

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from wflo_testkit.aio import run_in_new_loop
 from wflo_testkit.services.postgres.schema import failed
 
 _seen: dict[int, Any] = {}
@@ -82,7 +83,6 @@ def _constants(code: Any) -> list[Any]:
 
 def _run(awaitable: Awaitable[Any]) -> None:
     """Await in a thread of its own: this one may have a running loop."""
-    import asyncio
 
     async def wait() -> None:
         await awaitable
@@ -91,7 +91,7 @@ def _run(awaitable: Awaitable[Any]) -> None:
 
     def work() -> None:
         try:
-            asyncio.run(wait())
+            run_in_new_loop(wait())
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             failure.append(error)
 
