@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import wflo_testkit
+from wflo_testkit import wait  # noqa: F401 - takes hold of the clock before a conftest freezes it
 
 if TYPE_CHECKING:
     from wflo_testkit.outline import Fixture
