@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Self
+
+_CREDENTIALS = re.compile(r"(?<=://)([^\s'\"/@:]*):[^\s'\"/]*@")
 
 
 class TestkitError(Exception):
@@ -12,6 +15,7 @@ class TestkitError(Exception):
     cause: the last error or observation behind it.
     looked_at: the socket, address, file or setting that was tried, and where it was set.
     fix: what the reader can do.
+    A password in a URL is left out of all four, whoever's words they are.
     """
 
     __test__ = False  # the name starts with "Test"; pytest must not collect it
@@ -24,10 +28,10 @@ class TestkitError(Exception):
         looked_at: str | None = None,
         fix: str | None = None,
     ) -> None:
-        self.what = what
-        self.cause = _one_line(cause)
-        self.looked_at = looked_at
-        self.fix = fix
+        self.what = without_passwords(what)
+        self.cause = _masked(_one_line(cause))
+        self.looked_at = _masked(looked_at)
+        self.fix = _masked(fix)
         super().__init__(self.text)
 
     @property
@@ -126,6 +130,15 @@ def from_json(data: dict[str, str | None]) -> TestkitError:
         looked_at=data.get("looked_at"),
         fix=data.get("fix"),
     )
+
+
+def without_passwords(text: str) -> str:
+    """Return `text` with the password of each URL in it replaced by `***`."""
+    return _CREDENTIALS.sub(r"\1:***@", text)
+
+
+def _masked(text: str | None) -> str | None:
+    return None if text is None else without_passwords(text)
 
 
 def _one_line(cause: str | BaseException | None) -> str | None:

@@ -24,6 +24,7 @@ class Spec:
         also its host name on the kit's network.
     image: reference of an image, official tag by default.
     command, environment, files: may hold the placeholders `{password}` (random per start),
+        `{password_sha256}` (its hash, for a command: other users of the machine can list those),
         `{name}` (host name on the kit's network), `{host}` and `{port:NAME}` (published).
     ports: port name -> port inside the container; one is called "main".
     tmpfs: path -> mount options. sockets: folder inside in which the server also makes a Unix
@@ -38,20 +39,21 @@ class Spec:
     networked: whether it is on the kit's network from its start, since it may want to reach other
         servers by name; else from when somebody asks for `Server.network`.
     startup_timeout: seconds.
+    What may hold a password is left out of the repr.
     """
 
     service: str
     name: str
     image: str = ""
-    command: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] = field(default=(), repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     ports: Mapping[str, int] = field(default_factory=dict)
     tmpfs: Mapping[str, str] = field(default_factory=dict)
     sockets: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
     username: str = ""
-    options: Mapping[str, Json] = field(default_factory=dict)
-    external: str = ""
+    options: Mapping[str, Json] = field(default_factory=dict, repr=False)
+    external: str = field(default="", repr=False)
     unique: str = ""
     per_process: bool = False
     networked: bool = True
@@ -88,10 +90,10 @@ class Recipe:
     limit: seconds that the script may take.
     """
 
-    script: str
+    script: str = field(repr=False)
     check: str
     start: Spec
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
     reset: Spec | None = None
     limit: float = 480.0
 
@@ -134,7 +136,7 @@ class Server:
     internal_ports: Mapping[str, int] = field(default_factory=dict)
     username: str = ""
     password: str = field(default="", repr=False)
-    options: Mapping[str, Json] = field(default_factory=dict)
+    options: Mapping[str, Json] = field(default_factory=dict, repr=False)
     container_id: str = ""
     sockets: str = ""
     on_network: str = ""
@@ -217,7 +219,7 @@ class Grant:
     """One test's lease as the broker describes it: an id and what the service said about it."""
 
     id: str
-    data: Mapping[str, Json]
+    data: Mapping[str, Json] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,4 +230,4 @@ class Build:
     """
 
     token: str
-    data: Mapping[str, Json]
+    data: Mapping[str, Json] = field(repr=False)

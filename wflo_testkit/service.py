@@ -79,7 +79,7 @@ class Lease:
 
     id: str
     server: Server
-    data: Mapping[str, Json]
+    data: Mapping[str, Json] = field(repr=False)
     call: Callable[..., Json] = field(repr=False, compare=False)
 
     def telling(self, verb: str) -> Callable[[], None]:

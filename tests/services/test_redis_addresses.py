@@ -43,7 +43,9 @@ def test_redis_py_reads_the_url_as_it_was_meant(username: str, password: str) ->
         ("http://h", "scheme is 'http'"),
         ("redis://", "names no host"),
         ("redis://h/one", "not the number of a database"),
-        ("redis://h:no", "Port could not be cast"),
+        ("redis://h:no", "its host or port cannot be read"),
+        ("redis://u:secret/word@h", "its host or port cannot be read"),
+        ("redis://u:1/secret@h", "not the number of a database"),
         ("unix:///tmp/redis.sock", "scheme is 'unix'"),
     ],
 )
@@ -72,7 +74,8 @@ def test_the_server_keeps_nothing_on_disk_and_takes_further_arguments() -> None:
     assert spec.command == (
         *("redis-server", "--save", "", "--appendonly", "no", "--databases", "32"),
         *("--unixsocket", "/var/tmp/redis.sock", "--unixsocketperm", "777"),
-        *("--requirepass", "{password}", "--maxmemory", "64mb"),
+        *("--user", "default", "on", "#{password_sha256}", "~*", "&*", "+@all"),
+        *("--maxmemory", "64mb"),
     )
 
 

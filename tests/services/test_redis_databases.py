@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -183,7 +184,14 @@ def test_a_test_that_ends_every_connection_ends_none_of_the_kits_work(redis_aske
 def test_kept_data_stays_until_every_other_number_is_in_use(redis_asker: Asker) -> None:
     with redis_asker.lease(keep=True) as kept, client(kept) as one:
         one.set("evidence", 1)
-    assert kept.kept_command == f"redis-cli -u '{kept.url}'"
+    container = redis_asker.server.container_id[:12]
+    assert kept.kept_command == f"docker exec -it {container} redis-cli -n {kept.db}"
+    seen = subprocess.run(
+        [*kept.kept_command.replace(" -it ", " ").split(), "get", "evidence"],
+        capture_output=True,
+        text=True,
+    )
+    assert seen.stdout == "1\n"
     with ExitStack() as stack:
         for _ in range(6):
             assert stack.enter_context(redis_asker.lease()).db != kept.db

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from wflo_testkit.broker.starting import Starter, connect
 from wflo_testkit.broker.visits import Visit, Visits
-from wflo_testkit.errors import IsolationFailed, TestkitError
+from wflo_testkit.errors import IsolationFailed, TestkitError, without_passwords
 from wflo_testkit.isolation import Counts, Isolation, Prepares, Repeats
 from wflo_testkit.model import Json, Server, Spec
 from wflo_testkit.runtime.containers import Containers
@@ -247,6 +247,10 @@ class Servers:
         return Starter(self._containers, self._warming).start(spec, service)
 
 
+def _said(error: BaseException) -> str:
+    return error.what if isinstance(error, TestkitError) else without_passwords(str(error))
+
+
 def _row(started: Started) -> dict[str, Json]:
     row: dict[str, Json] = {
         "name": started.spec.name,
@@ -265,7 +269,7 @@ def _row(started: Started) -> dict[str, Json]:
     if not started.ready.done():
         return row | {"error": "still starting"}
     if error := started.ready.exception():
-        return row | {"error": error.what if isinstance(error, TestkitError) else str(error)}
+        return row | {"error": _said(error)}
     server = started.ready.result()
     if server.is_external:
         return row | {"image": f"{server.host}:{server.port}"}

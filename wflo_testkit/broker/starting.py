@@ -149,4 +149,4 @@ def _server(spec: Spec, service: Service, running: Running, password: str) -> Se
 
 def _uses_password(spec: Spec) -> bool:
     texts = (*spec.command, *spec.environment.values(), *spec.files.values())
-    return any("{password}" in text for text in texts)
+    return any(mark in text for text in texts for mark in ("{password}", "{password_sha256}"))

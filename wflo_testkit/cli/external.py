@@ -9,7 +9,7 @@ from wflo_testkit import services
 from wflo_testkit.broker.starting import connect
 from wflo_testkit.broker.visits import STAYS, clear_after
 from wflo_testkit.cli.checks import load
-from wflo_testkit.errors import TestkitError
+from wflo_testkit.errors import TestkitError, without_passwords
 from wflo_testkit.model import Server, Spec
 from wflo_testkit.service import Service
 
@@ -37,7 +37,7 @@ def _of_server(spec: Spec, service: Service, run: str, *, force: bool) -> Iterat
             yield _outcome(server, guest.run, guest.owner, objection)
     except Exception as error:  # noqa: BLE001 - of whichever library; the other servers go on
         text = error.text if isinstance(error, TestkitError) else f"{type(error).__name__}: {error}"
-        yield "failed", f"{spec.name}: {text}"
+        yield "failed", f"{spec.name}: {without_passwords(text)}"
 
 
 def _outcome(server: Server, run: str, owner: str, objection: str) -> tuple[str, str]:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 
 from wflo_testkit.model import Spec
 
 
 def with_password(spec: Spec, password: str, name: str = "") -> Spec:
-    """Replace `{password}` and `{name}` in the command, environment and files of `spec`.
+    """Replace the password's placeholders and `{name}` in command, environment and files of `spec`.
 
     name: the container's host name on the kit's network, by default its `alias`.
     """
-    values = {"{password}": password, "{name}": name or alias(spec)}
+    values = {
+        "{password}": password,
+        "{password_sha256}": hashlib.sha256(password.encode()).hexdigest(),
+        "{name}": name or alias(spec),
+    }
     return dataclasses.replace(
         spec,
         command=tuple(fill(word, values) for word in spec.command),

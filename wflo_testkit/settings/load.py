@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,7 +24,7 @@ PLACES = ("default", project_file.FILE, "environment", "command line")
 class Setting:
     """A value and, for people, where it was set."""
 
-    value: Any
+    value: Any = field(repr=False)
     source: str
 
 

@@ -23,8 +23,8 @@ class Project:
     """
 
     path: Path
-    values: Mapping[str, Any] = field(default_factory=dict)
-    servers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    servers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
     def source(self, key: str, server: str = "") -> str:
         """Say where a setting stands, for people."""

@@ -32,9 +32,9 @@ class Order:
     reference: str
     base: str
     kit: str
-    script: str
+    script: str = field(repr=False)
     check: str
-    files: Mapping[str, str]
+    files: Mapping[str, str] = field(repr=False)
     limit: float
     password: str = field(repr=False)
     content: str = ""

@@ -26,7 +26,7 @@ class Address:
     username: str = ""
     password: str = field(default="", repr=False)
     scheme: str = "redis"
-    query: str = ""
+    query: str = field(default="", repr=False)
 
     @property
     def url(self) -> str:
@@ -54,8 +54,9 @@ def parse(text: str, *, setting: str = "redis_url") -> Address:
     try:
         parts = urlsplit(text)
         port = parts.port or DEFAULT_PORT
-    except ValueError as error:
-        raise _bad(setting, str(error)) from None
+    except ValueError:
+        # The error's own text would show a piece of a password with an unquoted slash.
+        raise _bad(setting, "its host or port cannot be read; is the password quoted?") from None
     if parts.scheme not in SCHEMES:
         raise _bad(setting, f"its scheme is {parts.scheme!r}, not one of {', '.join(SCHEMES)}")
     if not parts.hostname:
@@ -64,7 +65,7 @@ def parse(text: str, *, setting: str = "redis_url") -> Address:
     # Clients prefer a `db` in the query to the path (redis-py, parse_url).
     number = parameters.pop("db", "") or unquote(parts.path).strip("/") or "0"
     if not (number.isascii() and number.isdigit()):
-        raise _bad(setting, f"its path is {number!r}, not the number of a database")
+        raise _bad(setting, "its path is not the number of a database; is the password quoted?")
     return Address(
         host=unquote(parts.hostname),
         port=port,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ class RedisDatabase:
 
     prefix: what every key and channel of the test has to begin with; "" in isolation `database`.
     username: may select `db` only and, with a prefix, use nothing outside it.
+    kept_command: opens the database after a failed test.
     It holds no live connection.
     """
 
@@ -28,6 +30,7 @@ class RedisDatabase:
     username: str
     password: str = field(repr=False)
     prefix: str
+    kept_command: str = field(default="", repr=False)
 
     @property
     def url(self) -> str:
@@ -47,11 +50,6 @@ class RedisDatabase:
         """Return the same for a container on the kit's network."""
         return environment(self.internal_address) | {"REDIS_PREFIX": self.prefix}
 
-    @property
-    def kept_command(self) -> str:
-        """The command that opens the database after a failed test."""
-        return f"redis-cli -u '{self.url}'"
-
 
 def database(lease: Lease, _test: TestContext) -> AbstractContextManager[RedisDatabase]:
     """Build the handle from what the isolation said."""
@@ -69,8 +67,23 @@ def database(lease: Lease, _test: TestContext) -> AbstractContextManager[RedisDa
             username=address.username,
             password=address.password,
             prefix=data["prefix"],
+            kept_command=_opening(server, address.db),
         )
     )
+
+
+def _opening(server: RedisServer, db: int) -> str:
+    """Return the command that opens a logical database as the server's administrator.
+
+    It holds no password, since reports are kept by others: in the kit's container REDISCLI_AUTH
+    does, and that of an external server is known to whoever has set its address.
+    """
+    user = f" --user {shlex.quote(server.username)}" if server.username else ""
+    if server.container_id:
+        return f"docker exec -it {server.container_id[:12]} redis-cli{user} -n {db}"
+    asks = " --askpass" if server.password else ""
+    tls = " --tls" if server.address.scheme == "rediss" else ""
+    return f"redis-cli -h {server.host} -p {server.port}{tls}{user}{asks} -n {db}"
 
 
 def _with(address: Address, account: dict[str, str | int]) -> Address:

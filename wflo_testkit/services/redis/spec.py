@@ -75,6 +75,7 @@ def spec(name: str, settings: Mapping[str, Any]) -> Spec:
         command=(*_command(databases), *map(str, settings.get("arguments") or ())),
         ports={MAIN: DEFAULT_PORT},
         sockets=SOCKETS,
+        environment={"REDISCLI_AUTH": "{password}"},  # for whoever looks into the container
         options={"databases": databases, "prefix": prefix},
         startup_timeout=float(settings.get("startup_timeout") or 60),
     )
@@ -101,7 +102,7 @@ def _command(databases: int) -> tuple[str, ...]:
         *("--save", "", "--appendonly", "no"),
         *("--databases", str(databases)),
         *("--unixsocket", f"{SOCKETS}/{SOCKET}", "--unixsocketperm", "777"),
-        *("--requirepass", "{password}"),
+        *("--user", "default", "on", "#{password_sha256}", "~*", "&*", "+@all"),
     )
 
 
