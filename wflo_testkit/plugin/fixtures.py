@@ -98,6 +98,7 @@ def _take(context: Context, kind: LeaseKind) -> Lease:
     ask = Ask(key=server.key, kind=kind.name, mode=context.mode, params=params)
     while not isinstance(got := broker.lease(ask), Grant):
         _build(context, kind, got)
+    context.live.passwords.learn(got.data)
     return Lease(
         id=got.id,
         server=server,
@@ -108,6 +109,7 @@ def _take(context: Context, kind: LeaseKind) -> Lease:
 
 def _build(context: Context, kind: LeaseKind, build: Build) -> None:
     broker = context.live.broker
+    context.live.passwords.learn(build.data)
     try:
         kind.build(context, build.data)
     except BaseException as error:

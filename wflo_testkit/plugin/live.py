@@ -13,6 +13,7 @@ import pytest
 from wflo_testkit import services, settings
 from wflo_testkit.errors import SettingError, TestkitError
 from wflo_testkit.plugin import outcome, prefetch
+from wflo_testkit.plugin.passwords import Passwords
 from wflo_testkit.plugin.shims import dest
 from wflo_testkit.service import suffixes
 from wflo_testkit.settings import Settings
@@ -31,6 +32,7 @@ class Live:
     def __init__(self, kit: Kit) -> None:
         self.kit = kit
         self.table = services.table()
+        self.passwords = Passwords()
         outcome.watch(kit.config)
         self._core: Core | None = None
         self._broker: Broker | None = None
@@ -96,8 +98,10 @@ class Live:
         """
         if (name, unique) not in self._ready:
             server = self.broker.server(self._unique(name, unique))
+            data = server.to_json()
+            self.passwords.learn(data)
             self._ready[name, unique] = self.service(name).server.from_json(
-                server.to_json(),
+                data,
                 read_logs=partial(self.broker.logs, server.key),
                 join_network=partial(self.broker.network, server.key),
             )

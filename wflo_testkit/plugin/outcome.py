@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from wflo_testkit.plugin.kit import KIT
 from wflo_testkit.wait import clock
 
 if TYPE_CHECKING:
@@ -36,14 +37,17 @@ class Watch:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         begin(item)
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Keep each phase's outcome, and add to the report what the services said."""
+        """Keep each phase's outcome, and add to the report what the services said.
+
+        Last of all wrappers, so that it masks the passwords in what they have added, too.
+        """
         report = yield
         record(item, report)
-        return report
+        return item.config.stash[KIT].live.passwords.masked(item.config, report)
 
 
 def watch(config: pytest.Config) -> None:
