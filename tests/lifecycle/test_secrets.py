@@ -8,7 +8,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -105,8 +105,15 @@ class Finished:
 NONE = {"printed": [], "processes": [], "files": [], "images": []}
 
 
-def run(folder: Path, source: str, *options: str, conftest: str = "", **variables: str) -> Finished:
-    """Run a suite, then the kit's commands, among proxies and logins that have passwords, too."""
+def run(
+    folder: Path,
+    source: str,
+    *options: str,
+    conftest: str = "",
+    commands: Sequence[list[str]] = (),
+    **variables: str,
+) -> Finished:
+    """Run a suite, then `commands`, among proxies and logins that have passwords of their own."""
     private, project = folder / "private", folder / "project"
     places = {name: folder / name for name in ("tmp", "cache", "home")}
     for each in (private, project, *places.values()):
@@ -116,10 +123,9 @@ def run(folder: Path, source: str, *options: str, conftest: str = "", **variable
     environment = os.environ | _surroundings(private) | variables
     environment |= {"TMPDIR": str(places["tmp"]), "XDG_CACHE_HOME": str(places["cache"])}
     environment |= {"HOME": str(places["home"]), "TOLD": str(private / "told")}
-    commands = [["pytest", *LOUD, *WRITTEN, *options], *COMMANDS]
     output = ""
     with secrecy.watched_processes() as processes:
-        for words in commands:
+        for words in (["pytest", *LOUD, *WRITTEN, *options], *commands):
             output += subprocess.run(
                 [sys.executable, "-m", *words],
                 cwd=project,
@@ -152,7 +158,7 @@ def _surroundings(private: Path) -> dict[str, str]:
 @pytest.mark.parametrize("options", [(), ("-n", "2"), ("--wflo-reuse",)], ids=" ".join)
 def test_servers_of_the_kits_own(tmp_path: Path, options: tuple[str, ...]) -> None:
     try:
-        done = run(tmp_path, FAILING + BROKERS, *options)
+        done = run(tmp_path, FAILING + BROKERS, *options, commands=COMMANDS)
     finally:
         remove_all_of(Home(tmp_path / "cache" / "wflo-testkit" / "servers"))
 
