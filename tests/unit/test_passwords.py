@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from wflo_testkit import errors
 from wflo_testkit.errors import TestkitError, without_passwords
 from wflo_testkit.model import Build, Grant, Server, Spec
-from wflo_testkit.plugin.passwords import LONG, MASK, Passwords
+from wflo_testkit.plugin.passwords import LONG, MASK, RECENT, Passwords
 from wflo_testkit.service import Lease
 from wflo_testkit.services import postgres, redis
 from wflo_testkit.settings.load import Setting
@@ -85,7 +85,7 @@ def test_what_is_no_password_stays(text: str) -> None:
 def learnt(*passwords: str) -> Passwords:
     found = Passwords()
     for each in passwords:
-        found.learn({"password": each, "host": "127.0.0.1"})
+        found.learn_of_lease({"password": each, "host": "127.0.0.1"})
     return found
 
 
@@ -124,9 +124,19 @@ def test_a_short_password_is_masked_only_where_it_is_one(text: str, shown: str) 
 
 def test_a_password_is_learnt_from_a_url_and_an_empty_one_is_none() -> None:
     found = learnt("")
-    found.learn({"url": URL, "port": 5432})
+    found.learn_of_server({"url": URL.replace("-", "%2D"), "port": 5432, "text": "no://[url"})
 
     assert found.mask(f"{SECRET} a  b") == f"{MASK} a  b"
+
+
+def test_servers_are_remembered_longer_than_leases() -> None:
+    found = learnt("of an early lease")
+    found.learn_of_server({"password": "of the server"})
+    for number in range(RECENT):
+        found.learn_of_lease({"password": f"of a lease {number:03}"})
+
+    text = "of an early lease, of the server, of a lease 000, of a lease 099"
+    assert found.mask(text) == "of an early lease, ***, ***, ***"
 
 
 def test_nothing_known_changes_nothing() -> None:

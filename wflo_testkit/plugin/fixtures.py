@@ -98,7 +98,7 @@ def _take(context: Context, kind: LeaseKind) -> Lease:
     ask = Ask(key=server.key, kind=kind.name, mode=context.mode, params=params)
     while not isinstance(got := broker.lease(ask), Grant):
         _build(context, kind, got)
-    context.live.passwords.learn(got.data)
+    context.live.passwords.learn_of_lease(got.data)
     return Lease(
         id=got.id,
         server=server,
@@ -109,7 +109,7 @@ def _take(context: Context, kind: LeaseKind) -> Lease:
 
 def _build(context: Context, kind: LeaseKind, build: Build) -> None:
     broker = context.live.broker
-    context.live.passwords.learn(build.data)
+    context.live.passwords.learn_of_lease(build.data)
     try:
         kind.build(context, build.data)
     except BaseException as error:

@@ -99,7 +99,7 @@ class Live:
         if (name, unique) not in self._ready:
             server = self.broker.server(self._unique(name, unique))
             data = server.to_json()
-            self.passwords.learn(data)
+            self.passwords.learn_of_server(data)
             self._ready[name, unique] = self.service(name).server.from_json(
                 data,
                 read_logs=partial(self.broker.logs, server.key),

@@ -7,9 +7,11 @@ all, and its output is kept by CI services and sent around.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
@@ -18,41 +20,35 @@ from wflo_testkit.model import Json
 MASK = "***"
 LONG = 12
 """Characters from which on a password is masked wherever it stands. A shorter one may well be a
-word of the test's own ("postgres"), and is masked only where it can be nothing else."""
+word of the test's own ("admin"), and is masked only where it can be nothing else."""
+RECENT = 100
+"""Leases whose passwords are remembered: many more than one test holds."""
 _BEFORE = (r"password=", r"password='", r"password = '", r"password': '", r'password="')
 
 
 class Passwords:
-    """Those that this process has met."""
+    """Those that this process has met: of all servers, and of the last leases."""
 
     def __init__(self) -> None:
-        self._known: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self._of_servers: set[str] = set()
+        self._of_leases: deque[str] = deque(maxlen=RECENT)
 
-    def learn(self, told: Mapping[str, Json]) -> None:
-        """Note what a server's or a lease's data hold: under that name, and in URLs."""
-        found = {str(told["password"])} if told.get("password") else set()
-        for value in told.values():
-            if isinstance(value, str) and "://" in value:
-                found.add(urlsplit(value).password or "")
-        new = found - self._known - {""}
-        if new:
-            self._known |= new
-            self._pattern = None
+    def learn_of_server(self, told: Mapping[str, Json]) -> None:
+        """Note what a server's data hold."""
+        self._of_servers |= _passwords_in(told)
+
+    def learn_of_lease(self, told: Mapping[str, Json]) -> None:
+        """Note what the data of a lease, or of a build, hold."""
+        self._of_leases.extend(_passwords_in(told))
 
     def mask(self, text: str) -> str:
         """Return `text` with `***` for each password."""
-        if not self._known:
-            return text
-        if self._pattern is None:
-            longest_first = sorted(self._known, key=len, reverse=True)
-            self._pattern = re.compile("|".join(map(_anywhere_it_is_one, longest_first)))
-        return self._pattern.sub(MASK, text)
+        for password in sorted({*self._of_servers, *self._of_leases}, key=len, reverse=True):
+            text = _without(password, text)
+        return text
 
     def masked(self, config: pytest.Config, report: pytest.TestReport) -> pytest.TestReport:
         """Return the report without passwords: the same one if it has none."""
-        if not self._known:
-            return report
         report.sections = [(title, self.mask(text)) for title, text in report.sections]
         if not report.longrepr:
             return report
@@ -65,13 +61,37 @@ class Passwords:
         return rebuilt if isinstance(rebuilt, pytest.TestReport) else report
 
 
-def _anywhere_it_is_one(password: str) -> str:
-    """Return a pattern of the password as it is, and as it is written in a URL."""
-    forms = "|".join(re.escape(form) for form in {password, quote(password, safe="")})
-    if len(password) >= LONG:
-        return forms
-    named = "|".join(f"(?<={before})(?:{forms})" for before in _BEFORE)
-    return f"(?<=:)(?:{forms})(?=@)|{named}"
+def _passwords_in(told: Mapping[str, Json]) -> set[str]:
+    """Return what stands under that name, and what the URLs hold."""
+    urls = (each for each in told.values() if isinstance(each, str) and "://" in each)
+    return {str(told.get("password") or ""), *map(_password_of, urls)} - {""}
+
+
+def _password_of(url: str) -> str:
+    try:
+        return unquote(urlsplit(url).password or "")
+    except ValueError:  # it only looks like one
+        return ""
+
+
+def _without(password: str, text: str) -> str:
+    """Mask the password as it is, and as it is written in a URL."""
+    for form in _forms(password):
+        if form in text:  # rarely: so nothing else is done for what is not there
+            text = text.replace(form, MASK) if len(password) >= LONG else _plainly(form, text)
+    return text
+
+
+@lru_cache(2 * RECENT)
+def _forms(password: str) -> frozenset[str]:
+    return frozenset((password, quote(password, safe="")))
+
+
+def _plainly(form: str, text: str) -> str:
+    """Mask a short password where it can be nothing else."""
+    word = re.escape(form)
+    named = "|".join(f"(?<={before}){word}" for before in _BEFORE)
+    return re.sub(f"(?<=:){word}(?=@)|{named}", MASK, text)
 
 
 def _mapped(data: Any, change: Callable[[str], str]) -> Any:
