@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from tests.services.asker import Asker
 from wflo_testkit.errors import IsolationFailed, TestkitError
-from wflo_testkit.services.kafka import KafkaTopics, pool
+from wflo_testkit.services.kafka import KafkaTopics
 from wflo_testkit.services.kafka.admin import Admin
 from wflo_testkit.wait import wait_until
 
@@ -44,6 +43,11 @@ def send(handle: KafkaTopics, topic: str, *values: bytes) -> None:
             producer.send(topic, value).get(timeout=10)
     finally:
         producer.close()
+
+
+def under(client: KafkaAdminClient, stem: str) -> set[str]:
+    """Return the topics whose names begin with `stem`."""
+    return {name for name in client.list_topics() if name.startswith(stem)}
 
 
 def test_two_tests_at_once_get_topics_of_their_own(kafka_asker: Asker) -> None:
@@ -85,19 +89,11 @@ def test_topics_that_lie_ready_are_ready_too(kafka_asker: Asker) -> None:
     with mock.patch.object(Admin, "create", noting), kafka_asker.lease() as handle:
         for _ in range(20):
             handle.create("batch")
-        wait_until(lambda: made, timeout=10)
+        wait_until(lambda: len(made) > 20, timeout=10)
         with admin(handle) as client:
-            found = client.describe_topics(made)
+            found = client.describe_topics(list(made))
 
         assert all(part["leader_id"] == 1 for topic in found for part in topic["partitions"])
-
-
-def test_a_base_name_that_comes_back_is_in_the_names_of_pooled_topics(kafka_asker: Asker) -> None:
-    def one_more() -> str:
-        with kafka_asker.lease() as handle:
-            return str(handle.create("invoices"))
-
-    wait_until(lambda: one_more().endswith("-invoices"), timeout=20)
 
 
 def test_a_topic_with_settings_has_them_and_carries_its_name(kafka_asker: Asker) -> None:
@@ -217,8 +213,8 @@ def test_topics_of_ended_tests_are_deleted_behind(kafka_asker: Asker) -> None:
             client.create_topics([own], wait_for_metadata=True)
             mine.add(own)
 
-            assert mine <= set(client.list_topics())
-        wait_until(lambda: not mine & set(client.list_topics()), timeout=20)
+            assert mine <= under(client, handle.stem)
+        wait_until(lambda: not under(client, handle.stem), timeout=20)
 
 
 def test_kept_topics_stay(kafka_asker: Asker) -> None:
@@ -230,52 +226,6 @@ def test_kept_topics_stay(kafka_asker: Asker) -> None:
             other.create("gone")
 
     assert [record.value for record in kept.read(topic)] == [b"seen"]
-
-
-def test_a_pool_whose_cluster_fails_leaves_the_error_to_the_asker() -> None:
-    def fails(_names: list[str]) -> None:
-        raise IsolationFailed("no more topics")
-
-    empty = pool.Pool(fails, lambda number, base: f"{base}{number}")
-
-    assert empty.take("orders") is None
-    empty.close()
-
-
-def test_a_fake_cluster_is_asked_for_batches_and_for_few_base_names() -> None:
-    batches: list[list[str]] = []
-    ready = threading.Event()
-
-    def make(names: list[str]) -> None:
-        batches.append(names)
-        ready.set()
-
-    shelves = pool.Pool(make, lambda number, base: f"{number}-{base}")
-    taken = [shelves.take(f"base-{n}") for n in range(100)]
-    for n in range(100):
-        shelves.take(f"base-{n}")
-    shelves.close()
-    bases = {name.partition("-")[2] for names in batches for name in names} - {""}
-
-    assert None not in taken
-    assert len(set(taken)) == 100
-    assert len(bases) <= pool.MOST_BASES
-    assert max(map(len, batches)) <= pool.SIZE + pool.MOST_BASES * pool.SIZE_OF_A_BASE
-
-
-def test_a_fake_pool_that_hands_a_topic_out_twice_would_be_noticed() -> None:
-    """What the check with threads counts must be able to be wrong: one clause switched off."""
-    shelves = pool.Pool(lambda _names: None, lambda number, base: f"{number}-{base}")
-
-    def peek(self: pool.Pool, _base: str) -> str | None:
-        shelf = self._free[pool.ANONYMOUS]
-        return shelf[0] if shelf else None
-
-    with mock.patch.object(pool.Pool, "_pick", peek):
-        taken = [shelves.take("orders") for _ in range(4)]
-    shelves.close()
-
-    assert len(set(taken)) < len(taken)
 
 
 def test_threads_of_one_test_that_ask_for_the_same_name_get_different_topics(

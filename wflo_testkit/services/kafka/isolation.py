@@ -14,19 +14,19 @@ from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.kafka import groups
 from wflo_testkit.services.kafka.admin import Admin
 from wflo_testkit.services.kafka.janitor import Janitor
-from wflo_testkit.services.kafka.names import lease_stem, pooled, run_stem, under
-from wflo_testkit.services.kafka.pool import Pool
+from wflo_testkit.services.kafka.names import lease_stem, pooled_stem, run_stem, under
+from wflo_testkit.services.kafka.pool import Pool, Stem
 from wflo_testkit.services.kafka.server import KafkaServer
 from wflo_testkit.services.kafka.warm import warm_up
 
 
 @dataclass(slots=True)
 class Held:
-    """One lease: what its names begin with, the topics that it got, and whether it was given
-    names that a consumer group may have."""
+    """One lease: what its names begin with, the topics that were made for it by name, and whether
+    it was given names that a consumer group may have."""
 
-    stem: str
-    topics: list[str] = field(default_factory=list)
+    stem: Stem
+    named: list[str] = field(default_factory=list)
     told: bool = False
 
 
@@ -39,22 +39,24 @@ class KafkaIsolation:
         self._run = run
         self._admin = Admin(server)
         self._janitor = Janitor(self._admin)
-        self._pool = Pool(self._make_plain, partial(pooled, run))
+        self._pool = Pool(self._make_plain, partial(pooled_stem, run))
         self._lock = threading.Lock()
         self._held: dict[str, Held] = {}
         self._kept: list[Held] = []
         self._warm: threading.Thread | None = None
-        if not server.is_external:  # on somebody else's cluster nothing is made ahead
+        if not server.is_external:
             self._warm = threading.Thread(target=self._warm_up, name="wflo-warm-up", daemon=True)
             self._warm.start()
 
     def lease(self, request: LeaseRequest) -> Mapping[str, Json]:
         """Return what the lease's names begin with. Raises IsolationFailed, MissingExtra."""
         self._admin.connect()
-        held = Held(lease_stem(self._run, request.id))
+        on_theirs = self._server.is_external  # on somebody else's cluster nothing is made ahead
+        stem = Stem(lease_stem(self._run, request.id)) if on_theirs else self._pool.take()
+        held = Held(stem)
         with self._lock:
             self._held[request.id] = held
-        return {"stem": held.stem}
+        return {"stem": stem.text}
 
     def built(self, token: str, error: str | None) -> None:
         """Nothing is ever built."""
@@ -79,11 +81,11 @@ class KafkaIsolation:
             held = self._held.pop(lease_id, None)
         if held is None:
             return []
-        leftovers = groups.put_out(self._admin, held.stem) if held.told else []
+        leftovers = groups.put_out(self._admin, held.stem.text) if held.told else []
         if keep:
             self._kept.append(held)
         else:
-            self._janitor.ended(held.stem, held.topics)
+            self._janitor.ended(held.stem.text)
         return leftovers
 
     def close(self) -> None:
@@ -98,24 +100,20 @@ class KafkaIsolation:
             self._warm.join(timeout=20)
         try:
             if self._server.is_shared:
-                kept = [name for held in self._kept for name in (held.stem, *held.topics)]
-                self._janitor.sweep(run_stem(self._run), but=tuple(kept))
+                kept = tuple(held.stem.text for held in self._kept)
+                self._janitor.sweep(run_stem(self._run), but=kept)
         finally:
             self._admin.close()
 
     def _create(self, held: Held, base: str, partitions: int, configs: Mapping[str, str]) -> str:
-        is_plain = partitions == 1 and not configs and not self._server.is_external
-        topic = self._pool.take(base) if is_plain else None
-        if topic is not None:
-            with self._lock:
-                held.topics.append(topic)
-            return topic
+        if partitions == 1 and not configs and not self._server.is_external:
+            return self._pool.topic(held.stem, base)
         topic = self._new_name(held, base)
         try:
             self._admin.create({topic: {"num_partitions": partitions, "configs": dict(configs)}})
         except BaseException:
             with self._lock:
-                held.topics.remove(topic)
+                held.named.remove(topic)
             raise
         return topic
 
@@ -125,11 +123,11 @@ class KafkaIsolation:
         It is the lease's from now on: threads of one test may ask at the same time.
         """
         with self._lock:
-            name, number = under(held.stem, base), 1
-            while name in held.topics:
+            name, number = under(held.stem.text, base), 1
+            while name in held.named:
                 number += 1
-                name = under(held.stem, f"{base}-{number}")
-            held.topics.append(name)
+                name = under(held.stem.text, f"{base}-{number}")
+            held.named.append(name)
         return name
 
     def _make_plain(self, names: list[str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Collection
 
 from wflo_testkit.errors import TestkitError
 from wflo_testkit.services.kafka import groups
@@ -21,15 +20,13 @@ class Janitor:
         self._admin = admin
         self._changed = threading.Condition()
         self._stems: list[str] = []
-        self._topics: list[str] = []
         self._busy = False
         self._closed = False
 
-    def ended(self, stem: str, topics: Collection[str]) -> None:
-        """Note what one lease leaves: all names under `stem`, and `topics` of the pool."""
+    def ended(self, stem: str) -> None:
+        """Note what one lease leaves: all names under `stem`."""
         with self._changed:
             self._stems.append(stem)
-            self._topics.extend(topics)
             if len(self._stems) < BATCH or self._busy or self._closed:
                 return
             self._busy = True
@@ -40,7 +37,7 @@ class Janitor:
 
         Raises IsolationFailed.
         """
-        self._delete((stem,), (), but)
+        self._delete((stem,), but)
 
     def close(self) -> None:
         """Begin nothing new; wait for what is under way."""
@@ -51,20 +48,17 @@ class Janitor:
     def _clean(self) -> None:
         with self._changed:
             stems, self._stems = self._stems, []
-            topics, self._topics = self._topics, []
         try:
             # Nobody waits for this, and what could not be deleted is in nobody's way.
             with contextlib.suppress(TestkitError):
-                self._delete(tuple(stems), topics)
+                self._delete(tuple(stems))
         finally:
             with self._changed:
                 self._busy = False
                 self._changed.notify_all()
 
-    def _delete(
-        self, stems: tuple[str, ...], topics: Collection[str], but: tuple[str, ...] = ()
-    ) -> None:
-        named = [topic for topic in self._admin.topics() if topic.startswith(stems)]
-        self._admin.delete(topic for topic in {*named, *topics} if not topic.startswith(but))
+    def _delete(self, stems: tuple[str, ...], but: tuple[str, ...] = ()) -> None:
+        topics = [topic for topic in self._admin.topics() if topic.startswith(stems)]
+        self._admin.delete(topic for topic in topics if not topic.startswith(but))
         found = [group["group_id"] for group in groups.of_stems(self._admin, stems)]
         groups.delete(self._admin, [group for group in found if not group.startswith(but)])

@@ -31,19 +31,30 @@ def lease_stem(run: str, lease_id: str) -> str:
     return f"{run_stem(run)}{lease_id}-"
 
 
-def pooled(run: str, number: int, base: str) -> str:
-    """Return the name of a topic that is made before a lease asks for it."""
-    stem = f"{run_stem(run)}p{number}"
-    return under(f"{stem}-", base) if base else stem
+def pooled_stem(run: str, number: int) -> str:
+    """Return what every name of a lease begins with whose stem was there before the lease.
+
+    No id of a lease begins with "p", so that it is not what another lease's names begin with.
+    """
+    return lease_stem(run, f"p{number}")
+
+
+def pooled(stem: str, number: int, base: str) -> str:
+    """Return the name of a topic under `stem` that is made before anybody asks for it.
+
+    It begins with "-" after the stem, as no name that `under` returns.
+    """
+    topic = f"{stem}-{number}"
+    return under(f"{topic}-", base) if base else topic
 
 
 def under(stem: str, base: str) -> str:
     """Return `base` under `stem`, as a legal name of a topic; different bases differ.
 
-    Letters that Kafka refuses become "-"; then, and when `base` is too long, a hash of `base`
-    keeps the result apart from that of another base.
+    Letters that Kafka refuses become "-"; then, when `base` begins with "-", and when it is too
+    long, a hash of `base` keeps the result apart from that of another base.
     """
-    legal = "".join(letter if letter in _LEGAL else "-" for letter in base)
+    legal = "".join(letter if letter in _LEGAL else "-" for letter in base).lstrip("-")
     if legal == base and base and len(stem) + len(base) <= LONGEST:
         return stem + base
     mark = hashlib.sha256(base.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH]
