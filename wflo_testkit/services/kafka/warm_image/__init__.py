@@ -11,6 +11,7 @@ from wflo_testkit.services.kafka.spec import ADVERTISED, SCRIPT, START
 
 FOLDER = "/tmp/wflo-warm"  # noqa: S108 - in the container; writable by the broker's user
 _HERE = Path(__file__).parent
+_FILES = ("stand-in.sh", "assemble.sh", "serve.sh")
 # Any will do to make the image.
 _LISTENERS = "PLAINTEXT://localhost:9092,BROKER://localhost:9093"
 
@@ -27,7 +28,7 @@ def recipe(spec: Spec, password: str) -> Recipe | None:  # noqa: ARG001 - Kafka 
     serve = f"set -- '{ADVERTISED}'\n. {FOLDER}/serve.sh\n"
     return Recipe(
         script="\n".join([*exports, arguments, _text("make.sh")]),
-        files={f"/tmp/wflo-{name}": _text(name) for name in ("stand-in.sh", "serve.sh")},  # noqa: S108
+        files={f"/tmp/wflo-{name}": _text(name) for name in _FILES},  # noqa: S108
         check=_text("check.sh"),
         start=dataclasses.replace(spec, files={START: serve}),
     )

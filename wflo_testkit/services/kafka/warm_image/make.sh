@@ -17,6 +17,7 @@ chmod 0755 $warm/bin/java
     exec /etc/kafka/docker/run KAFKA_ADVERTISED_LISTENERS="$1"
 )
 cp /tmp/wflo-serve.sh $warm/serve.sh
+cp /tmp/wflo-assemble.sh $warm/assemble.sh
 setting() { sed -n "s/^$1=//p" $warm/formatted.properties | tail -n 1; }
 storage=$(setting log.dirs)
 [ -n "$storage" ] || storage=$(setting log.dir)
@@ -40,8 +41,17 @@ fi
     . $warm/java.sh
 ) >/tmp/wflo-broker.log 2>&1 &
 broker=$!
-until grep -q 'Kafka Server started' /tmp/wflo-broker.log; do
-    kill -0 $broker || { tail -n 20 /tmp/wflo-broker.log >&2; exit 1; }
+
+# Only the port tells that the broker answers: its log may be silenced.
+give_up() {
+    echo "$1; the end of its log:" >&2
+    tail -n 20 /tmp/wflo-broker.log >&2
+    exit 1
+}
+deadline=$(($(date +%s) + 300))
+until bash -c ': </dev/tcp/127.0.0.1/9092' 2>/dev/null; do
+    kill -0 $broker || give_up 'the broker ended before its port answered'
+    [ "$(date +%s)" -lt $deadline ] || give_up 'the port of the broker did not answer in 300 s'
     sleep 0.1
 done
 
