@@ -19,6 +19,7 @@ from wflo_testkit.broker.api import Ask
 from wflo_testkit.broker.warming import order_of
 from wflo_testkit.model import Grant, Server, Spec
 from wflo_testkit.runtime import images
+from wflo_testkit.runtime.containers import archive
 from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.warm import making, stock, work
 from wflo_testkit.runtime.warm.notes import Notes
@@ -29,17 +30,38 @@ from wflo_testkit.wait import wait_until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 KAFKA = services.table()["kafka"]
-OLDER = r"""
+RUN = r"""#!/bin/bash
+set -e
+for word; do export "$word"; done
+config=/opt/kafka/config
+/opt/kafka/bin/kafka-run-class.sh kafka.docker.KafkaDockerWrapper setup \
+    --default-configs-dir /etc/kafka/docker --mounted-configs-dir /mnt/shared/config \
+    --final-configs-dir $config
+. /etc/kafka/docker/launch
+"""
+"""Starts a broker by the class of Kafka's own that writes the settings of the official image: none
+of the files ends with a newline, and a level for the root logger takes its appenders away."""
+LIKE_OFFICIAL = r"""
 FROM {base}
 USER root
-RUN apt-get update && apt-get install -y openjdk-21-jre-headless && apt-get clean \
- && update-alternatives --set java $(ls -d /usr/lib/jvm/java-21-*/bin/java)
-# As the official image does it: an archive of its own, in a flag that the kit has to replace.
+RUN apt-get update && apt-get install -y openjdk-{java}-jre-headless busybox && apt-get clean \
+ && update-alternatives --set java $(ls -d /usr/lib/jvm/java-{java}-*/bin/java)
+# An archive of its own, in a flag that the kit has to replace.
 RUN sed -i 's|-XX:AOTCache=[^ ]*|-XX:SharedArchiveFile=/opt/kafka/kafka.jsa|' \
     /etc/kafka/docker/launch
+RUN mkdir /opt/busybox && busybox --install -s /opt/busybox
+ENV PATH=/opt/busybox:$PATH
+COPY run /etc/kafka/docker/run
 USER appuser
 """
-"""The Java of the official image, from Debian's packages."""
+"""The local image, which is Debian's, made like the official one: Java, tools, files."""
+ON_ALPINE = r"""
+FROM eclipse-temurin:{java}-jre-alpine AS java
+FROM {base}
+COPY --from=java /opt/java/openjdk /opt/java/openjdk
+"""
+"""The official image with another Java, the way in which those images are meant to be used."""
+SILENT = {"KAFKA_LOG4J_ROOT_LOGLEVEL": "OFF"}
 
 
 @pytest.fixture(scope="module")
@@ -47,19 +69,36 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Notes:
     return Notes(Home(tmp_path_factory.mktemp("machine") / "warm"))
 
 
-@pytest.fixture(scope="module", params=[25, 21], ids=["Java 25", "Java 21"])
+@pytest.fixture(scope="module", params=[25, 21], ids=["Java 25", "Java 21, like the official"])
 def spec(client: docker.DockerClient, request: pytest.FixtureRequest) -> Iterator[Spec]:
-    """A broker under a certain Java; an image with that is built if the usual one has another."""
+    """A broker under a certain Java; an image with that is built if the usual one has another.
+
+    The log of the older one, which is the official image's, is silenced.
+    """
     spec = spec_of("kafka")
+    if request.param == 21:
+        spec = dataclasses.replace(spec, environment={**spec.environment, **SILENT})
     usual = images.resolve(client, spec.image).reference
     if java_of(client, usual) == request.param:
         yield spec
         return
     tag = f"wflo-test-java:{secrets.token_hex(6)}"
-    text = OLDER.format(base=usual).encode()
-    client.images.build(fileobj=io.BytesIO(text), tag=tag, network_mode="host", rm=True)
+    client.images.build(
+        fileobj=context(client, usual, request.param),
+        custom_context=True,
+        tag=tag,
+        network_mode="host",
+        rm=True,
+    )
     yield dataclasses.replace(spec, image=tag)
     client.images.remove(tag, force=True)
+
+
+def context(client: docker.DockerClient, base: str, java: int) -> io.BytesIO:
+    """Return what an image with another Java than that of `base` is built from."""
+    is_alpine = output_of(client, base, "sh", "-c", "command -v apk || true").strip()
+    text = (ON_ALPINE if is_alpine else LIKE_OFFICIAL).format(base=base, java=java)
+    return io.BytesIO(archive({"Dockerfile": text, "run": RUN}))
 
 
 def output_of(client: docker.DockerClient, image: str, *command: str) -> bytes:
@@ -142,13 +181,25 @@ def command_of(client: docker.DockerClient, server: Server) -> list[str]:
     return wait_until(words, timeout=30)
 
 
+GLUED = r"""
+cat >/tmp/wflo-warm/assemble.sh <<'END'
+{
+    printf %s "$(cat $warm/formatted.properties)"
+    echo "advertised.listeners=$1"
+} >$warm/server.properties
+END
+"""
+"""The last setting and the listeners in one line."""
+
+
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
         ('mkdir "$(cat /tmp/wflo-warm/storage)/__cluster_metadata-0"', "a broker has used"),
+        (GLUED, "lacks settings"),
         ("head -c 100 /dev/zero >/tmp/wflo-warm/classes", "exited with code"),
     ],
-    ids=["used storage", "broken archive"],
+    ids=["used storage", "settings in one line", "broken archive"],
 )
 def test_an_image_that_cannot_serve_is_caught(
     client: docker.DockerClient,
@@ -168,6 +219,24 @@ def test_an_image_that_cannot_serve_is_caught(
     assert complaint in caught.value.text
     assert stock.find(client, damaged.key) == ""
     assert images_of(client, damaged.key) == []
+
+
+def test_a_broker_that_ends_ends_the_making(
+    client: docker.DockerClient, ordered: Order, notes: Notes
+) -> None:
+    """At once, and with the end of its log."""
+    fatal = "export KAFKA_NUM_IO_THREADS=0\n"
+    doomed = dataclasses.replace(
+        ordered,
+        key=secrets.token_hex(12),
+        # A silent log would keep what it ended of to itself.
+        script=fatal + ordered.script.replace("export KAFKA_LOG4J_ROOT_LOGLEVEL=OFF\n", ""),
+    )
+
+    with pytest.raises(making.MakingFailed) as caught:
+        making.make(client, doomed, notes)
+
+    assert "num.io.threads" in caught.value.text
 
 
 def test_the_making_leaves_no_messages_of_its_own(client: docker.DockerClient, image: str) -> None:
