@@ -23,7 +23,8 @@ class KafkaTopics:
     """Topics and names that no other test has; holds no live connection.
 
     bootstrap_servers: host:port for a client on this machine; internal_bootstrap_servers: for a
-    container on the kit's network. stem: what the names of this test begin with.
+    container on the kit's network. stem: what all names of this test begin with, and no name of
+    another test; topics under it that this test did not `create` are empty.
     """
 
     bootstrap_servers: str
@@ -46,8 +47,8 @@ class KafkaTopics:
         """Make a topic that can be used at once, and return its name: a new one at each call.
 
         configs: settings of the topic, "_" for ".": `cleanup_policy="compact"`.
-        A topic with one partition and no settings comes from a pool: then its name may lack
-        `name`, which is for people to read. Use what is returned.
+        It begins with `stem`. A topic with one partition and no settings was made ahead: then its
+        name may lack `name`, which is for people to read. Use what is returned.
         Raises IsolationFailed for what the cluster refuses.
         """
         settings = {key.replace("_", "."): _word(value) for key, value in configs.items()}
