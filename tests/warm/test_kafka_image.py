@@ -239,6 +239,18 @@ def test_a_broker_that_ends_ends_the_making(
     assert "num.io.threads" in caught.value.text
 
 
+def test_a_making_that_takes_too_long_ends_by_itself(
+    client: docker.DockerClient, ordered: Order, notes: Notes
+) -> None:
+    """Whoever began it may be dead by then."""
+    slow = dataclasses.replace(
+        ordered, key=secrets.token_hex(12), script="sleep 300", files={}, limit=2.0
+    )
+
+    with pytest.raises(making.MakingFailed, match="exited with code"):
+        making.make(client, slow, notes)
+
+
 def test_the_making_leaves_no_messages_of_its_own(client: docker.DockerClient, image: str) -> None:
     found = output_of(client, image, "sh", "-c", 'ls "$(cat /tmp/wflo-warm/storage)"')
 

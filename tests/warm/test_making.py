@@ -52,7 +52,7 @@ def test_the_image_runs_as_the_one_below_it_and_says_nothing_of_its_maker(
     assert {name: own[name] for name in own.keys() - inherited} == making.marks(order)
     assert labels.RUN not in own, "the reaper would take the image along"
     top = client.api.history(image)[0]
-    assert top["CreatedBy"] == "timeout 60 sh /tmp/wflo-make.sh"
+    assert top["CreatedBy"] == f"sh -c {making._LIMITED} sh 60 sh /tmp/wflo-make.sh"
 
 
 @pytest.mark.parametrize(

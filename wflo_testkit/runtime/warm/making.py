@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 SCRIPT = "/tmp/wflo-make.sh"  # noqa: S108 - in the container
+# Not as the container's first process: busybox's `timeout` signals the process that it was itself,
+# and a first process is deaf to signals from its own container (kill(2), pid_namespaces(7)).
+_LIMITED = 'timeout "$@"; exit $?'
 CHECK_LIMIT = 60.0
 SHARES = 256
 """Weight against other containers, whose default is 1024: tests go first."""
@@ -87,7 +90,7 @@ def _container(
     try:
         container = client.containers.create(
             image,
-            command=["timeout", str(math.ceil(order.limit)), *command],
+            command=["sh", "-c", _LIMITED, "sh", str(math.ceil(order.limit)), *command],
             name=name or None,
             labels={**labels.of_kept(MAKER), labels.WARM: order.key},
             network_mode="none",
