@@ -32,7 +32,13 @@ FLAGS: tuple[Flag, ...] = (
         "ones after the run, in the background; in CI they are used, but not made.",
     ),
     ("keep", True, "Leave containers and failed tests' data in place at the end, to look at."),
-    ("require", True, "Without Docker fail instead of skipping; the same happens when CI is set."),
+    (
+        "without_docker",
+        False,
+        "What becomes of a test that needs Docker where no daemon answers; the last line counts "
+        "what was skipped for it.",
+    ),
+    ("require", True, "Without Docker fail, whatever without_docker says."),
     ("report", False, "Write a report of servers and leases to this path."),
     (
         "leftovers",

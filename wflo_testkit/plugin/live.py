@@ -55,7 +55,7 @@ class Live:
     @property
     def requires_docker(self) -> bool:
         """Whether a missing daemon is a failure, not a skip."""
-        return bool(self.settings["require"]) or settings.in_ci(os.environ)
+        return bool(self.settings["require"]) or self.settings["without_docker"] == "fail"
 
     @property
     def broker(self) -> Broker:

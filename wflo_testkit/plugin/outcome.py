@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from wflo_testkit.plugin import without_docker
 from wflo_testkit.plugin.kit import KIT
 from wflo_testkit.wait import clock
 
@@ -31,7 +32,7 @@ _OUTCOME = pytest.StashKey[Outcome]()
 
 
 class Watch:
-    """The hooks around each test; registered once a test uses the kit, since each has a cost."""
+    """The hooks around tests; registered once one uses the kit, since each has a cost."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -39,7 +40,7 @@ class Watch:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
-        self, item: pytest.Item
+        self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Keep each phase's outcome, and add to the report what the services said.
 
@@ -47,7 +48,14 @@ class Watch:
         """
         report = yield
         record(item, report)
+        without_docker.mark(report, call)
         return item.config.stash[KIT].live.passwords.masked(item.config, report)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """Count what was skipped for want of Docker, in a line after pytest's own last one."""
+        yield
+        without_docker.tell(session.config)
 
 
 def watch(config: pytest.Config) -> None:

@@ -8,12 +8,16 @@ from contextlib import contextmanager
 import pytest
 
 from wflo_testkit.errors import DockerUnavailable, TestkitError
+from wflo_testkit.plugin import without_docker
 from wflo_testkit.plugin.live import Live
 
 
 @contextmanager
 def plainly(live: Live) -> Iterator[None]:
-    """Report an error of the kit by its own words, without a traceback through the kit."""
+    """Report an error of the kit by its own words, without a traceback through the kit.
+
+    Only that no daemon answers may skip a test, and only where the settings say so.
+    """
     try:
         yield
     except TestkitError as error:
@@ -21,5 +25,5 @@ def plainly(live: Live) -> Iterator[None]:
     else:
         return
     if isinstance(failure, DockerUnavailable) and not live.requires_docker:
-        raise pytest.skip.Exception(failure.text) from None
+        raise without_docker.skipping(failure.text) from None
     raise pytest.fail.Exception(failure.text, pytrace=False) from None

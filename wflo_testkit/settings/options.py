@@ -49,9 +49,16 @@ GENERAL: tuple[Option, ...] = (
         help="Leave containers and failed tests' data in place at the end, to look at.",
     ),
     Option(
+        key="without_docker",
+        default="fail",
+        choices=("fail", "skip"),
+        help="What becomes of a test that needs Docker where no daemon answers; the last line "
+        "counts what was skipped for it.",
+    ),
+    Option(
         key="require",
         default=False,
-        help="Without Docker fail instead of skipping; the same happens when CI is set.",
+        help="Without Docker fail, whatever without_docker says.",
     ),
     Option(key="report", default="", help="Write a report of servers and leases to this path."),
     Option(
