@@ -112,6 +112,16 @@ def test_a_folder_that_the_daemon_does_not_find_is_done_without(
     assert not (tmp_path / "second").exists()
 
 
+def test_a_server_starts_without_one_where_no_folder_can_be_made(
+    with_socket: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module.folders, "_ELSEWHERE", ("/nowhere",))
+    monkeypatch.setattr("tempfile.tempdir", "/tmp/a,b")
+    with started(with_socket) as server:
+        assert server.sockets == ""
+        assert notes_service.ask(server, "PING") == "PONG"
+
+
 def test_another_error_of_the_daemon_is_not_taken_for_that(with_socket: Spec) -> None:
     wrong = replace(with_socket, command=("no-such-program",))
     with pytest.raises(StartFailed, match="no-such-program"), started(wrong):

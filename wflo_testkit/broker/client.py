@@ -132,6 +132,6 @@ class Client:
         return BrokerLost(
             "the process that owns the containers is gone",
             cause=cause,
-            looked_at=self._path,
+            looked_at=self._path or "no socket: there was no place for one",
             fix="look for a crash of the main pytest process (xdist's controller)",
         )

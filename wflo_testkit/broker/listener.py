@@ -8,13 +8,18 @@ import socket
 import threading
 from collections import Counter
 from io import BufferedRWPair
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wflo_testkit.broker import wire
+from wflo_testkit.errors import TestkitError
 from wflo_testkit.runtime import folders, forks
 
 if TYPE_CHECKING:
     from wflo_testkit.broker.core import Core
+
+RETRY = 0.1
+"""Seconds between two tries to let somebody in, where the system has no descriptor or thread."""
 
 
 class Listener:
@@ -26,22 +31,40 @@ class Listener:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        # The system's temp folder keeps the path under the 108 bytes that a Unix socket's
-        # address may have, which pytest's own often exceeds.
-        self._folder = folders.make()
-        self.path = self._folder / "broker.sock"
         self._lock = threading.Lock()
         self._open: Counter[str] = Counter()
         self._connections: set[socket.socket] = set()
+        self._closing = threading.Event()
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.bind(str(self.path))
-        self.path.chmod(0o600)
-        self._socket.listen(64)
+        try:
+            self._folder, self.path = self._listen()
+        except BaseException:
+            self._socket.close()
+            raise
         forks.in_child(self._let_go)
         threading.Thread(target=self._accept, name="wflo-broker", daemon=True).start()
 
+    def _listen(self) -> tuple[Path, Path]:
+        """Return the folder and the path of the socket, which now listens. Raises TestkitError."""
+        folder = folders.make()
+        path = folder / "broker.sock"
+        try:
+            self._socket.bind(str(path))
+            path.chmod(0o600)
+            self._socket.listen(64)
+        except OSError as error:
+            folders.remove(folder)
+            raise TestkitError(
+                "the socket by which the workers reach the containers' owner could not be made",
+                cause=error,
+                looked_at=str(path),
+                fix="set TMPDIR to a folder of a file system that knows Unix sockets",
+            ) from None
+        return folder, path
+
     def close(self) -> None:
         """Stop listening, hang up, remove the socket."""
+        self._closing.set()
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -59,14 +82,27 @@ class Listener:
                 os.close(each.detach())
 
     def _accept(self) -> None:
-        while True:
+        """Serve whoever comes, until `close`: whatever else ends a try passes, such as EMFILE."""
+        while not self._closing.is_set():
             try:
                 connection, _ = self._socket.accept()
             except OSError:
-                return
-            threading.Thread(
+                self._closing.wait(RETRY)
+            else:
+                self._begin(connection)
+
+    def _begin(self, connection: socket.socket) -> None:
+        """Serve `connection` in a thread of its own, once the system has one to give."""
+        while not self._closing.is_set():
+            thread = threading.Thread(
                 target=self._serve, args=(connection,), name="wflo-broker-client", daemon=True
-            ).start()
+            )
+            try:
+                thread.start()
+                return
+            except RuntimeError:
+                self._closing.wait(RETRY)
+        connection.close()
 
     def _serve(self, connection: socket.socket) -> None:
         with self._lock:

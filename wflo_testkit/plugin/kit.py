@@ -35,7 +35,7 @@ class Kit:
     def __init__(self, config: pytest.Config, fixtures: Mapping[str, Sequence[Fixture]]) -> None:
         worker = getattr(config, "workerinput", {})
         self.config = config
-        self.invitation: Mapping[str, str] = worker.get("wflo_testkit", {})
+        self.invitation: Mapping[str, Any] = worker.get("wflo_testkit", {})
         # What `secrets` is made of, whose import is not free; tests seed `random`.
         self.run = self.invitation.get("run") or os.urandom(4).hex()
         self.process: str = worker.get("workerid", "main")

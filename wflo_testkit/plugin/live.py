@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wflo_testkit import services, settings
+from wflo_testkit import errors, services, settings
 from wflo_testkit.errors import SettingError, TestkitError
 from wflo_testkit.plugin import outcome, prefetch
 from wflo_testkit.plugin.passwords import Passwords
@@ -125,9 +125,15 @@ class Live:
         if self._core is not None:
             self._core.hurry()
 
-    def invitation(self) -> Mapping[str, str]:
-        """Open the broker's socket, if need be, and return how a worker finds it."""
-        return {"run": self.kit.run, "socket": self._own().listen()}
+    def invitation(self) -> Mapping[str, Any]:
+        """Open the broker's socket, if need be, and return how a worker finds it.
+
+        What stands in the way is told to the tests that use the kit, not to all that xdist runs.
+        """
+        try:
+            return {"run": self.kit.run, "socket": self._own().listen()}
+        except Exception as error:  # noqa: BLE001 - raised again in the worker
+            return {"run": self.kit.run, "problem": errors.to_json(error)}
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per server of the run; empty in a worker and when nothing was asked."""
@@ -156,6 +162,8 @@ class Live:
 
     def _connect(self) -> Broker:
         if invitation := self.kit.invitation:
+            if problem := invitation.get("problem"):
+                raise errors.from_json(problem)
             from wflo_testkit.broker.client import Client
 
             return Client(invitation["socket"], self.kit.process)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wflo_testkit.errors import TestkitError
 from wflo_testkit.runtime import folders
 from wflo_testkit.runtime.address import Endpoint
 
@@ -66,12 +67,19 @@ class Sockets:
                 self._wanted = self._endpoint().is_unix and _shares_kernel(api)
             if not self._wanted:
                 return ""
-            if self._folder is None:
-                self._folder = folders.make()
-            made = self._folder / str(next(self._numbers))
-            made.mkdir()
-            made.chmod(_FOR_ALL)  # mkdir obeys the umask
-            return str(made)
+            try:
+                return str(self._make_one())
+            except (TestkitError, OSError):  # a full disk, say
+                self._wanted = False
+                return ""
+
+    def _make_one(self) -> Path:
+        if self._folder is None:
+            self._folder = folders.make()
+        made = self._folder / str(next(self._numbers))
+        made.mkdir()
+        made.chmod(_FOR_ALL)  # mkdir obeys the umask
+        return made
 
     def close(self) -> None:
         """Remove the folders; call when no container is left that has one."""
