@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.broker import desks
 from wflo_testkit.broker.api import Ask
 from wflo_testkit.broker.client import Client
 from wflo_testkit.broker.listener import Listener
@@ -33,6 +34,17 @@ FORKER = HOLDER.replace(
     "print(", "import os\nif os.fork() == 0:\n    sys.stdin.read()\n    os._exit(0)\nprint("
 )
 """The same with a child that lives on."""
+
+LEASING_FORKER = HOLDER.replace(
+    "print(",
+    "import os\n"
+    "if (child := os.fork()) == 0:\n"
+    "    client.lease(Ask(**json.loads(ask)))\n"
+    "    os._exit(0)\n"
+    "os.waitpid(child, 0)\n"
+    "print(",
+)
+"""The same with a child that leases one more, and ends without giving it back."""
 
 UNWARY_FORKER = f"""
 from wflo_testkit.runtime import forks
@@ -92,6 +104,45 @@ def test_a_child_that_kept_the_connection_would_be_taken_for_its_parent(
     hold("gw1", ask, 2, UNWARY_FORKER).kill()
     with pytest.raises(WaitTimeout):
         wait_until(lambda: len(events) == 4, timeout=2, describe="two desks come back")
+
+
+def test_what_its_child_leased_goes_with_the_child(ask: Ask, hold: Hold, events: list[str]) -> None:
+    hold("gw1", ask, 2, LEASING_FORKER)
+    wait_until(lambda: "2 back" in events, timeout=20, describe="the child's desk comes back")
+
+    assert events[-1] == "2 back", "the parent lives, and keeps its own"
+
+
+def test_what_resists_does_not_keep_the_rest(
+    ask: Ask, hold: Hold, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = desks.Desks.release
+
+    def resist(self: desks.Desks, lease_id: str, *, keep: bool) -> list[str]:
+        if self._held[lease_id] != 1:
+            raise OSError("the desk is locked")
+        return release(self, lease_id, keep=keep)
+
+    monkeypatch.setattr(desks.Desks, "release", resist)
+    hold("gw1", ask, 3).kill()
+
+    wait_until(lambda: "1 back" in events, timeout=20, describe="the desk between comes back")
+
+
+def test_a_build_that_cannot_be_ended_does_not_keep_what_is_held(
+    ask: Ask, hold: Hold, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def resist(self: desks.Desks, token: str, error: str | None) -> None:
+        raise OSError("the room is locked")
+
+    monkeypatch.setattr(desks.Desks, "built", resist)
+    needs_room = dataclasses.replace(ask, params={"room": True})
+    script = HOLDER.replace(
+        "print(", f"client.lease(Ask(**{dataclasses.asdict(needs_room)}))\nprint("
+    )
+    hold("gw1", ask, 1, script).kill()
+
+    wait_until(lambda: "0 back" in events, timeout=20, describe="the desk comes back")
 
 
 def test_a_bystander_keeps_what_it_holds(

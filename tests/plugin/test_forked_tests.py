@@ -77,6 +77,31 @@ def test_each_in_a_child_of_its_own(run_suite: Run, pytester: pytest.Pytester) -
     assert {row["name"]: row["leases"] for row in rows(pytester)} == {"postgres": 6, "redis": 6}
 
 
+DYING = """
+import os, pytest
+
+@pytest.mark.parametrize("n", range(4))
+def test_dies(redis_client, n):
+    os._exit(3)
+
+def test_lives(redis_client):
+    assert redis_client.ping()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["one process", "worker"])
+def test_a_child_that_dies_takes_no_database_with_it(
+    run_suite: Run, workers: tuple[str, ...]
+) -> None:
+    """There are two, and four children die one after the other while they hold one."""
+    pyproject = "[tool.wflo-testkit]\nredis_databases = 3"
+    result = run_suite(DYING, *workers, conftest=FORKED, pyproject=pyproject)
+
+    result.assert_outcomes(passed=1, failed=4)
+    result.stdout.no_fnmatch_line("*logical databases*in use*")
+
+
 POOL = """
 import multiprocessing as mp
 import os

@@ -11,12 +11,16 @@ from wflo_testkit.model import Build, Grant, Json, Server, Spec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What to lease: from which server (its key), which kind, how isolated."""
+    """What to lease: from which server (its key), which kind, how isolated.
+
+    number: of the asker's own, by which it can withdraw what it asked for; 0 for none.
+    """
 
     key: str
     kind: str
     mode: str
     params: Mapping[str, Json]
+    number: int = 0
 
 
 class Broker(Protocol):
@@ -42,6 +46,12 @@ class Broker(Protocol):
 
     def lease(self, ask: Ask) -> Grant | Build:
         """Grant a private part, or name what the asker has to build first."""
+
+    def withdraw(self, number: int) -> None:
+        """End whatever came, or is still to come, of this owner's asks under that number.
+
+        For an asker that was interrupted, and cannot know how far it came.
+        """
 
     def built(self, token: str, error: str | None) -> None:
         """End a Build with success or with `error`."""

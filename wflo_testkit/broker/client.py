@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +23,8 @@ class Client:
     A question has a connection to itself, so that one that waits for a template does not hold up
     the one that makes it; then the next question may have it, from whichever thread. The first
     connection carries none: it stands for this process, whose leases are given back when the
-    last one closes. A forked child lets go of them all, so that its parent's death is noticed.
+    last one closes. A forked child lets go of them all, so that its parent's death is noticed,
+    and is another owner, so that its own is.
     """
 
     def __init__(self, path: str, owner: str) -> None:
@@ -51,6 +53,9 @@ class Client:
     def lease(self, ask: Ask) -> Grant | Build:
         return wire.granted(self._ask("lease", ask=dataclasses.asdict(ask)))
 
+    def withdraw(self, number: int) -> None:
+        self._ask("withdraw", number=number)
+
     def built(self, token: str, error: str | None) -> None:
         self._ask("built", token=token, error=error)
 
@@ -73,6 +78,7 @@ class Client:
     def _let_go(self) -> None:
         opened, self._all, self._idle = self._all, [], []
         self._lock = threading.Lock()  # it may be held at the fork
+        self._owner = f"{self._owner}-{os.getpid()}"
         for connection in opened:
             connection.cut_off()
 

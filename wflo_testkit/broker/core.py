@@ -124,6 +124,9 @@ class Owner:
     def lease(self, ask: Ask) -> Grant | Build:
         return self._core.leases.lease(ask, self.name)
 
+    def withdraw(self, number: int) -> None:
+        self._core.leases.withdraw(self.name, number)
+
     def built(self, token: str, error: str | None) -> None:
         self._core.leases.built(token, error)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from wflo_testkit.broker.api import Ask
@@ -17,11 +19,15 @@ from wflo_testkit.service import LeaseRequest
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Something that an owner holds and that must be ended when the owner dies."""
+    """Something that an owner holds and that must be ended when the owner dies.
+
+    number: of the ask that led to it. token: of a build.
+    """
 
     owner: str
     key: str
     isolation: Isolation
+    number: int = 0
     token: str = ""
 
 
@@ -33,27 +39,43 @@ class Leases:
         self._lock = threading.Lock()
         self._held: dict[str, Held] = {}
         self._builds: dict[str, Held] = {}
+        self._under_way: set[str] = set()
+        self._withdrawn: set[tuple[str, int]] = set()
 
     def lease(self, ask: Ask, owner: str) -> Grant | Build:
-        """Lease for `owner`; the id is recorded before the service starts to make anything."""
-        isolation = self._servers.isolation(ask.key)
+        """Lease for `owner`; the id is recorded before the service starts to make anything.
+
+        Raises IsolationFailed for an ask that is withdrawn meanwhile.
+        """
+        held = Held(owner, ask.key, self._servers.isolation(ask.key), ask.number)
         lease_id = secrets.token_hex(4)
-        with self._lock:
-            self._held[lease_id] = Held(owner, ask.key, isolation)
         try:
-            answer = isolation.lease(
-                LeaseRequest(
-                    kind=ask.kind, mode=ask.mode, params=ask.params, id=lease_id, owner=owner
-                )
-            )
-        except BaseException:
-            self._forget(lease_id)
+            return self._lease(lease_id, held, ask)
+        except BaseException as error:
+            left = self._forget(lease_id)
+            if left is not None and not isinstance(error, Exception):
+                # An interruption, which may have come after the service's last step.
+                with contextlib.suppress(Exception):
+                    left.isolation.release(lease_id, keep=False)
             raise
+
+    def _lease(self, lease_id: str, held: Held, ask: Ask) -> Grant | Build:
+        with self._lock:
+            self._held[lease_id] = held
+            self._under_way.add(lease_id)
+        answer = held.isolation.lease(
+            LeaseRequest(
+                kind=ask.kind, mode=ask.mode, params=ask.params, id=lease_id, owner=held.owner
+            )
+        )
         if isinstance(answer, Build):
             self._forget(lease_id)
-            return self._record(answer, Held(owner, ask.key, isolation, answer.token))
-        self._servers.count(ask.key)
-        return Grant(id=lease_id, data=answer)
+            got: Grant | Build = self._record(answer, dataclasses.replace(held, token=answer.token))
+        else:
+            self._servers.count(ask.key)
+            got = Grant(id=lease_id, data=answer)
+        self._end_if_withdrawn(lease_id, held)
+        return got
 
     def built(self, token: str, error: str | None) -> None:
         """End a build; a second report of the same is ignored."""
@@ -83,14 +105,41 @@ class Leases:
         return held.isolation.release(lease_id, keep=keep)
 
     def drop_owner(self, owner: str) -> None:
-        """End all that `owner` holds: it is gone."""
+        """End all that `owner` holds: it is gone. Raises what one of the ends raised, after all."""
         with self._lock:
             builds = [token for token, held in self._builds.items() if held.owner == owner]
             leases = [name for name, held in self._held.items() if held.owner == owner]
-        for token in builds:
-            self.built(token, "the process that was making it died")
-        for lease_id in leases:
-            self.release(lease_id, keep=False)
+            self._withdrawn = {each for each in self._withdrawn if each[0] != owner}
+        self._end(builds, leases, "the process that was making it died")
+
+    def withdraw(self, owner: str, number: int) -> None:
+        """End what came of an ask; what is still under way, or to come, ends by itself."""
+        asked = (owner, number)
+        with self._lock:
+            self._withdrawn.add(asked)
+            builds = [t for t, held in self._builds.items() if (held.owner, held.number) == asked]
+            leases = [
+                lease_id
+                for lease_id, held in self._held.items()
+                if (held.owner, held.number) == asked and lease_id not in self._under_way
+            ]
+        self._end(builds, leases, "the test that was making it was interrupted")
+
+    def _end_if_withdrawn(self, lease_id: str, held: Held) -> None:
+        with self._lock:
+            self._under_way.discard(lease_id)
+            withdrawn = (held.owner, held.number) in self._withdrawn
+        if withdrawn:
+            self.withdraw(held.owner, held.number)
+            raise IsolationFailed("nobody waits any more for what is leased here")
+
+    def _end(self, builds: Iterable[str], leases: Iterable[str], why: str) -> None:
+        """End each, builds first, though the end of another raises."""
+        with contextlib.ExitStack() as stack:
+            for lease_id in leases:
+                stack.callback(self.release, lease_id, keep=False)
+            for token in builds:
+                stack.callback(self.built, token, why)
 
     def drop_server(self, key: str) -> None:
         """Forget what is held on a server that is going away."""
@@ -106,4 +155,5 @@ class Leases:
 
     def _forget(self, lease_id: str) -> Held | None:
         with self._lock:
+            self._under_way.discard(lease_id)
             return self._held.pop(lease_id, None)

@@ -51,6 +51,9 @@ class Resident:
     def lease(self, ask: Ask) -> Grant | Build:
         return self._way.lease(ask)
 
+    def withdraw(self, number: int) -> None:
+        self._way.withdraw(number)
+
     def built(self, token: str, error: str | None) -> None:
         self._way.built(token, error)
 

@@ -159,11 +159,16 @@ class Servers:
         with self._lock:
             started = self._started.pop(key, None)
         if started is not None:
-            self._close(started)
-            if started.ready.exception() is None:
-                server = started.ready.result()
-                if not server.is_external and not server.is_shared:
-                    self._containers.remove(server.container_id)
+            try:
+                self._close(started)
+            finally:
+                self._remove(started)
+
+    def _remove(self, started: Started) -> None:
+        if started.ready.exception() is None:
+            server = started.ready.result()
+            if not server.is_external and not server.is_shared:
+                self._containers.remove(server.container_id)
 
     def summary(self) -> list[dict[str, Json]]:
         """Return a row per server, in the order in which they were asked for."""

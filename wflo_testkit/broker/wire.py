@@ -56,6 +56,7 @@ _VERBS: dict[str, Callable[[Broker, Mapping[str, Json]], Json]] = {
     "logs": lambda broker, r: broker.logs(r["key"], r["since"]),
     "network": lambda broker, r: broker.network(r["key"]),
     "lease": _lease,
+    "withdraw": lambda broker, r: broker.withdraw(r["number"]),
     "built": lambda broker, r: broker.built(r["token"], r["error"]),
     "call": lambda broker, r: broker.call(r["lease_id"], r["verb"], r["args"]),
     "release": lambda broker, r: broker.release(r["lease_id"], r["keep"]),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
 from wflo_testkit.broker.api import Ask
-from wflo_testkit.errors import MissingExtra
+from wflo_testkit.errors import MissingExtra, TestkitError
 from wflo_testkit.model import Build, Grant
 from wflo_testkit.plugin import outcome
 from wflo_testkit.plugin.context import Context
@@ -19,6 +20,7 @@ from wflo_testkit.plugin.plainly import plainly
 from wflo_testkit.service import Convenience, Lease, LeaseKind
 
 if TYPE_CHECKING:
+    from wflo_testkit.broker.api import Broker
     from wflo_testkit.model import Server
     from wflo_testkit.plugin.live import Live
 
@@ -37,19 +39,17 @@ def lease(request: pytest.FixtureRequest, name: str, suffix: str) -> Iterator[An
     context = Context(request, name)
     kind = _named(context.live.service(name).leases, suffix)
     with plainly(context.live):
-        lease = _take(context, kind)
+        asked = Asked(context.live.broker)
+        request.addfinalizer(asked.withdraw)  # before anything is asked for
+        lease = _take(context, kind, asked.number)
         made = kind.handle(lease, context)
-        try:
-            value = made.__enter__()
-        except BaseException:
-            context.live.broker.release(lease.id, False)
-            raise
+        value = made.__enter__()
     outcome.holds(request.node, f"{name}_{suffix}", value)
     try:
         yield value
     finally:
         with plainly(context.live):
-            _give_back(context, lease, made)
+            _give_back(context, lease, made, asked)
 
 
 def convenience(request: pytest.FixtureRequest, name: str, suffix: str) -> Iterator[Any]:
@@ -69,16 +69,19 @@ def convenience(request: pytest.FixtureRequest, name: str, suffix: str) -> Itera
 
 def own_servers(request: pytest.FixtureRequest) -> Iterator[OwnServers]:
     """Yield what names the servers that one test has to itself; remove them afterwards."""
-    own = OwnServers()
+    own, live = OwnServers(), request.config.stash[KIT].live
     yield own
-    own.close(request.config.stash[KIT].live)
+    with plainly(live):
+        own.close(live)
 
 
 def _named(parts: Sequence[Part], name: str) -> Part:
     return next(each for each in parts if each.name == name)
 
 
-def _give_back(context: Context, lease: Lease, made: AbstractContextManager[Any]) -> None:
+def _give_back(
+    context: Context, lease: Lease, made: AbstractContextManager[Any], asked: Asked
+) -> None:
     """Close what the handle holds in this process, then release; the release is never skipped."""
     leftovers: list[str] = []
     try:
@@ -86,16 +89,17 @@ def _give_back(context: Context, lease: Lease, made: AbstractContextManager[Any]
     finally:
         keep = outcome.failed(context.node)
         leftovers = context.live.broker.release(lease.id, keep)
+        asked.is_over = True
     if leftovers:
         context.warn("; ".join(leftovers))
 
 
-def _take(context: Context, kind: LeaseKind) -> Lease:
+def _take(context: Context, kind: LeaseKind, number: int) -> Lease:
     """Lease from the broker, building first whatever it names."""
     broker = context.live.broker
     params = kind.params(context)  # first: to load a schema takes as long as part of the start
     server = context.server
-    ask = Ask(key=server.key, kind=kind.name, mode=context.mode, params=params)
+    ask = Ask(key=server.key, kind=kind.name, mode=context.mode, params=params, number=number)
     while not isinstance(got := broker.lease(ask), Grant):
         _build(context, kind, got)
     context.live.passwords.learn_of_lease(got.data)
@@ -130,6 +134,27 @@ def _naming_the_extra(name: str, extra: Convenience) -> Iterator[None]:
         raise MissingExtra.of(what, packages, extra.extra, error) from None
 
 
+class Asked:
+    """One lease, from before it is asked for until it has been given back.
+
+    An exception may come from a signal, as pytest-timeout's does, between any two steps: while
+    the broker answers, before the lease is in anybody's hands, or while it goes back.
+    """
+
+    _numbers = itertools.count(1)
+
+    def __init__(self, broker: Broker) -> None:
+        self.number = next(self._numbers)
+        self.is_over = False
+        self._broker = broker
+
+    def withdraw(self) -> None:
+        """Have the broker take back whatever came of it, unless that has been given back."""
+        if not self.is_over:
+            with suppress(TestkitError):  # the fixture has met, and reported, the same
+                self._broker.withdraw(self.number)
+
+
 class OwnServers:
     """The servers that one test has to itself."""
 
@@ -140,5 +165,7 @@ class OwnServers:
         return self._unique.setdefault(name, secrets.token_hex(3))
 
     def close(self, live: Live) -> None:
-        for name, unique in self._unique.items():
-            live.discard(name, unique)
+        """Remove each, though the removal of another raises."""
+        with ExitStack() as stack:
+            for name, unique in self._unique.items():
+                stack.callback(live.discard, name, unique)

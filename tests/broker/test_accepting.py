@@ -1,0 +1,93 @@
+"""The broker lets callers in again once whatever kept them out has passed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from wflo_testkit.broker.client import Client
+from wflo_testkit.broker.listener import Listener
+
+CALLER = """
+import sys
+from wflo_testkit.broker.client import Client
+
+sys.stdin.readline()
+print(Client(sys.argv[1], "gw0").summary())
+"""
+
+OUT_OF_DESCRIPTORS = f"""
+import os, resource, select, subprocess, sys
+from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.listener import Listener
+from wflo_testkit.runtime.session import Session
+from wflo_testkit.wait import pause
+
+core = Core({{}}, Session("0123abcd"))
+listener = Listener(core)
+caller = subprocess.Popen(
+    [sys.executable, "-c", {CALLER!r}, str(listener.path)],
+    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+)
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+lowest_free = os.dup(0)
+os.close(lowest_free)
+resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
+caller.stdin.write("\\n")
+caller.stdin.flush()
+waiting, _, _ = select.select([listener._socket], [], [], 20)
+pause(0.5)  # accept has failed by now
+still_waiting, _, _ = select.select([listener._socket], [], [], 0)
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+try:
+    print(bool(still_waiting), caller.communicate(timeout=10)[0].strip())
+finally:
+    caller.kill()
+    listener.close()
+    core.close()
+"""
+
+
+def test_after_a_time_without_descriptors(root: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", OUT_OF_DESCRIPTORS],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.stdout.strip() == "True []", done.stderr
+
+
+def test_after_a_fake_machine_had_no_thread_to_give(
+    listener: Listener, connect: Callable[[str], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+    refused: list[str] = []
+
+    def refuse_twice(thread: threading.Thread) -> None:
+        if thread.name == "wflo-broker-client" and len(refused) < 2:
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_twice)
+    monkeypatch.setattr("wflo_testkit.broker.connection.ANSWER_TIMEOUT", 10.0)
+
+    assert connect("gw0").summary() == []
+    assert len(refused) == 2
+
+
+def test_its_end_ends_the_wait_for_callers(listener: Listener) -> None:
+    [accepting] = [t for t in threading.enumerate() if t.name == "wflo-broker"]
+    listener.close()
+    accepting.join(10)
+
+    assert not accepting.is_alive()
