@@ -5,7 +5,7 @@ All of it is data in `containers/images.toml`; this file only reads it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,8 +20,9 @@ class ImageEntry:
     """One image: what is published, and the stand-in that is built where nothing can be pulled.
 
     official: the published image, "" if there is none. local: the stand-in's tag.
-    context: the folder with its Dockerfile. role: "service", or "build" for what only other
-    images need. needs: names of the entries it is built from. args: build arguments.
+    context: the folder with its Dockerfile. role: "service"; "build" for what only other images
+    need; "version" for one of a service that tests run where they name it. needs: names of the
+    entries it is built from. args: build arguments.
     rootfs: tag of a tree made by debootstrap, used where `official` cannot be pulled; "" for
     entries that are built from other entries.
     """
@@ -63,6 +64,12 @@ def find(image: str) -> ImageEntry | None:
 def services() -> tuple[ImageEntry, ...]:
     """Return the entries that tests run, without those that only others are built from."""
     return tuple(entry for entry in entries().values() if entry.role == "service")
+
+
+def named(names: Collection[str]) -> tuple[ImageEntry, ...]:
+    """Return the entries among `names` that tests can run; without names the services."""
+    chosen = (entry for entry in entries().values() if entry.name in names)
+    return tuple(entry for entry in chosen if entry.role != "build") if names else services()
 
 
 def containers_folder() -> Path:

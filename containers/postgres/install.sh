@@ -1,5 +1,6 @@
 #!/bin/sh
-# Install PostgreSQL $PG_MAJOR with the users, folders and locale of the official image.
+# Install PostgreSQL $PG_MAJOR with the users, folders and locale of the official image, whose
+# volume is $VOLUME.
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
@@ -16,7 +17,7 @@ sed -i 's/^#\?create_main_cluster.*/create_main_cluster = false/' \
 apt-get install -y "postgresql-$PG_MAJOR"
 
 # Without a UTF-8 locale initdb makes SQL_ASCII databases, whose text drivers return as bytes.
-localedef -i en_US -c -f UTF-8 -A /etc/locale.alias en_US.UTF-8
+localedef -i en_US -c -f UTF-8 en_US.UTF-8
 
 sample=/usr/share/postgresql/postgresql.conf.sample
 mv "/usr/share/postgresql/$PG_MAJOR/postgresql.conf.sample" "$sample"
@@ -26,5 +27,5 @@ ln -s ../postgresql.conf.sample "/usr/share/postgresql/$PG_MAJOR/"
 
 install -d /docker-entrypoint-initdb.d
 install -d -o postgres -g postgres -m 3777 /var/run/postgresql
-install -d -o postgres -g postgres -m 1777 /var/lib/postgresql/data
+install -d -o postgres -g postgres -m 1777 "$VOLUME"
 rm -rf /var/lib/apt/lists/* /var/log/postgresql /etc/postgresql

@@ -7,7 +7,6 @@ run on this machine.
 from __future__ import annotations
 
 import io
-import os
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,8 +16,7 @@ import docker
 import pytest
 from docker.models.containers import Container
 
-from wflo_testkit import catalog
-from wflo_testkit.runtime import images
+from tests.images_at_hand import resolved
 from wflo_testkit.runtime.images import ResolvedImage
 from wflo_testkit.wait import wait_until
 
@@ -88,10 +86,9 @@ def client() -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture(scope="session")
-def image_of(client: docker.DockerClient) -> Callable[[str], ResolvedImage]:
+def image_of() -> Callable[[str], ResolvedImage]:
     """The image under test of a catalogue entry."""
-    policy = os.environ.get("WFLO_TEST_IMAGES") or "auto"
-    return lambda name: images.resolve(client, catalog.official(name), policy=policy)
+    return resolved
 
 
 @pytest.fixture

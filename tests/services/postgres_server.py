@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.images_at_hand import image_of
 from wflo_testkit.errors import StartFailed
 from wflo_testkit.model import MAIN, Build, Server
 from wflo_testkit.service import Convenience, Lease, LeaseRequest
@@ -22,17 +23,28 @@ from wflo_testkit.services.postgres import SERVICE, PostgresDatabase, PostgresSe
 from wflo_testkit.services.postgres.isolation import PostgresIsolation
 from wflo_testkit.wait import wait_until
 
-IMAGE = "wflo-testkit/postgres:17"
+
+def version(name: str, *, slow: bool = True) -> Any:
+    """Return the parameter of a fixture: an entry of the catalogue, whose image may be built."""
+    marks = [pytest.mark.slow, pytest.mark.timeout(600)] if slow else []
+    return pytest.param(name, marks=marks)
+
+
+VERSIONS = [version("postgres", slow=False), version("postgres-13"), version("postgres-18")]
+RECYCLING = [version("postgres", slow=False), version("postgres-18")]
+"""Where used databases can be recycled: counters go through shared memory since 15."""
 
 
 @contextmanager
-def started(password: str = "", **settings: Any) -> Iterator[PostgresServer]:
+def started(
+    password: str = "", *, version: str = "postgres", **settings: Any
+) -> Iterator[PostgresServer]:
     """Run the Spec for `settings` with docker-py, on a random port of 127.0.0.1 and a socket."""
     import docker
     from docker.types import Mount
 
     password = password or secrets.token_urlsafe(12)
-    spec = SERVICE.spec("postgres", {"image": IMAGE, **settings})
+    spec = SERVICE.spec("postgres", {"image": image_of(version), **settings})
     client = docker.from_env()
     home = Path(tempfile.mkdtemp(prefix="tests-"))
     sockets = home / "sockets"
@@ -75,6 +87,18 @@ def started(password: str = "", **settings: Any) -> Iterator[PostgresServer]:
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
     with started() as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=VERSIONS, name="server")
+def server_of_each_version(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    with started(version=request.param) as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=RECYCLING, name="server")
+def server_that_recycles(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    with started(version=request.param) as running:
         yield running
 
 
@@ -161,6 +185,16 @@ class Asker:
             id=uuid.uuid4().hex[:8],
             owner=self.owner,
         )
+
+    def settled(self) -> dict[str, int]:
+        """Wait until nothing is under way; return how many were recycled and replaced."""
+        pool = self.isolation._pool
+        wait_until(
+            lambda: not any(stock.coming for stock in pool._stocks.values()),
+            timeout=60,
+            poll=0.002,
+        )
+        return self.isolation.figures()
 
     @contextmanager
     def convenience(self, name: str, handle: PostgresDatabase) -> Iterator[Any]:

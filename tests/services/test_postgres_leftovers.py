@@ -16,13 +16,13 @@ from tests.services.postgres_server import (
     asker,
     databases,
     query,
-    server,
+    server_of_each_version,
     shared_isolation,
 )
 from wflo_testkit.services.postgres import PostgresServer
 from wflo_testkit.wait import wait_until
 
-__all__ = ["asker", "server", "shared_isolation"]
+__all__ = ["asker", "server_of_each_version", "shared_isolation"]
 
 LEAVING = ["database", "schema", "create"]
 TABLES = sa.MetaData()

@@ -19,7 +19,7 @@ from tests.services.postgres_server import (
     Asker,
     asker,
     query,
-    server,
+    server_of_each_version,
     shared_isolation,
     started,
 )
@@ -29,7 +29,7 @@ from wflo_testkit.services.postgres.isolation import PostgresIsolation
 from wflo_testkit.services.postgres.spec import MODES
 from wflo_testkit.wait import wait_until
 
-__all__ = ["asker", "server", "shared_isolation"]
+__all__ = ["asker", "server_of_each_version", "shared_isolation"]
 
 
 class Base(DeclarativeBase):

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import text
 
-from tests.services.postgres_server import Asker, query, server
+from tests.services.postgres_server import Asker, query, server_that_recycles
 from wflo_testkit.services.postgres import PostgresServer, proof
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.conveniences import rollback
@@ -20,7 +20,7 @@ from wflo_testkit.services.postgres.pool import Pool
 from wflo_testkit.services.postgres.recycling import reading
 from wflo_testkit.services.postgres.recycling.recycler import Recycler
 
-__all__ = ["server"]
+__all__ = ["server_that_recycles"]
 
 TABLES = sa.MetaData()
 sa.Table("orders", TABLES, sa.Column("id", sa.Integer, primary_key=True))

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.conftest import Run
-from tests.services.postgres_server import Asker, databases, query, server
+from tests.services.postgres_server import Asker, databases, query, server_that_recycles
 from wflo_testkit.services.postgres import PostgresServer, pool
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.isolation import PostgresIsolation
@@ -25,7 +25,7 @@ from wflo_testkit.wait import wait_until
 
 pytestmark = pytest.mark.usefixtures("kept_servers")
 
-__all__ = ["server"]
+__all__ = ["server_that_recycles"]
 
 ROWS = 50
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.services.postgres_programs.kinds import LEFT_OPEN
 from tests.services.postgres_programs.runner import ARGUMENTS, Runner, runner_on
-from tests.services.postgres_server import query, started
+from tests.services.postgres_server import RECYCLING, query, started
 from wflo_testkit.services.postgres import PostgresServer
 from wflo_testkit.services.postgres.accounts import Accounts
 from wflo_testkit.services.postgres.recycling import reading, recycler, restore
@@ -51,9 +51,9 @@ COUNTERS = {
 }
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with started(arguments=ARGUMENTS) as running:
+@pytest.fixture(scope="module", params=RECYCLING)
+def server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    with started(version=request.param, arguments=ARGUMENTS) as running:
         yield running
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.services.postgres_programs.kinds import EVERY, KINDS
 from tests.services.postgres_programs.runner import Program, Runner, runner
+from tests.services.postgres_server import RECYCLING
 
 FEW, MANY, SOAK = 30, 300, 10_000
 SHARE = 0.05
@@ -23,10 +24,10 @@ steps = st.tuples(st.sampled_from(EVERY), st.integers(0, 5))
 programs = st.lists(steps, min_size=1, max_size=8, unique_by=lambda step: step[0])
 
 
-@pytest.fixture(scope="module")
-def owners() -> Iterator[Runner]:
+@pytest.fixture(scope="module", params=RECYCLING)
+def owners(request: pytest.FixtureRequest) -> Iterator[Runner]:
     """The default: a role that owns its database and may do nothing beyond."""
-    with runner() as made:
+    with runner(version=request.param) as made:
         yield made
 
 

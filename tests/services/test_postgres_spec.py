@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.services.postgres_server import IMAGE, query, server, started
+from tests.images_at_hand import image_of
+from tests.services.postgres_server import query, server, started
 from wflo_testkit.errors import SettingError
 from wflo_testkit.model import MAIN, Server, Spec
 from wflo_testkit.probing import NotReady
@@ -21,7 +22,7 @@ __all__ = ["server"]
 
 
 def spec(**settings: Any) -> Spec:
-    return SERVICE.spec("postgres", {"image": IMAGE, **settings})
+    return SERVICE.spec("postgres", {"image": image_of("postgres"), **settings})
 
 
 def test_the_server_runs_with_the_tuned_parameters(server: PostgresServer) -> None:
@@ -68,7 +69,7 @@ def test_the_image_is_the_official_one_unless_it_is_set() -> None:
     from wflo_testkit.catalog import official
 
     assert SERVICE.spec("postgres", {}).image == official("postgres")
-    assert spec().image == IMAGE
+    assert spec().image == image_of("postgres")
 
 
 def test_an_external_server_needs_no_container() -> None:

@@ -12,6 +12,7 @@ import docker
 import pytest
 
 from tests.conftest import Run
+from tests.images_at_hand import image_of
 from wflo_testkit import services
 from wflo_testkit.broker.warming import order_of
 from wflo_testkit.model import Content
@@ -223,6 +224,18 @@ def test_a_schema_is_inside_for_the_next_run_until_it_changes(
         assert owner != "wflo_ready"
     assert second == first
     assert sign in json.dumps(third)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("version", ["postgres-13", "postgres-18"])
+def test_so_it_is_with_other_versions_of_the_server(project: Project, version: str) -> None:
+    image = f"--wflo-postgres-image={image_of(version)}"
+    _, first = project.run(sql(""), image)
+    project.await_images(2)
+    origin, second = project.run(sql(""), image)
+
+    assert origin.endswith("warm and filled")
+    assert {**first, "owners": []} == {**second, "owners": []}
 
 
 def test_a_callable_that_declares_what_it_is_is_not_called_again(project: Project) -> None:

@@ -36,9 +36,8 @@ def pull(arguments: argparse.Namespace) -> int:
 
     with connected() as client, Progress() as progress:
         provision.provide(client, arguments.names, source=arguments.source, report=progress.report)
-        states = provision.states(client)
-    shown = [state for state in states if not arguments.names or state.name in arguments.names]
-    print("\n".join(_row(state) for state in shown))
+        states = provision.states(client, arguments.names)
+    print("\n".join(_row(state) for state in states))
     return 0
 
 
@@ -91,7 +90,9 @@ def _register_build(actions: argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _add_names(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", nargs="*", type=_known, metavar="NAME", help="default: all")
+    parser.add_argument(
+        "names", nargs="*", type=_known, metavar="NAME", help="default: all services"
+    )
 
 
 def _known(name: str) -> str:
@@ -111,4 +112,4 @@ def _row(state: ImageState) -> str:
         text = f"local     {state.local}  (stands in for {state.official}{note})"
     else:
         text = f"missing   {state.official}: run `wflo-testkit images pull`"
-    return f"{state.name:<10} {text}"
+    return f"{state.name:<11} {text}"

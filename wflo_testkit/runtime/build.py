@@ -142,7 +142,7 @@ def _first(errors: Mapping[str, BaseException], entry: catalog.ImageEntry) -> st
 
 
 def _needed_tags(entry: catalog.ImageEntry) -> dict[str, str]:
-    return {need.upper(): catalog.entries()[need].local for need in entry.needs}
+    return {need.partition("-")[0].upper(): catalog.entries()[need].local for need in entry.needs}
 
 
 def _send(

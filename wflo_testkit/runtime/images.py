@@ -114,7 +114,8 @@ def _unavailable(
     if entry is None:
         fix = f"check the name, log in to its registry, or `docker load` {image} from elsewhere"
     else:
-        fix = f"run `wflo-testkit images pull`, which builds {entry.local} where nothing answers"
+        name = f" {entry.name}" if entry.role == "version" else ""
+        fix = f"run `wflo-testkit images pull{name}`, which builds {entry.local} where none answers"
     return ImageUnavailable(
         f"image {image} is not on the daemon and could not be pulled",
         cause=str(cause),

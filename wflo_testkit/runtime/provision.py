@@ -32,9 +32,9 @@ class ImageState:
     serves: str
 
 
-def states(client: docker.DockerClient) -> list[ImageState]:
-    """Return the state of every image that tests run."""
-    return [_state(client, entry) for entry in catalog.services()]
+def states(client: docker.DockerClient, names: Sequence[str] = ()) -> list[ImageState]:
+    """Return the state of the images of `names`, by default of every service."""
+    return [_state(client, entry) for entry in catalog.named(names)]
 
 
 def provide(
@@ -44,13 +44,15 @@ def provide(
     source: str = "auto",
     report: build.Report,
 ) -> None:
-    """Bring the images of `names` (default: all) onto the daemon; what is there is left alone.
+    """Bring the images of `names` onto the daemon; what is there is left alone.
+
+    names: of what tests can run; by default all services, in the versions that the kit pins.
 
     source: "official" pulls and never builds, "local" builds and never pulls, "auto" builds what
     cannot be pulled. Once a registry has not answered, it is not asked again.
     Raises ImageUnavailable.
     """
-    missing = [e for e in _chosen(names) if not _is_here(client, e, source)]
+    missing = [e for e in catalog.named(names) if not _is_here(client, e, source)]
     if source != "local":
         missing, answered = _pull_all(client, missing, report)
     else:
@@ -60,10 +62,6 @@ def provide(
         images.resolve(client, missing[0].official, policy="official")
     if missing:
         build.build(client, [e.name for e in missing], report=report, may_pull=answered)
-
-
-def _chosen(names: Sequence[str]) -> list[catalog.ImageEntry]:
-    return [entry for entry in catalog.services() if not names or entry.name in names]
 
 
 def _is_here(client: docker.DockerClient, entry: catalog.ImageEntry, source: str) -> bool:

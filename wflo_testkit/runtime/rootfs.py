@@ -28,6 +28,10 @@ _LEFT_OUT = (
     "./proc/*",
     "./sys/*",
 )
+# The release file of a suite that is still in the making is good for a week, and a mirror may lag
+# behind for longer. debootstrap does not look at that; so that apt can go on from there, nor does
+# it. Signatures are checked by both.
+_LATE_MIRROR = 'Acquire::Check-Valid-Until "false";\n'
 
 
 def ensure(client: docker.DockerClient, suite: str, tag: str, report: Callable[[str], None]) -> str:
@@ -41,9 +45,11 @@ def ensure(client: docker.DockerClient, suite: str, tag: str, report: Callable[[
         _remove_stale()
         with tempfile.TemporaryDirectory(prefix=_PREFIX, dir="/var/tmp") as folder:
             report(f"debootstrap {suite}")
-            _debootstrap(suite, Path(folder) / "root")
+            root = Path(folder) / "root"
+            _debootstrap(suite, root)
+            (root / "etc/apt/apt.conf.d/80wflo").write_text(_LATE_MIRROR)
             report(f"import as {tag}")
-            _import(client, Path(folder) / "root", tag)
+            _import(client, root, tag)
     return tag
 
 
@@ -79,7 +85,9 @@ def _remove_stale() -> None:
 def _debootstrap(suite: str, root: Path) -> None:
     # Its mounts live in a namespace of their own and vanish with it; the process dies with us.
     bound = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork"]
-    _run([*bound, "--kill-child", "debootstrap", "--variant=minbase", suite, str(root)])
+    # The script is named (after the default mirror, ""): there is one for each suite that was known
+    # when debootstrap was packaged, and of Debian all of them are this one.
+    _run([*bound, "--kill-child", "debootstrap", "--variant=minbase", suite, str(root), "", "sid"])
 
 
 def _import(client: docker.DockerClient, root: Path, tag: str) -> None:

@@ -135,9 +135,12 @@ class Runner:
 
 
 @contextlib.contextmanager
-def runner(role: str = "owner") -> Iterator[Runner]:
+def runner(role: str = "owner", version: str = "postgres") -> Iterator[Runner]:
     """Start a server of its own for programs."""
-    with started(role=role, arguments=ARGUMENTS) as server, runner_on(server) as made:
+    with (
+        started(version=version, role=role, arguments=ARGUMENTS) as server,
+        runner_on(server) as made,
+    ):
         yield made
 
 

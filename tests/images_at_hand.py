@@ -1,0 +1,35 @@
+"""What tests run for an entry of the catalogue, by the policy that WFLO_TEST_IMAGES names."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+import docker
+
+from wflo_testkit import catalog
+from wflo_testkit.runtime import images, provision
+from wflo_testkit.runtime.images import ResolvedImage
+
+POLICY = os.environ.get("WFLO_TEST_IMAGES") or "auto"
+
+
+@cache
+def resolved(name: str) -> ResolvedImage:
+    """Return the image of the entry `name`.
+
+    Other versions than those that the kit pins are made by nobody else: where the daemon has none
+    it is pulled or built, which takes a minute.
+    """
+    client = docker.from_env(timeout=600)
+    try:
+        if catalog.entries()[name].role == "version":
+            provision.provide(client, [name], source=POLICY, report=lambda *_: None)
+        return images.resolve(client, catalog.official(name), policy=POLICY)
+    finally:
+        client.close()
+
+
+def image_of(name: str) -> str:
+    """Return what to run for the entry `name`."""
+    return resolved(name).reference
