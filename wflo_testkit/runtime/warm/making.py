@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 SCRIPT = "/tmp/wflo-make.sh"  # noqa: S108 - in the container
-# Not as the container's first process: busybox's `timeout` signals the process that it was itself,
-# and a first process is deaf to signals from its own container (kill(2), pid_namespaces(7)).
+# `timeout` must not be the container's first process: busybox's signals the process that it was
+# itself, which as the first is deaf to signals from its own container (pid_namespaces(7)); the one
+# of coreutils 9.10 ends at once with 125. If nothing came after it, `sh` would give it its place.
 _LIMITED = 'timeout "$@"; exit $?'
 CHECK_LIMIT = 60.0
 SHARES = 256
