@@ -73,6 +73,7 @@ def started(
             password=password,
             sockets=str(sockets),
             options=dict(spec.options),
+            read_logs=lambda _since: container.logs().decode(errors="replace"),
         )
         wait_until(lambda: SERVICE.probe(server) is None, timeout=60, describe="Postgres")
         yield server

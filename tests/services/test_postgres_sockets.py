@@ -16,6 +16,7 @@ from sqlalchemy import text
 from tests.services.postgres_server import Asker, query, server, started
 from wflo_testkit.services.postgres import PostgresDatabase, PostgresServer, entrance
 from wflo_testkit.services.postgres.isolation import PostgresIsolation
+from wflo_testkit.wait import wait_until
 
 __all__ = ["server"]
 
@@ -145,6 +146,24 @@ def test_the_rule_is_put_before_the_others_once(server: PostgresServer) -> None:
     assert rules[0] == (["/^wflo_"], "scram-sha-256", None)
     assert [method for users, method, _error in rules if users == ["/^wflo_"]] == ["scram-sha-256"]
     assert len(rules) == 8  # initdb's six, the image's own, and this
+
+
+def test_the_server_has_nothing_to_say_about_the_rule() -> None:
+    """A reload logs what it cannot do: people would look for what is wrong with max_connections."""
+    with started(arguments={"shared_buffers": "64MB"}) as running:
+        isolation = PostgresIsolation(running, uuid.uuid4().hex[:8])
+        isolation.prepare()
+        isolation.close()
+        reloaded = "received SIGHUP, reloading configuration files"
+        wait_until(lambda: reloaded in running.logs(), timeout=20)
+        query(running, "SELECT 1")  # by a process that was begun after the reload
+
+        said = running.logs().partition(reloaded)[2]
+        assert query(running, "SHOW max_connections") == [("300",)]
+        assert query(running, "SHOW shared_buffers") == [("64MB",)]
+
+    assert "cannot be changed" not in said
+    assert "contains errors" not in said
 
 
 @pytest.mark.slow

@@ -7,11 +7,16 @@ come: their password is changed between two tests.
 
 from __future__ import annotations
 
+from wflo_testkit.services.postgres.accounts import quoted
 from wflo_testkit.services.postgres.admin import Admin
 
 RULE = "local all /^wflo_ scram-sha-256"
 """For each role that the kit makes (PostgreSQL manual, The pg_hba.conf File: patterns since 16)."""
 SINCE = 160000
+
+_CONTRADICTED = """SELECT name, quote_literal(s.setting) FROM pg_file_settings f
+    JOIN pg_settings s USING (name)
+    WHERE f.error IS NOT NULL AND s.context = 'postmaster' AND s.vartype <> 'string'"""
 
 
 def ask_for_passwords(admin: Admin) -> None:
@@ -29,7 +34,19 @@ def ask_for_passwords(admin: Admin) -> None:
     lines = ", ".join(f"({_literal(line)})" for line in (RULE, *rules))
     # COPY writes tabs and backslashes as escapes; rules need neither.
     admin.rows(f"COPY (VALUES {lines}) TO {_literal(path)}".replace("\t", " "))
+    _agree_with_command_line(admin)
     admin.rows("SELECT pg_reload_conf()")
+
+
+def _agree_with_command_line(admin: Admin) -> None:
+    """Let the server's files say what its command line does, about what only a start can change.
+
+    Else a reload logs each difference ("cannot be changed without restarting the server"), though
+    the command line goes first: initdb writes a max_connections, for one. Not about texts: a list
+    would have to be quoted word by word.
+    """
+    for name, value in admin.rows(_CONTRADICTED):
+        admin.rows(f"ALTER SYSTEM SET {quoted(name)} = {value}")
 
 
 def _literal(text: str) -> str:
