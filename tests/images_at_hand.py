@@ -6,11 +6,14 @@ import os
 from functools import cache
 
 import docker
+import pytest
 
 from wflo_testkit import catalog
 from wflo_testkit.runtime import images, provision
 from wflo_testkit.runtime.images import ResolvedImage
 
+MAY_BE_BUILT = (pytest.mark.slow, pytest.mark.timeout(600))
+"""Marks of what runs another version than the kit pins: its image may have to be built first."""
 POLICY = os.environ.get("WFLO_TEST_IMAGES") or "auto"
 
 

@@ -14,7 +14,7 @@ class FakeApi:
     """The calls of docker-py's low-level client that the kit uses for images.
 
     here: image name -> labels. published: what a registry has. registry: False for one that does
-    not answer. calls: every call made, in order.
+    not answer. calls: every call made, in order. arguments: those of each build.
     """
 
     def __init__(
@@ -25,6 +25,7 @@ class FakeApi:
         self.registry = registry
         self.calls: list[tuple[str, str]] = []
         self.failing: set[str] = set()
+        self.arguments: list[dict[str, str]] = []
 
     def inspect_image(self, name: str) -> dict[str, Any]:
         self.calls.append(("inspect", name))
@@ -50,8 +51,11 @@ class FakeApi:
         yield {"status": "Pull complete", "id": "a1"}
         self.here[reference] = {}
 
-    def build(self, *, tag: str, labels: dict[str, str], **_: Any) -> Iterator[dict[str, str]]:
+    def build(
+        self, *, tag: str, labels: dict[str, str], buildargs: dict[str, str], **_: Any
+    ) -> Iterator[dict[str, str]]:
         self.calls.append(("build", tag))
+        self.arguments.append(buildargs)
         yield {"stream": "Step 1/1 : FROM scratch\n"}
         yield {"stream": "some output\n"}
         if tag in self.failing:

@@ -124,6 +124,20 @@ def test_nothing_is_asked_of_a_registry_when_all_is_here() -> None:
     assert fake.api.made("build") == []
 
 
+def test_a_version_that_is_named_is_built_on_the_tree_of_its_suite() -> None:
+    suite = ENTRIES["base-forky"]
+    fake = FakeDocker({suite.rootfs: {}})
+
+    provision.provide(
+        cast("docker.DockerClient", fake), ["postgres-18"], source="local", report=lambda *_: None
+    )
+
+    assert fake.api.made("build") == [suite.local, ENTRIES["postgres-18"].local]
+    assert fake.api.arguments[-1]["BASE"] == suite.local
+    [state] = provision.states(cast("docker.DockerClient", fake), ["postgres-18"])
+    assert (state.name, state.serves, state.current) == ("postgres-18", "local", True)
+
+
 def test_the_hash_follows_files_arguments_and_needs(tmp_path: Path) -> None:
     def entry(version: str, needs: tuple[str, ...] = ()) -> catalog.ImageEntry:
         args = {"VERSION": version}

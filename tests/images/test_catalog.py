@@ -31,6 +31,19 @@ def test_an_image_is_found_by_either_name() -> None:
     assert catalog.find("redis:1") is None
 
 
+def test_other_versions_of_a_service_are_found_by_either_name_and_wait_to_be_named() -> None:
+    entry = catalog.entries()["postgres-18"]
+
+    assert catalog.find("postgres:18.6") == entry
+    assert catalog.find("wflo-testkit/postgres:18") == entry
+    assert entry not in catalog.services()
+    assert catalog.named(["postgres-18", "base", "redis"]) == (
+        entry,
+        catalog.entries()["redis"],
+    )
+    assert catalog.named([]) == catalog.services()
+
+
 def test_needs_come_first_in_the_file() -> None:
     """So reading from top to bottom is an order of building, and no entry needs itself."""
     seen: set[str] = set()
@@ -44,7 +57,7 @@ def test_a_dockerfile_takes_exactly_the_arguments_of_its_entry(
     entry: catalog.ImageEntry,
 ) -> None:
     text = (entry.context / "Dockerfile").read_text()
-    given = {*entry.args, *(need.upper() for need in entry.needs)}
+    given = {*entry.args, *(need.partition("-")[0].upper() for need in entry.needs)}
     given |= {"ROOTFS"} if entry.rootfs else set()
 
     assert given == set(re.findall(r"^ARG (\w+)$", text, flags=re.MULTILINE))

@@ -8,11 +8,19 @@ from typing import Any
 import docker
 import pytest
 
+from tests.images_at_hand import MAY_BE_BUILT
 from wflo_testkit import catalog
 from wflo_testkit.runtime import inputs
 from wflo_testkit.runtime.images import ResolvedImage
 
-SERVICES = [entry.name for entry in catalog.services()]
+SERVICES = [
+    *(entry.name for entry in catalog.services()),
+    *(
+        pytest.param(entry.name, marks=MAY_BE_BUILT)
+        for entry in catalog.entries().values()
+        if entry.role == "version"
+    ),
+]
 
 Config = dict[str, Any]
 
@@ -66,6 +74,8 @@ def test_ports(config: Config, ports: set[str]) -> None:
     ("name", "volumes"),
     [
         ("postgres", {"/var/lib/postgresql/data"}),
+        pytest.param("postgres-13", {"/var/lib/postgresql/data"}, marks=MAY_BE_BUILT),
+        pytest.param("postgres-18", {"/var/lib/postgresql"}, marks=MAY_BE_BUILT),
         ("redis", {"/data"}),
         ("kafka", {"/etc/kafka/secrets", "/var/lib/kafka/data", "/mnt/shared/config"}),
         ("temporal", set()),
@@ -97,6 +107,10 @@ def test_user(config: Config, users: set[str]) -> None:
         ("postgres", "LANG=en_US.utf8"),
         ("postgres", "PGDATA=/var/lib/postgresql/data"),
         ("postgres", "PG_MAJOR=17"),
+        pytest.param("postgres-13", "PG_MAJOR=13", marks=MAY_BE_BUILT),
+        pytest.param("postgres-13", "PGDATA=/var/lib/postgresql/data", marks=MAY_BE_BUILT),
+        pytest.param("postgres-18", "PG_MAJOR=18", marks=MAY_BE_BUILT),
+        pytest.param("postgres-18", "PGDATA=/var/lib/postgresql/18/docker", marks=MAY_BE_BUILT),
     ],
 )
 def test_environment(config: Config, variable: str) -> None:

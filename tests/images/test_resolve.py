@@ -59,6 +59,13 @@ def test_the_error_names_both_images_the_cause_and_the_remedy() -> None:
     assert "run `wflo-testkit images pull`" in message
 
 
+def test_the_remedy_names_a_version_that_is_made_by_name_only() -> None:
+    with pytest.raises(ImageUnavailable) as caught:
+        resolved(FakeDocker(), catalog.official("postgres-18"))
+
+    assert "run `wflo-testkit images pull postgres-18`" in str(caught.value)
+
+
 def test_a_policy_forces_the_published_image() -> None:
     with pytest.raises(ImageUnavailable):
         resolved(FakeDocker({ENTRY.local: {}}), ENTRY.official, "official")

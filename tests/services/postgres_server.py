@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.images_at_hand import image_of
+from tests.images_at_hand import MAY_BE_BUILT, image_of
 from wflo_testkit.errors import StartFailed
 from wflo_testkit.model import MAIN, Build, Server
 from wflo_testkit.service import Convenience, Lease, LeaseRequest
@@ -26,8 +26,7 @@ from wflo_testkit.wait import wait_until
 
 def version(name: str, *, slow: bool = True) -> Any:
     """Return the parameter of a fixture: an entry of the catalogue, whose image may be built."""
-    marks = [pytest.mark.slow, pytest.mark.timeout(600)] if slow else []
-    return pytest.param(name, marks=marks)
+    return pytest.param(name, marks=MAY_BE_BUILT if slow else ())
 
 
 VERSIONS = [version("postgres", slow=False), version("postgres-13"), version("postgres-18")]
@@ -73,6 +72,7 @@ def started(
             password=password,
             sockets=str(sockets),
             options=dict(spec.options),
+            container_id=str(container.id),
             read_logs=lambda _since: container.logs().decode(errors="replace"),
         )
         wait_until(lambda: SERVICE.probe(server) is None, timeout=60, describe="Postgres")

@@ -179,7 +179,7 @@ class Project:
         """Return when so many have been made since the beginning."""
 
         def are_named() -> bool:
-            assert not self.notes.failures()
+            assert self.notes.failures() == []
             return sum(each.is_named for each in self._mine()) == count
 
         wait_until(are_named, timeout=300, poll=0.2, describe=f"{count} warm images", catch=())
@@ -233,6 +233,23 @@ def test_so_it_is_with_other_versions_of_the_server(project: Project, version: s
     _, first = project.run(sql(""), image)
     project.await_images(2)
     origin, second = project.run(sql(""), image)
+
+    assert origin.endswith("warm and filled")
+    assert {**first, "owners": []} == {**second, "owners": []}
+
+
+def test_so_it_is_with_extensions_that_only_the_administrator_may_make(
+    project: Project, fresh_environment: pytest.MonkeyPatch
+) -> None:
+    fresh_environment.setenv("WFLO_TESTKIT_POSTGRES_EXTENSIONS", "earthdistance,uuid-ossp")
+    files = sql(", at earth DEFAULT ll_to_earth(52, 13)")
+    files["schema.sql"] = (
+        "CREATE EXTENSION IF NOT EXISTS earthdistance; CREATE EXTENSION pg_trgm;"
+        "COMMENT ON EXTENSION pg_trgm IS 'of the schema''s own';" + files["schema.sql"]
+    )
+    _, first = project.run(files)
+    project.await_images(2)
+    origin, second = project.run(files)
 
     assert origin.endswith("warm and filled")
     assert {**first, "owners": []} == {**second, "owners": []}

@@ -7,7 +7,7 @@ import threading
 from functools import cached_property
 
 from wflo_testkit.errors import IsolationFailed, ServiceUnavailable
-from wflo_testkit.services.postgres import entrance, sessions
+from wflo_testkit.services.postgres import entrance, extensions, sessions
 from wflo_testkit.services.postgres.accounts import Account, Accounts, quoted
 from wflo_testkit.services.postgres.admin import Admin
 from wflo_testkit.services.postgres.lasting import Lasting
@@ -47,6 +47,9 @@ class Cluster:
         self.admin = Admin(server)
         self.names = Names(run)
         self._lock = threading.Lock()
+        self._extensions: list[str] = server.options.get("extensions") or []
+        self._empty = "" if self._extensions else "template1"
+        self._making_empty = threading.Lock()
         self._numbers = itertools.count(1)
         self._made: set[str] = set()
         self._kept: set[str] = set()
@@ -120,6 +123,8 @@ class Cluster:
         else:
             allowed = self._ask("SELECT has_database_privilege(current_database(), 'CREATE')")
             grant = f"GRANT CREATE ON DATABASE {database} TO {user}"
+        if allowed and privilege != "create databases":
+            extensions.require(self.admin, self.server, self._extensions)
         if not allowed:
             raise ServiceUnavailable(
                 f"Postgres isolation {mode!r} cannot be had on {self.server.name}",
@@ -128,21 +133,45 @@ class Cluster:
                 fix=f"{grant}; or let the kit start its own server",
             )
 
+    def empty(self) -> str:
+        """Return the template of databases without a schema: it has the extensions asked for.
+
+        Made at the first call, if there are any. Raises ServiceUnavailable, IsolationFailed.
+        """
+        with self._making_empty:
+            if not self._empty:
+                name = self.names.empty
+                self._copy(name, "template1", self.account().user)
+                self._extend(name)
+                self.seal(name)
+                self._empty = name
+        return self._empty
+
     def create(self, name: str) -> str:
-        """Create an empty database for a template or for schemas, and return its name."""
+        """Create a database for schemas, and return its name."""
         self._copy(name, "template1", self.account().user)
+        self._extend(name, extensions.SCHEMA)
         return name
+
+    def _extend(self, name: str, schema: str = "") -> None:
+        """Make the extensions in a new database, which is dropped if that fails."""
+        try:
+            if self._extensions:
+                extensions.create(self.admin, self.server, name, self._extensions, schema)
+        except BaseException:
+            self.drop(name)
+            raise
 
     def create_template(self, name: str) -> str:
         """Create an empty database for a schema, and return its name.
 
         Where it may outlive the run, what is inside belongs to a role that can stay with it.
         """
-        if not self.lasts:
-            return self.create(name)
-        role = self.accounts.make_alone(name).user
-        self.lasting.belongs(name, role)
-        self._copy(name, "template1", role)
+        role = self.account().user
+        if self.lasts:
+            role = self.accounts.make_alone(name).user
+            self.lasting.belongs(name, role)
+        self._copy(name, self.empty(), role)
         return name
 
     def find_lasting(self, fingerprint: str) -> str:
@@ -268,6 +297,11 @@ class Cluster:
     def _applier(self, template: str) -> str:
         """Return the role that has applied the schema."""
         return self.lasting.owner(template) or self.account().user
+
+    @property
+    def search_path(self) -> str:
+        """What follows a test's own schema in its search_path: a list of names, or ""."""
+        return f",{extensions.SCHEMA}" if self._extensions and self._is_own else ""
 
     @property
     def _is_own(self) -> bool:

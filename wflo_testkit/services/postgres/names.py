@@ -36,6 +36,11 @@ class Names:
         """The database that holds the schemas of mode `schema`."""
         return f"{self._stem}_schemas"
 
+    @property
+    def empty(self) -> str:
+        """The template of databases without a schema, where template1 will not do."""
+        return f"{self._stem}_empty"
+
     def template(self, fingerprint: str) -> str:
         """Return the name of the template of a schema's fingerprint."""
         return f"{self._stem}_t_{_word(fingerprint, 16)}"

@@ -50,6 +50,12 @@ OPTIONS = (
         help='server parameters, over the kit\'s own: {wal_level = "logical"}',
         on_command_line=False,
     ),
+    Option(
+        key="postgres_extensions",
+        default=[],
+        help='extensions that the administrator makes before any schema is applied: ["vector"]',
+        on_command_line=False,
+    ),
 )
 
 SOCKETS = "/var/tmp"  # noqa: S108 - in the container
@@ -82,7 +88,7 @@ def spec(name: str, settings: Mapping[str, Any]) -> Spec:
     """
     if url := settings.get("url"):
         # Tests use the account of the URL: the kit makes no roles on somebody else's server.
-        given = {"role": "given"}
+        given = {"role": "given", **_extensions(settings)}
         return Spec(service="postgres", name=name, external=parse(url).url(), options=given)
     from wflo_testkit.catalog import official
 
@@ -103,7 +109,11 @@ def spec(name: str, settings: Mapping[str, Any]) -> Spec:
         tmpfs={PGDATA: "rw,mode=0700"},
         sockets=SOCKETS,
         username=settings.get("user") or "postgres",
-        options={"database": DATABASE, "role": settings.get("role") or "owner"},
+        options={
+            "database": DATABASE,
+            "role": settings.get("role") or "owner",
+            **_extensions(settings),
+        },
         # A superuser's tests may change roles and settings of the whole server.
         per_process=settings.get("role") == "superuser",
         startup_timeout=float(settings.get("startup_timeout") or 60),
@@ -122,6 +132,12 @@ def external(spec: Spec) -> PostgresServer:
         password=address.password,
         options={**spec.options, **own},
     )
+
+
+def _extensions(settings: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the option of a server that is to have extensions; they are part of what it is."""
+    names = list(dict.fromkeys(settings.get("extensions") or ()))
+    return {"extensions": names} if names else {}
 
 
 def _flags(settings: Mapping[str, Any]) -> list[str]:

@@ -49,7 +49,7 @@ class Workshop:
         account = self.cluster.account(database)
         parameters = dict(self.cluster.server.options.get("parameters", {}))
         if schema:
-            own = f"-csearch_path={schema} -capplication_name={schema}"
+            own = f"-csearch_path={schema}{self.cluster.search_path} -capplication_name={schema}"
             parameters["options"] = f"{parameters.get('options', '')} {own}".strip()
         return {
             "mode": mode,

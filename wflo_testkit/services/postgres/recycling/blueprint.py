@@ -23,8 +23,9 @@ FLUSH = "SELECT pg_stat_force_next_flush()"
 """Hands in the counts of this session when it comes to rest; else it does so once a second. A look
 at a sequence is counted, too, and the next reading is to have it behind it."""
 _CONTENT = "coalesce(md5(string_agg((wflo_row.*)::text, chr(10) ORDER BY ctid)), '')"
-_PLANNER = f"""SELECT oid::int8, relpages, reltuples, relallvisible FROM pg_class
-    WHERE relkind IN ('r', 'i', 't') AND oid >= {FIRST_OWN}"""  # noqa: S608
+TOLD = {"relpages": "int", "reltuples": "real", "relallvisible": "int"}
+"""What VACUUM and ANALYZE tell the planner of a relation: columns of pg_class, and their types."""
+_TOLD_SINCE_18 = {"relallfrozen": "int"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +74,24 @@ class Sequence:
 class Blueprint:
     """The template's tables and sequences by object id, which a clone has in common with it.
 
-    planner: relation -> (pages, rows, pages all visible), as the planner was told.
+    told: the columns that the server has of TOLD; planner: relation -> what they say.
     """
 
     tables: Mapping[int, Table]
     sequences: Mapping[int, Sequence]
-    planner: Mapping[int, tuple[int, float, int]]
+    told: Mapping[str, str]
+    planner: Mapping[int, tuple[float, ...]]
 
     @classmethod
     def of(cls, link: Link) -> Blueprint:
         """Draw it from a clone that nobody has used yet. Raises psycopg.Error."""
-        relations, planner = link.ask(_RELATIONS, _PLANNER)
+        told = TOLD | (_TOLD_SINCE_18 if link.version >= 180000 else {})
+        relations, planner = link.ask(_RELATIONS, _planner(told))
         return cls(
             _tables(link, relations),
             _sequences(link, {oid: name for oid, kind, name, *_ in relations if kind == "S"}),
-            {oid: (pages, rows, visible) for oid, pages, rows, visible in planner},
+            told,
+            {oid: tuple(values) for oid, *values in planner},
         )
 
     def find(self, relations: Collection[int]) -> dict[int, Table | Sequence]:
@@ -112,6 +116,11 @@ def query(looks: Mapping[int, str]) -> str:
 def place_of_last(name: str) -> str:
     """Return SQL for where a table's last row lies (ctid); there must be one."""
     return f"(SELECT max(ctid)::text FROM ONLY {name})"  # noqa: S608 - quoted
+
+
+def _planner(told: Mapping[str, str]) -> str:
+    return f"""SELECT oid::int8, {", ".join(told)} FROM pg_class
+        WHERE relkind IN ('r', 'i', 't') AND oid >= {FIRST_OWN}"""  # noqa: S608 - constants only
 
 
 def _content(name: str) -> str:

@@ -36,7 +36,7 @@ class Link:
     """A superuser's connection to `database`, with settings that no test can change.
 
     oid, role: object ids of the database and of the role that a test uses there; pid: of the
-    server's process at the other end.
+    server's process at the other end; version: the server's, as a number: 170011 is 17.11.
     """
 
     def __init__(self, admin: Admin, database: str, role: str) -> None:
@@ -50,6 +50,7 @@ class Link:
         self._answers.register(self._server.socket, selectors.EVENT_READ)
         self._lock = threading.Lock()
         self.pid = self._server.backend_pid
+        self.version = self._connection.info.server_version
         try:
             [[(self.oid, self.role)]] = self.ask(_PINS.format(role=role.replace("'", "''")))
         except BaseException:  # the server may be crashing

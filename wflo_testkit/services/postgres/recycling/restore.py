@@ -76,16 +76,19 @@ def tidy(link: Link, blueprint: Blueprint, tables: Collection[int]) -> Counter[i
         return Counter()
     for oid in tables:
         link.ask(f"VACUUM {blueprint.tables[oid].name}")
-    known = ", ".join(
-        f"({oid}::oid, {pages}, {rows}::real, {visible})"
-        for oid, (pages, rows, visible) in blueprint.planner.items()
-    )
-    told = f"""UPDATE pg_class c
-        SET relpages = k.pages, reltuples = k.rows, relallvisible = k.visible
-        FROM (VALUES {known}) k(oid, pages, rows, visible) WHERE c.oid = k.oid AND
-        (c.relpages, c.reltuples, c.relallvisible) IS DISTINCT FROM (k.pages, k.rows, k.visible)"""  # noqa: S608
-    (updated, _), _flush = link.results(told, FLUSH)
+    (updated, _), _flush = link.results(_tell(blueprint), FLUSH)
     return Counter({PG_CLASS: updated, **{-oid: 1 for oid in tables}})
+
+
+def _tell(blueprint: Blueprint) -> str:
+    """Return a statement that tells the planner what the template says."""
+    row = ", ".join(["{}::oid", *(f"{{}}::{kind}" for kind in blueprint.told.values())])
+    known = ", ".join(f"({row.format(oid, *each)})" for oid, each in blueprint.planner.items())
+    names = ", ".join(blueprint.told)
+    now, then = (", ".join(f"{each}.{name}" for name in blueprint.told) for each in "ck")
+    return f"""UPDATE pg_class c SET ({names}) = ROW({then})
+        FROM (VALUES {known}) k(oid, {names})
+        WHERE c.oid = k.oid AND ({now}) IS DISTINCT FROM ({then})"""  # noqa: S608 - constants, numbers
 
 
 def _empty(

@@ -58,13 +58,14 @@ def schema_of(value: Any) -> Schema | None:
 def failed(what: str, cause: object, *, looked_at: str = "", fix: str = "") -> SchemaFailed:
     """Return the error for a schema that cannot be used or applied."""
     from wflo_testkit.errors import SchemaFailed
+    from wflo_testkit.services.postgres.extensions import advice
 
     where = "the value of the fixture postgres_schema (or <server name>_schema)"
     return SchemaFailed(
         what,
         cause=cause if isinstance(cause, BaseException) else str(cause),
         looked_at=f"{looked_at}; it is {where}" if looked_at else where,
-        fix=fix or "correct it there; the database is made anew for the next test",
+        fix=advice(cause) or fix or "correct it there; the database is made anew for the next test",
     )
 
 

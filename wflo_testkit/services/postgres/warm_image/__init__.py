@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wflo_testkit.model import Content, Recipe, Spec
+from wflo_testkit.services.postgres.extensions import statements
 from wflo_testkit.services.postgres.names import READY
 from wflo_testkit.services.postgres.server import PostgresServer
 from wflo_testkit.services.postgres.warm_image.verifier import verifier
@@ -44,7 +45,11 @@ def recipe(spec: Spec, password: str) -> Recipe | None:
         return None
     return Recipe(
         script="\n".join([*_exports(given), _arguments(spec), (_HERE / "make.sh").read_text()]),
-        files={f"{FOLDER}/verifier": verifier(password)},
+        files={
+            f"{FOLDER}/verifier": verifier(password),
+            # For the template; and no server that is to have others starts from this image.
+            **_extensions(spec.options.get("extensions", ())),
+        },
         check=(_HERE / "check.sh").read_text(),
         start=_started(spec, given, _COPY, _SERVE),
         reset=_started(spec, given | {"WFLO_PASSWORD": "{password}"}, _COPY, _RESET, _SERVE),
@@ -71,6 +76,11 @@ def _started(spec: Spec, environment: Mapping[str, str], *steps: str) -> Spec:
     script = "\n".join(("set -e", *steps))
     command = ("sh", "-c", script, "wflo", *spec.command)
     return dataclasses.replace(spec, command=command, environment=environment)
+
+
+def _extensions(names: Sequence[str]) -> dict[str, str]:
+    made = "".join(f"{statement};\n" for statement in statements(names))
+    return {f"{FOLDER}/extensions.sql": made} if names else {}
 
 
 def _arguments(spec: Spec) -> str:

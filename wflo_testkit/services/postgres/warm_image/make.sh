@@ -18,7 +18,15 @@ restore() {
 CREATE ROLE wflo_ready NOLOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION;
 CREATE DATABASE "$template" OWNER wflo_ready;
 SQL
-    PGOPTIONS='-c role=wflo_ready' sql "$template" <$folder/schema.sql
+    if [ -e $folder/extensions.sql ]; then
+        sql "$template" <$folder/extensions.sql
+    fi
+    # The dump comments on each extension, which only the one who made it may do.
+    psql --no-psqlrc --tuples-only --no-align --username="$POSTGRES_USER" --dbname="$template" \
+        --command="SELECT '/^COMMENT ON EXTENSION ' || quote_ident(extname) || ' IS /d'
+            FROM pg_extension" >$folder/comments.sed
+    sed -f $folder/comments.sed $folder/schema.sql >$folder/rest.sql
+    PGOPTIONS='-c role=wflo_ready' sql "$template" <$folder/rest.sql
     pg_dump --username="$POSTGRES_USER" --no-owner --dbname="$template" >$folder/again.sql
     # Newer versions put a random word into each dump (PostgreSQL manual, pg_dump --restrict-key).
     for each in schema again; do
@@ -29,7 +37,7 @@ SQL
 ALTER DATABASE "$template" OWNER TO "$POSTGRES_USER";
 ALTER DATABASE "$template" IS_TEMPLATE true ALLOW_CONNECTIONS false;
 SQL
-    rm $folder/*.sql
+    rm $folder/*.sql $folder/*.sed
 }
 
 # The image's own entrypoint makes the cluster. Its temporary server has a Unix socket only, so
