@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import platform
+import re
 from functools import cache
-from pathlib import Path
+
+from wflo_testkit.runtime import kernel, processes
+from wflo_testkit.runtime.processes import UNKNOWN
 
 KIT = "dev.wflo.testkit"
 """On everything; the value is the kind: server, reaper, network, image."""
@@ -25,6 +26,8 @@ WARM = "dev.wflo.testkit.warm"
 """On a warm image, on what is started from it and on what makes it: the image's key."""
 BASE = "dev.wflo.testkit.warm.base"
 """On a warm image, and on what is started from it: the content id of what it was made from."""
+_OWNER = re.compile(r"(\S+) ([0-9]+) ([0-9]+|-) (\S+)")
+_MACHINE_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def of_run(run: str, kind: str, **more: str) -> dict[str, str]:
@@ -38,17 +41,29 @@ def of_kept(kind: str, **more: str) -> dict[str, str]:
 
 
 def owner(pid: int | None = None) -> str:
-    """Identify a process of this machine so that a later one with the same pid is not mistaken."""
-    pid = os.getpid() if pid is None else pid
-    return f"{_host()} {pid} {_start_time(pid)} {_boot_id()}"
+    """Identify a process of this machine so that a later one with the same pid is not mistaken.
+
+    What cannot be told now is UNKNOWN in it; then nobody can ever prove that it has ended.
+    """
+    pid = processes.own_pid() if pid is None else pid
+    return f"{_host()} {pid} {processes.started(pid)} {processes.boot()}"
 
 
 def owner_is_dead(text: str) -> bool:
-    """Say whether the owner named by `text` is proven dead; unknown hosts are never proven."""
-    host, pid, started, boot = (text.split(" ") + [""] * 4)[:4]
-    if host != _host() or not pid.isdigit():
+    """Say whether the owner named by `text` is proven dead.
+
+    The proof is a well-formed reading of its start time and boot, or that its pid is missing; an
+    error, an empty or an odd reading proves nothing, nor does anything about an unknown host.
+    Not excluded: machines of one name and one machine id, as careless clones are, on one daemon.
+    """
+    found = _OWNER.fullmatch(text)
+    if found is None or found[1] == UNKNOWN or found[1] != _host():
         return False
-    return boot != _boot_id() or not _lives(int(pid), started)
+    host, pid, started, boot = found.groups()
+    if processes.is_this_boot(boot):
+        return processes.is_gone(int(pid), started)
+    # Where the machine has no id, another one of the same name may have booted then.
+    return f"/{UNKNOWN}/" not in host and processes.is_other_boot(boot)
 
 
 def is_over(text: str, *, expired: bool) -> bool:
@@ -56,7 +71,8 @@ def is_over(text: str, *, expired: bool) -> bool:
 
     A process of this host is looked at instead: it may be paused for as long as it likes.
     """
-    return owner_is_dead(text) or (expired and text.split(" ")[0] != _host())
+    is_elsewhere = _host() not in (UNKNOWN, text.split(" ")[0])
+    return owner_is_dead(text) or (expired and is_elsewhere)
 
 
 def machine() -> str:
@@ -64,56 +80,23 @@ def machine() -> str:
     return _host().rpartition("/")[0]
 
 
-@cache
 def _host() -> str:
-    """Name the place in which a process id means something: machine and pid namespace.
+    """Name the place in which a process id means something, UNKNOWN if that cannot be told now."""
+    try:
+        return f"{_machine()}/{processes.namespace()}"
+    except OSError:
+        return UNKNOWN
+
+
+@cache
+def _machine() -> str:
+    """Name this machine. Raises OSError, and then is asked anew.
 
     A host name alone is not enough: containers and cloned machines that use one daemon may
     share it, and each would take the others' processes for dead.
     """
-    namespace = _read_link("/proc/self/ns/pid").strip("pid:[]")
-    return "/".join((platform.node() or "-", _read("/etc/machine-id")[:8] or "-", namespace or "-"))
-
-
-def _lives(pid: int, started: str) -> bool:
-    if stat := _stat(pid):
-        return stat[0] not in "ZX" and stat[19] == started
-    # No /proc, or one that hides other users' processes: only a missing pid is a proof then.
-    if os.name == "nt":  # where signal 0 is Ctrl-C
-        return True
     try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _start_time(pid: int) -> str:
-    stat = _stat(pid)
-    return stat[19] if stat else "-"
-
-
-def _stat(pid: int) -> list[str]:
-    """Return the fields of /proc/PID/stat from the state on (proc(5)): 0 state, 19 start time."""
-    return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
-
-
-def _boot_id() -> str:
-    return _read("/proc/sys/kernel/random/boot_id") or "-"
-
-
-def _read(path: str) -> str:
-    """Return a file's text, "" where there is none."""
-    try:
-        return Path(path).read_text().strip()
-    except OSError:
-        return ""
-
-
-def _read_link(path: str) -> str:
-    try:
-        return str(Path(path).readlink())
-    except OSError:
-        return ""
+        found = _MACHINE_ID.fullmatch(kernel.read("/etc/machine-id").strip())
+    except FileNotFoundError:
+        found = None
+    return f"{kernel.node() or UNKNOWN}/{found[0][:8] if found else UNKNOWN}"

@@ -1,0 +1,40 @@
+"""Asks the kernel itself, past whatever a test has put in the place of Python's functions.
+
+A test may fake files (pyfakefs; `open`, `os.open` or `Path.read_text` patched) while the kit, in the
+same process, looks whether another run lives. What is held here are the functions of the module
+that is built into the interpreter, in a namespace: pyfakefs looks for modules and functions among
+the names of a module, and has no `posix` of its own (`fake_filesystem_unittest`, 6.3). A test that
+patches this module, or `posix` before it is loaded, cannot be excluded.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import SimpleNamespace
+
+_BUILT_IN = "posix" if "posix" in sys.builtin_module_names else "nt"
+calls = SimpleNamespace(**vars(importlib.import_module(_BUILT_IN)))
+"""What `os` is made of, as it was when this module was loaded."""
+_CHUNK = 1 << 16
+
+
+def read(path: str) -> str:
+    """Return a file's text. Raises OSError."""
+    handle = calls.open(path, calls.O_RDONLY)
+    try:
+        text = b""
+        while more := calls.read(handle, _CHUNK):
+            text += more
+    finally:
+        calls.close(handle)
+    return text.decode(errors="replace")
+
+
+def node() -> str:
+    """Return the name of this machine, "" if it has none."""
+    if hasattr(calls, "uname"):
+        return str(calls.uname().nodename)
+    import platform  # Windows
+
+    return platform.node()
