@@ -16,7 +16,7 @@ from wflo_testkit.runtime import daemon, images, labels
 Run = Callable[..., int]
 
 HOST = f"planted-{secrets.token_hex(4)}"
-DEAD = f"{HOST} 4194305 1 -"
+DEAD = f"{HOST} 4194305 1 {labels.owner().split(' ')[3]}"
 """An owner, here as these tests see it, whose process id no Linux gives out (proc(5), pid_max)."""
 
 

@@ -275,7 +275,7 @@ def test_a_run_on_kept_servers_removes_the_folders_of_dead_runs(
     begin: Begin, spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    dead = folder(tmp_path, "dead", labels.owner(NOBODY))
+    dead = folder(tmp_path, "dead", labels.owner().replace(f" {os.getpid()} ", f" {NOBODY} "))
     alive = folder(tmp_path, "alive", labels.owner())
     core = begin()
     core.servers.get(spec)

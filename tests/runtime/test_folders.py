@@ -115,14 +115,14 @@ def test_a_name_with_any_character_is_read_again(
     temp: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(labels, "_host", lambda: "a@b/c%20d/42")
-    monkeypatch.setattr(labels, "_boot_id", lambda: "a boot ago".replace(" ", "-"))
     made = folders.make()
     draft = temp / f"wflo-draft-0{folders._MARK}{folders.quote(labels.owner(), safe='')}"
     made.rename(draft)
     (draft / "owner").unlink()
     assert folders.of_dead_runs() == []
 
-    monkeypatch.setattr(labels, "_boot_id", lambda: "now")
+    another_boot = "0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f"
+    monkeypatch.setattr(labels.processes, "boot", lambda: another_boot)
 
     assert folders.of_dead_runs() == [draft]
 

@@ -21,8 +21,9 @@ from wflo_testkit.service import Service
 from wflo_testkit.wait import wait_until
 
 ME = labels.owner()
-DEAD = f"{ME.split(' ')[0]} 4194305 1 -"  # no Linux gives out this process id (proc(5), pid_max)
-REBOOTED = " ".join([*ME.split(" ")[:3], "another-boot"])
+HOST, PID, STARTED, BOOT = ME.split(" ")
+DEAD = f"{HOST} 4194305 1 {BOOT}"  # no Linux gives out this process id (proc(5), pid_max)
+REBOOTED = f"{HOST} {PID} {STARTED} 0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f"
 ELSEWHERE = "another/host/1 1 1 1"
 NOW = 1000.0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from wflo_testkit.broker.leases import Leases
 from wflo_testkit.broker.listener import Listener
 from wflo_testkit.broker.servers import Servers
 from wflo_testkit.model import Build, Grant, Json, Server, Spec
-from wflo_testkit.runtime import daemon, folders
+from wflo_testkit.runtime import daemon, folders, processes
 from wflo_testkit.runtime.containers import Containers
 from wflo_testkit.runtime.session import Session
 from wflo_testkit.service import Service
@@ -37,7 +36,7 @@ class Core:
         self._warming = warming
         self.servers = Servers(services, Containers(session), session.run, reuse, warming)
         self.leases = Leases(self.servers)
-        self._process = os.getpid()
+        self._process = processes.own_pid()
         self._lock = threading.Lock()
         self._listener: Listener | None = None
         self._closed = False
@@ -78,7 +77,7 @@ class Core:
         A forked child that comes here, as one that goes on with the tests does, ends nothing.
         Raises TestkitError when something had to be left to the guard.
         """
-        if os.getpid() != self._process:
+        if processes.own_pid() != self._process:
             return
         with self._lock:
             self._closed = True

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from wflo_testkit.errors import TestkitError
-from wflo_testkit.runtime import labels
+from wflo_testkit.runtime import kernel, labels
 
 _PREFIX = "wflo-"
 _OWNER = "owner"
@@ -109,6 +109,6 @@ def _owner_in_name(folder: Path) -> str:
 
 def _owner_inside(folder: Path) -> str:
     try:
-        return (folder / _OWNER).read_text()
+        return kernel.read(str(folder / _OWNER))
     except OSError:
         return ""

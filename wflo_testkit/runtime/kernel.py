@@ -1,6 +1,6 @@
 """Asks the kernel itself, past whatever a test has put in the place of Python's functions.
 
-A test may fake files (pyfakefs; `open`, `os.open` or `Path.read_text` patched) while the kit, in the
+A test may fake files (pyfakefs; `open`, `os.open`, `Path.read_text` patched) while the kit, in the
 same process, looks whether another run lives. What is held here are the functions of the module
 that is built into the interpreter, in a namespace: pyfakefs looks for modules and functions among
 the names of a module, and has no `posix` of its own (`fake_filesystem_unittest`, 6.3). A test that
@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 _BUILT_IN = "posix" if "posix" in sys.builtin_module_names else "nt"
 calls = SimpleNamespace(**vars(importlib.import_module(_BUILT_IN)))
@@ -21,14 +22,19 @@ _CHUNK = 1 << 16
 
 def read(path: str) -> str:
     """Return a file's text. Raises OSError."""
+    return read_with_status(path)[0]
+
+
+def read_with_status(path: str) -> tuple[str, Any]:
+    """Return a file's text, and what stat(2) says of the very same file. Raises OSError."""
     handle = calls.open(path, calls.O_RDONLY)
     try:
         text = b""
         while more := calls.read(handle, _CHUNK):
             text += more
+        return text.decode(errors="replace"), calls.fstat(handle)
     finally:
         calls.close(handle)
-    return text.decode(errors="replace")
 
 
 def node() -> str:

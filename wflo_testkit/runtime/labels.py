@@ -52,18 +52,20 @@ def owner(pid: int | None = None) -> str:
 def owner_is_dead(text: str) -> bool:
     """Say whether the owner named by `text` is proven dead.
 
-    The proof is a well-formed reading of its start time and boot, or that its pid is missing; an
-    error, an empty or an odd reading proves nothing, nor does anything about an unknown host.
+    The proof is well-formed readings of its start time and boot, then and now; an error, an empty
+    or an odd reading proves nothing, nor does anything about an unknown host.
     Not excluded: machines of one name and one machine id, as careless clones are, on one daemon.
     """
     found = _OWNER.fullmatch(text)
     if found is None or found[1] == UNKNOWN or found[1] != _host():
         return False
-    host, pid, started, boot = found.groups()
-    if processes.is_this_boot(boot):
-        return processes.is_gone(int(pid), started)
-    # Where the machine has no id, another one of the same name may have booted then.
-    return f"/{UNKNOWN}/" not in host and processes.is_other_boot(boot)
+    host, pid, started, boot = found[1], int(found[2]), found[3], found[4]
+    if not processes.PROC:
+        return boot == UNKNOWN and processes.is_missing(pid)
+    if processes.is_other_boot(boot):
+        # Where the machine has no id, another one of the same name may have booted then.
+        return f"/{UNKNOWN}/" not in host and started != UNKNOWN
+    return boot == processes.boot() != UNKNOWN and processes.is_gone(pid, started)
 
 
 def is_over(text: str, *, expired: bool) -> bool:

@@ -15,7 +15,9 @@ from wflo_testkit.runtime import kernel
 UNKNOWN = "-"
 PROC = sys.platform == "linux"
 """Whether there is Linux's /proc; elsewhere only a missing process id is a proof."""
-_STAT = re.compile(r"([0-9]+) \(.*\) ([A-Za-z])(?: -?[0-9]+){18} ([0-9]+)(?: -?[0-9]+)*\s*", re.S)
+_STAT = re.compile(
+    r"([0-9]+) \(.*\) ([A-Za-z])(?: -?[0-9]+){18} ([0-9]+)(?: -?[0-9]+)*\s*", re.DOTALL
+)
 _BOOT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAMESPACE = re.compile(r"pid:\[([0-9]+)\]")
 
@@ -56,11 +58,6 @@ def boot() -> str:
     return found if _BOOT.fullmatch(found) else UNKNOWN
 
 
-def is_this_boot(text: str) -> bool:
-    """Say whether `text` is the id of this boot, or boots have none here."""
-    return text == boot() and (text != UNKNOWN or not PROC)
-
-
 def is_other_boot(text: str) -> bool:
     """Say whether `text` is the id of a boot, and surely not of this one."""
     here = boot()
@@ -79,25 +76,26 @@ def namespace() -> str:
 def is_gone(pid: int, began: str) -> bool:
     """Say whether the process `pid` of this boot that began at `began` is proven to have ended.
 
-    With /proc two readings have to agree: it shows no such process, and no signal reaches one;
-    or it shows one that has ended, or another one, under that number.
+    /proc shows that it has, or that another one has its number now, or it is missing.
     """
-    if not PROC:
-        return _is_absent(pid)
-    if began == UNKNOWN or not _proc_is_ours():
-        return False
     try:
-        found = _stat(str(pid))
-    except (FileNotFoundError, ProcessLookupError):  # hidden, or gone (also while it was read)
-        return _is_absent(pid)
+        found = _stat(str(pid)) if began != UNKNOWN and _proc_is_ours() else None
     except OSError:
-        return False
+        return is_missing(pid)
     if found is None or found.pid != pid:
         return False
     return found.state in "ZXx" or found.started != began
 
 
-def _is_absent(pid: int) -> bool:
+def is_missing(pid: int) -> bool:
+    """Say whether it is proven that no process has the number `pid`.
+
+    No signal reaches one and, where there is /proc, that shows none either.
+    """
+    return _is_unheard_of(pid) and (not PROC or _is_unseen(pid))
+
+
+def _is_unheard_of(pid: int) -> bool:
     """Say whether the kernel knows no process `pid` to send a signal to (kill(2))."""
     if not hasattr(kernel.calls, "uname"):  # Windows, where signal 0 is Ctrl-C
         return False
@@ -106,6 +104,18 @@ def _is_absent(pid: int) -> bool:
     except ProcessLookupError:
         return True
     except (OSError, OverflowError):
+        return False
+    return False
+
+
+def _is_unseen(pid: int) -> bool:
+    """Say whether /proc, which shows this process, shows no process `pid`; it may be hidden."""
+    try:
+        if _proc_is_ours():
+            _stat(str(pid))
+    except (FileNotFoundError, ProcessLookupError):  # the latter if it ended while it was read
+        return True
+    except OSError:
         return False
     return False
 

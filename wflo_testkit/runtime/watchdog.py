@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from wflo_testkit.errors import StartFailed
-from wflo_testkit.runtime import forks
+from wflo_testkit.runtime import forks, processes
 from wflo_testkit.runtime.address import Endpoint
 
 SCRIPT = Path(__file__).with_name("watchdog_process.py")
@@ -43,8 +43,9 @@ class Watchdog:
         if os.name == "nt":
             raise _failed("it needs fork and Unix sockets")
         ours, its = socket.socketpair()
+        parent = str(processes.own_pid())  # another one would look as if it had died already
         # -I -S: a quick start, whatever the tests have done to the environment.
-        command = [sys.executable, "-I", "-S", str(SCRIPT), self._run, str(os.getpid())]
+        command = [sys.executable, "-I", "-S", str(SCRIPT), self._run, parent]
         try:
             # A session of its own: a signal to the tests' process group does not reach it.
             self._process = subprocess.Popen(

@@ -7,9 +7,10 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from wflo_testkit.runtime import labels
+from wflo_testkit.runtime import kernel, labels
 
 CACHE = "wflo-testkit/servers"
 
@@ -19,6 +20,9 @@ class Home:
 
     id: eight letters that differ from those of any other home, also of one with the same path on
     another machine: a daemon may serve several. They are part of every name made for reuse.
+
+    What is here decides whether a server is somebody's. So it is asked of the kernel, past what a
+    test has patched, and an error is no answer.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -35,7 +39,7 @@ class Home:
     def is_gone(self) -> bool:
         """Whether the folder is not there; one that cannot be looked at is."""
         try:
-            self.folder.stat()
+            kernel.calls.stat(str(self.folder))
         except FileNotFoundError:
             return True
         except OSError:
@@ -66,7 +70,10 @@ class Home:
             os.close(handle)
 
     def write(self, name: str, text: str) -> None:
-        """Write a file that is there wholly or not at all, mode 0600. Raises OSError."""
+        """Write a file that is there wholly or not at all, mode 0600.
+
+        Raises OSError, also where a test has faked the file system and so no other process sees it.
+        """
         draft = self.folder / f".draft-{secrets.token_hex(6)}"
         handle = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
@@ -76,21 +83,35 @@ class Home:
         except BaseException:
             draft.unlink(missing_ok=True)
             raise
+        kernel.calls.stat(str(self.folder / name))
 
     def read(self, path: Path) -> str | None:
-        """Return a file's text; None for what is absent, or not ours alone to write and read."""
+        """Return a file's text; None for what is absent, or not ours alone to write and read.
+
+        Raises OSError when neither can be told.
+        """
         try:
-            with path.open() as file:
-                status = os.fstat(file.fileno())
-                if status.st_uid != os.geteuid() or status.st_mode & 0o077:
-                    return None
-                return file.read()
-        except (OSError, UnicodeDecodeError):
+            text, status = kernel.read_with_status(str(path))
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
+        if status.st_uid != kernel.calls.geteuid() or status.st_mode & 0o077:
+            return None
+        return text
+
+    def touched(self, path: Path) -> float:
+        """Return when a file was written or touched, seconds since the epoch. Raises OSError."""
+        return float(kernel.calls.stat(str(path)).st_mtime)
 
     def files(self, pattern: str) -> list[Path]:
-        """Return the files that match `pattern`, sorted; none when there is no folder."""
-        return sorted(self.folder.glob(pattern)) if self.folder.is_dir() else []
+        """Return the files that match `pattern`, sorted; none when there is no folder.
+
+        Raises OSError when they cannot be told.
+        """
+        try:
+            names = kernel.calls.listdir(str(self.folder))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [self.folder / name for name in sorted(names) if fnmatchcase(name, pattern)]
 
 
 def home_of(label: str) -> Home | None:

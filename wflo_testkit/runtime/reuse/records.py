@@ -60,7 +60,10 @@ class Records:
         self._home = home
 
     def read(self, key: str) -> Record | None:
-        """Return the record of `key`; None when there is none that can be understood."""
+        """Return the record of `key`; None when there is none that can be understood.
+
+        Raises OSError when that cannot be told.
+        """
         return self._read(self._path(key))
 
     def write(self, record: Record) -> None:
@@ -103,9 +106,9 @@ class Records:
         if text is None:
             return None
         try:
-            record = Record(**json.loads(text), used=path.stat().st_mtime)
+            record = Record(**json.loads(text), used=self._home.touched(path))
             is_sound = record.layout == LAYOUT and record.key == path.stem and record.container_id
-        except (OSError, ValueError, TypeError, KeyError):
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
         return record if is_sound else None
 

@@ -34,13 +34,17 @@ def sweep(shelf: Shelf, wanted: Collection[tuple[str, str]] = ()) -> list[Record
 
 
 def _remove_half_made(shelf: Shelf) -> None:
-    """Remove containers whose maker died before it could write them down."""
+    """Remove containers whose maker died before it could write them down.
+
+    Not one that a run uses: an older kit's record is none that this one understands.
+    """
     for found in shelf.engine.containers(f"{labels.HOME}={shelf.home.label}"):
         key = found["Labels"].get(labels.REUSE, "")
         if not key or not labels.owner_is_dead(found["Labels"].get(labels.OWNER, "")):
             continue
         record = shelf.records.read(key)  # after the look at its owner, who writes it last
-        if record is None or record.container_id != found["Id"]:
+        is_written = record is not None and record.container_id == found["Id"]
+        if not is_written and not shelf.uses.living(key, container=found["Id"]):
             shelf.engine.remove(found["Id"])
 
 

@@ -57,19 +57,19 @@ class Uses:
         self._path(key, run).unlink(missing_ok=True)
 
     def living(self, key: str, *, but: str = "", container: str = "") -> list[str]:
-        """Return the runs, other than `but`, that are not proven over.
+        """Return the runs, other than `but`, that are not proven over. Raises OSError.
 
         container: only those that use this one.
         """
         return [
             use.run
             for path, use in self._of(key)
-            if use.run != but and container in ("", use.container) and not _is_over(path, use)
+            if use.run != but and container in ("", use.container) and not self._is_over(path, use)
         ]
 
     def over(self, key: str) -> list[str]:
-        """Return the runs that have left a mark and are proven over."""
-        return [use.run for path, use in self._of(key) if _is_over(path, use)]
+        """Return the runs that have left a mark and are proven over. Raises OSError."""
+        return [use.run for path, use in self._of(key) if self._is_over(path, use)]
 
     def _of(self, key: str) -> list[tuple[Path, Use]]:
         return [(path, self._read(path)) for path in self._home.files(f"{key}.*.use")]
@@ -87,13 +87,9 @@ class Uses:
     def _path(self, key: str, run: str) -> Path:
         return self._home.folder / f"{key}.{run}.use"
 
-
-def _is_over(path: Path, use: Use) -> bool:
-    return use.ended or labels.is_over(use.owner, expired=_is_old(path))
-
-
-def _is_old(path: Path) -> bool:
-    try:
-        return clock.wall() - path.stat().st_mtime > EXPIRY
-    except OSError:
-        return True
+    def _is_over(self, path: Path, use: Use) -> bool:
+        try:
+            is_old = clock.wall() - self._home.touched(path) > EXPIRY
+        except FileNotFoundError:  # dropped meanwhile
+            return True
+        return use.ended or labels.is_over(use.owner, expired=is_old)

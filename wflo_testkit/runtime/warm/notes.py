@@ -126,7 +126,7 @@ class Notes:
     def _read(self, path: Path) -> dict[str, Any]:
         try:
             found = json.loads(self.home.read(path) or "{}")
-        except ValueError:
+        except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
 
