@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import subprocess
 import sys
 import tempfile
 import threading
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -19,6 +21,7 @@ from wflo_testkit.broker.core import Core
 from wflo_testkit.broker.idle import sweep_behind
 from wflo_testkit.model import Spec
 from wflo_testkit.runtime import labels
+from wflo_testkit.runtime.reuse import home as home_module
 from wflo_testkit.runtime.reuse import shelf as shelf_module
 from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.reuse.shelf import Shelf
@@ -209,6 +212,48 @@ def test_it_goes_with_a_run_without_reuse_too_and_so_does_the_mark_of_its_maker(
 
     assert kept_by(home) == []
     assert home.files("*.use") == []
+
+
+@pytest.fixture
+def kept(processes: Processes, home: Home) -> str:
+    """The container of a kept server whose maker, a run, has ended."""
+    maker = processes.begin("maker")
+    container = said(maker).split(" ")[0]
+    maker.communicate("\n")
+    assert kept_by(home) == [container]
+    return container
+
+
+def test_a_kept_server_stays_though_a_test_fakes_files_or_its_record_cannot_be_read(
+    kept: str, home: Home, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("pathlib.Path.open", "io.open", "builtins.open", "os.open"):
+        with mock.patch(name, side_effect=FileNotFoundError):
+            sweep(shelf)
+        assert kept_by(home) == [kept]
+
+    def fail(_path: str) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(home_module.kernel, "read_with_status", fail)
+        sweep(shelf)
+    assert kept_by(home) == [kept]
+
+
+def test_a_server_that_a_run_uses_stays_though_its_record_is_of_another_kit(
+    kept: str, home: Home, shelf: Shelf
+) -> None:
+    [path] = home.files("*.json")
+    home.write(path.name, path.read_text().replace('"layout": ', '"layout": 9'))
+    shelf.uses.mark(path.stem, "theirs", kept)
+    sweep(shelf)
+    assert kept_by(home) == [kept]
+
+    shelf.uses.end(path.stem, "theirs", kept=False)
+    sweep(shelf)
+
+    assert kept_by(home) == []
 
 
 def test_what_resists_is_left_to_the_next_run(

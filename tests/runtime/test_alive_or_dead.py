@@ -21,9 +21,10 @@ from unittest import mock
 
 import pytest
 
-from wflo_testkit.runtime import folders, kernel, labels, processes
+from wflo_testkit.runtime import folders, kernel, labels, processes, watchdog_process
 from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.reuse.uses import Uses
+from wflo_testkit.runtime.watchdog import Watchdog
 from wflo_testkit.wait import wait_until
 
 ME = labels.owner()
@@ -341,3 +342,18 @@ def test_folders_of_living_runs_stay_whatever_a_test_fakes(
             found = []
     assert found == []
     assert alive.is_dir()
+
+
+def test_the_watchdog_of_a_living_run_stays_though_a_test_fakes_its_process_id() -> None:
+    watchdog = Watchdog("watched")
+    with mock.patch.object(os, "getpid", return_value=1):
+        watchdog.start()
+    watchdog.confirm()
+    process = watchdog._process
+    assert process is not None
+
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(3 * watchdog_process.POLL)
+    finally:
+        watchdog.dismiss()

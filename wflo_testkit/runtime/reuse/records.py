@@ -94,8 +94,12 @@ class Records:
         self._path(key).unlink(missing_ok=True)
 
     def __iter__(self) -> Iterator[Record]:
+        """Yield those that can be read. Raises OSError when nothing can be told."""
         for path in self._home.files("*.json"):
-            if (record := self._read(path)) is not None:
+            record = None
+            with contextlib.suppress(OSError):
+                record = self._read(path)
+            if record is not None:
                 yield record
 
     def _path(self, key: str) -> Path:
