@@ -21,9 +21,11 @@ from unittest import mock
 
 import pytest
 
+from wflo_testkit.broker.core import Core
 from wflo_testkit.runtime import folders, kernel, labels, processes, watchdog_process
 from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.reuse.uses import Uses
+from wflo_testkit.runtime.session import Session
 from wflo_testkit.runtime.watchdog import Watchdog
 from wflo_testkit.wait import wait_until
 
@@ -229,19 +231,12 @@ def test_an_error_an_empty_and_an_odd_reading_mean_alive(
     assert not labels.owner_is_dead(ME)
 
 
-def test_a_proc_of_another_pid_namespace_proves_nothing() -> None:
-    program = (
-        "from wflo_testkit.runtime import labels, processes;"
-        "import os; host = labels.owner().split(' ')[0];"
-        f"print(labels.owner_is_dead(f'{{host}} {{os.getpid()}} 1 {BOOT}'), labels.owner())"
-    )
-    unshare = ["unshare", "--user", "--map-root-user", "--pid", "--fork"]
-    done = subprocess.run(
-        [*unshare, sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
+def test_a_proc_of_another_pid_namespace_says_nothing_of_this_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answering(monkeypatch, {"/proc/self/stat": INIT})  # as after `unshare --pid --fork`
 
-    dead, _host, pid, started, boot = done.stdout.split()
-    assert (dead, pid, started, boot) == ("False", "1", "-", "-")
+    assert labels.owner() == f"{HOST} {PID} - -"
 
 
 def test_a_process_whose_name_has_brackets_and_lines_is_read_well() -> None:
@@ -357,3 +352,11 @@ def test_the_watchdog_of_a_living_run_stays_though_a_test_fakes_its_process_id()
             process.wait(3 * watchdog_process.POLL)
     finally:
         watchdog.dismiss()
+
+
+def test_a_run_that_begins_while_a_test_fakes_its_process_id_comes_to_its_end() -> None:
+    with mock.patch.object(os, "getpid", return_value=1):
+        core = Core({}, Session("begun"))
+    core.close()
+
+    assert core._closed

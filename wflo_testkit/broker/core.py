@@ -67,9 +67,8 @@ class Core:
 
     @property
     def notes(self) -> list[str]:
-        """Return what a person should know about how this run is guarded."""
-        made = self._warming.note if self._warming is not None else ""
-        return [*self._session.notes, *([made] if made else [])]
+        """Return what a person should know about how this run is guarded and was started."""
+        return [*self._session.notes, *(self._warming.notes if self._warming is not None else [])]
 
     def close(self) -> None:
         """Close every connection, then remove every container and network of the run.

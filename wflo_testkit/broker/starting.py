@@ -48,12 +48,38 @@ class Starter:
             return None
         try:
             return self._ready(spec, service, image, warm)
-        except StartFailed as error:
-            if self.containers.are_ending:
+        except StartFailed:
+            if self.containers.are_ending or not self._is_to_blame(warm, spec, self._warming):
                 raise
             self.containers.clear_away(spec)
-            self._warming.reject(warm, self.containers, error)
         return None
+
+    def _is_to_blame(self, warm: Warm, spec: Spec, warming: Warming) -> bool:
+        """Tell whether it may help to do without a warm image from which a start has failed.
+
+        Where one that is good was started and does not answer, as at a wrong address, another
+        would not answer either. What a daemon that is lost would say stays open.
+        """
+        from docker.errors import DockerException
+        from requests.exceptions import RequestException
+
+        try:
+            return self._is_out_of_use(warm, spec, warming)
+        except (DockerException, RequestException):
+            return False
+
+    def _is_out_of_use(self, warm: Warm, spec: Spec, warming: Warming) -> bool:
+        """Tell whether no server runs from an image, or none should; then others use it no more.
+
+        It is taken away from them only if its server has ended by itself, or if it says so itself.
+        """
+        if warming.is_gone(warm, self.containers):
+            return True
+        state = self.containers.state_for(spec)
+        fault = f"its server {state}" if state.ended_by_itself else ""
+        if fault := fault or warming.fault(warm, self.containers):
+            warming.reject(warm, self.containers, fault)
+        return bool(fault) or state.status != "running"
 
     def _ready(
         self, spec: Spec, service: Service, image: ResolvedImage, warm: Warm | None = None
@@ -70,7 +96,7 @@ class Starter:
                 give_up=lambda: self._raise_if_dead(spec, running),
             )
         except WaitTimeout as error:
-            raise self._too_slow(spec, running, error.__cause__) from None
+            raise self._too_slow(spec, running, error.__cause__, warm) from None
         return server
 
     def _raise_if_dead(self, spec: Spec, running: Running) -> None:
@@ -78,11 +104,13 @@ class Starter:
         if not state.alive:
             raise self._failed(f"{spec.name} ({running.image}) {state}", running, None)
 
-    def _too_slow(self, spec: Spec, running: Running, last: BaseException | None) -> StartFailed:
+    def _too_slow(
+        self, spec: Spec, running: Running, last: BaseException | None, warm: Warm | None
+    ) -> StartFailed:
         what = f"{spec.name} ({running.image}) was not ready after {spec.startup_timeout:g} s"
-        return self._failed(
-            what, running, last, f"raise the setting {spec.service}_startup_timeout, or "
-        )
+        cold = "start it without its warm image (warm_images = false), " if warm else ""
+        remedy = f"raise the setting {spec.service}_startup_timeout, {cold}or "
+        return self._failed(what, running, last, remedy)
 
     def _failed(
         self, what: str, running: Running, last: BaseException | None, remedy: str = ""

@@ -38,6 +38,7 @@ class Warming:
         self._lock = threading.Lock()
         self._orders: dict[str, Order] = {}
         self._bases: dict[str, ResolvedImage] = {}
+        self._rejected: list[str] = []
 
     @classmethod
     def of_user(cls, kit: str, *, project: Path | str = "", may_make: bool) -> Self | None:
@@ -99,22 +100,40 @@ class Warming:
         else:
             self._order(order_of(spec, service, base, self._kit, content, text))
 
-    def reject(self, warm: Warm, containers: Containers, reason: TestkitError) -> None:
-        """Take an image out of use from which a server did not start; it may just have gone."""
-        if stock.find(containers.client, warm.key) != warm.id:
-            return
+    def is_gone(self, warm: Warm, containers: Containers) -> bool:
+        """Say whether an image has lost its name, as when somebody has removed it."""
+        return stock.find(containers.client, warm.key) != warm.id
+
+    def fault(self, warm: Warm, containers: Containers) -> str:
+        """Let an image itself tell whether it can serve; see making.fault."""
+        from wflo_testkit.runtime.warm import making
+
+        return making.fault(containers.client, warm)
+
+    def reject(self, warm: Warm, containers: Containers, reason: str) -> None:
+        """Take an image out of use that is at fault: no run of this machine asks for it in a day.
+
+        reason: in one line.
+        """
         with contextlib.suppress(OSError):
             why = f"a server did not start from it: {reason}"
             self._notes.failed(warm.key, warm.spec.name, why)
         stock.discard(containers.client, self._notes, warm)
+        with self._lock:
+            self._rejected.append(
+                f"the warm image {warm.tag} of {warm.spec.name} is out of use: {reason}"
+            )
 
     @property
-    def note(self) -> str:
-        """A sentence about what will be made after the run, or ""."""
-        names = ", ".join(sorted({order.name for order in self._orders.values()}))
-        if not (self.may_make and names):
-            return ""
-        return f"warm images of {names} are made after this run, in the background"
+    def notes(self) -> list[str]:
+        """Sentences about what was taken out of use, and what will be made after the run."""
+        with self._lock:
+            rejected, names = list(self._rejected), {each.name for each in self._orders.values()}
+        if self.may_make and names:
+            listed = ", ".join(sorted(names))
+            made = f"warm images of {listed} are made after this run, in the background"
+            return [*rejected, made]
+        return rejected
 
     def close(self, find: Callable[[], Endpoint]) -> None:
         """Let what is missing be made; returns at once. find: see Session."""
@@ -134,8 +153,8 @@ class Warming:
     def _warm(self, key: str, image: str, recipe: Recipe, content: str) -> Warm:
         password = self._notes.password(image)
         if password is not None or recipe.reset is None:
-            return Warm(key, image, recipe.start, password or "", content)
-        return Warm(key, image, recipe.reset, secrets.token_hex(16), content)
+            return Warm(key, image, recipe.start, password or "", content, recipe.check)
+        return Warm(key, image, recipe.reset, secrets.token_hex(16), content, recipe.check)
 
 
 def order_of(

@@ -105,7 +105,7 @@ def save(arguments: argparse.Namespace) -> int:
     from wflo_testkit.runtime.warm.notes import Notes
 
     with connected() as client, _readable(arguments.path):
-        chosen = [image for image in stock.every(client, Notes()) if image.is_named]
+        chosen = [image for image in stock.every(client, Notes()) if image.is_good]
         if not chosen:
             raise TestkitError("there are no warm images", fix="run `wflo-testkit images warm`")
         tar.save(client, chosen, arguments.path)
@@ -164,7 +164,7 @@ def _readable(path: Path) -> Iterator[None]:
 
 def _cells(image: WarmImage) -> tuple[str, ...]:
     return (
-        image.key if image.is_named else f"{image.key} (not in use)",
+        image.key if image.is_good else f"{image.key} (not in use)",
         image.server,
         image.reference,
         image.kit,

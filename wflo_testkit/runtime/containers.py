@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from wflo_testkit.runtime.warm.order import Warm
 
 
+STOPPED = (137, 143)
+"""Exit codes of a process that SIGKILL or SIGTERM has ended."""
 HOST_NAME = 63
 """Characters of a host name, at most (hostname(7))."""
 
@@ -59,6 +61,12 @@ class State:
     def alive(self) -> bool:
         """Whether it runs or is about to."""
         return self.status in ("created", "running", "restarting")
+
+    @property
+    def ended_by_itself(self) -> bool:
+        """Whether its process has come to an end that nobody brought about from outside."""
+        is_killed = self.out_of_memory or self.exit_code in STOPPED
+        return self.status in ("exited", "dead") and not is_killed
 
     def __str__(self) -> str:
         if self.alive:
@@ -172,6 +180,10 @@ class Containers:
     def are_ending(self) -> bool:
         """Whether they are being removed because the run ends."""
         return self._place.ending
+
+    def state_for(self, spec: Spec) -> State:
+        """Return the state of the container for `spec`; see `state`."""
+        return self.state(self._place.container_name(spec))
 
     def clear_away(self, spec: Spec) -> None:
         """Remove what there is of the container for `spec`, so that another can have its name."""

@@ -20,20 +20,28 @@ def is_kept(marks: Mapping[str, str]) -> bool:
 def users(marks: Mapping[str, str]) -> list[str]:
     """Return the runs that are known to use a kept server, or any server on a kept network."""
     home = home_of(marks[labels.HOME])
-    return Uses(home).living(marks.get(labels.REUSE, "*")) if home else []
+    try:
+        return Uses(home).living(marks.get(labels.REUSE, "*")) if home else []
+    except OSError:  # another user's folder
+        return []
 
 
 def hindrance(marks: Mapping[str, str]) -> str:
     """Say why what carries these labels should stay, "" if nothing speaks against its removal.
 
-    Only the caller's own home is judged, and what is left of one whose folder is gone.
+    Only the caller's own home is judged, and what is left of one whose folder is gone. What cannot
+    be read stays.
     """
     home, key = home_of(marks[labels.HOME]), marks.get(labels.REUSE, "")
     if home is None or (home.label != Home().label and not home.is_gone):
         return f"it belongs to {marks[labels.HOME]}"
-    if using := Uses(home).living(key or "*"):
+    try:
+        using = Uses(home).living(key or "*")
+        is_written = key and Records(home).read(key) is not None
+    except OSError as error:
+        return f"its record cannot be read: {error}"
+    if using:
         return f"run {', '.join(using)} uses it"
-    is_written = key and Records(home).read(key) is not None
     if not is_written and key and not labels.owner_is_dead(marks.get(labels.OWNER, "")):
         return "its maker may still be running"
     return ""

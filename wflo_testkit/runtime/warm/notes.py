@@ -77,7 +77,7 @@ class Notes:
 
     def forget_unused(self, seconds: float) -> None:
         """Delete what was not touched for so long: the image has gone, or is about to."""
-        for path in self.home.files("*.json"):
+        for path in self._files("*.json"):
             with contextlib.suppress(OSError):
                 if clock.wall() - path.stat().st_mtime > seconds:
                     path.unlink()
@@ -95,7 +95,7 @@ class Notes:
 
     def failures(self) -> list[Failure]:
         """Return the makings that failed and are not to be tried again yet."""
-        found = map(self._read_failure, self.home.files("*.failed.json"))
+        found = map(self._read_failure, self._files("*.failed.json"))
         return [failure for failure in found if failure is not None]
 
     def guess(self, project: str, server: str) -> str:
@@ -114,6 +114,11 @@ class Notes:
         """Forget a failure, so that the image may be made again."""
         with contextlib.suppress(OSError):
             self._failure(key).unlink(missing_ok=True)
+
+    def _files(self, pattern: str) -> list[Path]:
+        with contextlib.suppress(OSError):
+            return self.home.files(pattern)
+        return []
 
     def _read_failure(self, path: Path) -> Failure | None:
         found = self._read(path)

@@ -81,6 +81,7 @@ class Warm:
     """What to start instead of a spec from its own image: a warm image, and what to run on it.
 
     id: the image's content id. content: fingerprint of what tests begin from, if that is inside.
+    check: see model.Recipe.
     """
 
     key: str
@@ -88,6 +89,7 @@ class Warm:
     spec: Spec
     password: str = field(repr=False)
     content: str = ""
+    check: str = "true"
 
     @property
     def kind(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.runtime import images, labels
+from wflo_testkit.runtime.warm import makers
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Warm, tag_of
 from wflo_testkit.wait import clock
@@ -15,8 +16,6 @@ from wflo_testkit.wait import clock
 if TYPE_CHECKING:
     import docker
 
-MAKER = "maker"
-"""The kind of a container in which an image is made or checked, as labels.KIT says it."""
 MAX_SIZE = 3_000_000_000
 """Bytes of all warm images together, without what they share with the images below them."""
 MAX_AGE = 14 * 24 * 3600.0
@@ -33,6 +32,8 @@ class WarmImage:
     size: bytes that it adds to its base. used: when it was last used or made, seconds since the
     epoch.
     password: "known" here, "unknown" (then each start sets a new one), or "none".
+    has_proxies: whether the proxy settings of a machine are part of it, as older kits let happen;
+    then it is not used.
     """
 
     id: str
@@ -46,6 +47,12 @@ class WarmImage:
     size: int
     used: float
     password: str
+    has_proxies: bool = False
+
+    @property
+    def is_good(self) -> bool:
+        """Whether servers are started from it."""
+        return self.is_named and not self.has_proxies
 
     @property
     def age(self) -> float:
@@ -54,16 +61,16 @@ class WarmImage:
 
 
 def find(client: docker.DockerClient, key: str) -> str:
-    """Return the content id of the warm image `key`, "" if there is none. One call."""
+    """Return the content id of the warm image `key`, "" if there is none of use. One call."""
     found = images.inspect(client, tag_of(key))
-    return str(found["Id"]) if found is not None else ""
+    return "" if found is None or _holds_proxies(client, found) else str(found["Id"])
 
 
 def every(client: docker.DockerClient, notes: Notes) -> list[WarmImage]:
     """Return all of them, those without a name too, last used first."""
     found = client.api.images(filters={"label": [labels.WARM]})
     sizes = {str(each["Id"]): int(each["Size"]) for each in client.api.images()}
-    stock = [_image(each, sizes, notes) for each in found]
+    stock = [_image(client, each, sizes, notes) for each in found]
     return sorted(stock, key=lambda image: image.used, reverse=True)
 
 
@@ -94,10 +101,10 @@ def prune(
 ) -> list[WarmImage]:
     """Remove what is too old or too much, see `surplus`, and return what went.
 
-    What somebody is at work on stays, and what Docker has containers of. among: says which count
-    at all.
+    What somebody is at work on stays, and what Docker has containers of; those of makers that have
+    been left behind go. among: says which count at all.
     """
-    making = _being_made(client)
+    making = makers.busy(client)
     found = [each for each in every(client, notes) if each.key not in making and among(each)]
     return [
         image for image in surplus(found, max_size, max_age) if not remove(client, notes, image)
@@ -105,14 +112,14 @@ def prune(
 
 
 def surplus(stock: Sequence[WarmImage], max_size: float, max_age: float) -> list[WarmImage]:
-    """Return the images without a name, those unused for `max_age` seconds, and of the others the
-    least used, until no more than `max_size` bytes are left.
+    """Return the images of no use, those unused for `max_age` seconds, and of the others the least
+    used, until no more than `max_size` bytes are left.
 
     stock: last used first.
     """
     over, total = [], 0
     for image in stock:
-        if not image.is_named or image.age > max_age or total + image.size > max_size:
+        if not image.is_good or image.age > max_age or total + image.size > max_size:
             over.append(image)
         else:
             total += image.size
@@ -128,14 +135,9 @@ def discard(client: docker.DockerClient, notes: Notes, warm: Warm) -> None:
     notes.forget(warm.id)
 
 
-def _being_made(client: docker.DockerClient) -> set[str]:
-    """Return the keys at which somebody is at work, or was when it died."""
-    wanted = {"label": [labels.WARM, f"{labels.KIT}={MAKER}"]}
-    found = client.api.containers(all=True, filters=wanted)
-    return {str(each["Labels"][labels.WARM]) for each in found}
-
-
-def _image(found: Mapping[str, Any], sizes: Mapping[str, int], notes: Notes) -> WarmImage:
+def _image(
+    client: docker.DockerClient, found: Mapping[str, Any], sizes: Mapping[str, int], notes: Notes
+) -> WarmImage:
     marks, identity = found["Labels"], str(found["Id"])
     key = marks[labels.WARM]
     return WarmImage(
@@ -150,7 +152,26 @@ def _image(found: Mapping[str, Any], sizes: Mapping[str, int], notes: Notes) -> 
         size=max(0, int(found["Size"]) - sizes.get(marks.get(labels.BASE, ""), 0)),
         used=notes.used(identity) or float(found["Created"]),
         password=_password(identity, marks, notes),
+        has_proxies=_holds_proxies(client, images.inspect(client, identity) or {}),
     )
+
+
+def _holds_proxies(client: docker.DockerClient, found: Mapping[str, Any]) -> bool:
+    """Say whether an image has proxy settings that are not those of the image below it.
+
+    Docker's clients put theirs, passwords included, into the variables of each container (Docker
+    manual, Configure the Docker CLI to use a proxy server), and a commit keeps them.
+    """
+    own = _proxies(found)
+    base = (found.get("Config", {}).get("Labels") or {}).get(labels.BASE, "")
+    below = images.inspect(client, base) if own and base else None
+    return bool(own - _proxies(below or {}))
+
+
+def _proxies(found: Mapping[str, Any]) -> set[str]:
+    """Return the proxy settings of an image as `NAME=value`."""
+    variables = found.get("Config", {}).get("Env") or []
+    return {each for each in variables if each.partition("=")[0].lower().endswith("_proxy")}
 
 
 def _password(image: str, marks: Mapping[str, str], notes: Notes) -> str:

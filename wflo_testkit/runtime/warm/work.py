@@ -6,8 +6,7 @@ import contextlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from wflo_testkit.runtime import labels
-from wflo_testkit.runtime.warm import making, stock
+from wflo_testkit.runtime.warm import makers, making, stock
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order
 from wflo_testkit.wait import Deadline, wait_until
@@ -34,16 +33,23 @@ def work_off(client: docker.DockerClient, orders: Iterable[Order], notes: Notes)
 def get(client: docker.DockerClient, order: Order, notes: Notes) -> tuple[str, bool]:
     """Return the id of the image of `order`, and whether this process has made it.
 
-    If another one is making it, wait for that; if that one dies, or fails, make it here.
+    If another one is making it, wait for that; if that one dies, or fails, make it here. An image
+    of that name that holds settings of somebody's machine gives way to the new one.
     Raises MakingFailed, WaitTimeout, docker's errors, OSError.
     """
-    deadline = Deadline(2 * order.limit)
+    deadline = Deadline(2 * (order.limit + makers.SLACK + makers.PATIENCE))
     while True:
         if image := stock.find(client, order.key):
             return image, False
         try:
             return making.make(client, order, notes), True
         except making.Taken:
+            if deadline.passed:
+                raise making.MakingFailed(
+                    f"the warm image of {order.name} could not be made in {deadline.seconds:g} s",
+                    cause="its container was taken away again and again",
+                    looked_at=f"container {order.container}",
+                ) from None
             wait_until(
                 lambda: _is_settled(client, order),
                 timeout=deadline.left,
@@ -54,14 +60,14 @@ def get(client: docker.DockerClient, order: Order, notes: Notes) -> tuple[str, b
 
 
 def _is_settled(client: docker.DockerClient, order: Order) -> bool:
-    """Tell whether nobody is at work any more; the container of a dead maker is removed."""
-    from docker.errors import APIError, NotFound
+    """Tell whether nobody is at work any more; a container that is nobody's is removed."""
+    from docker.errors import NotFound
 
     try:
         found: dict[str, Any] = client.api.inspect_container(order.container)
     except NotFound:
         return True
-    if labels.owner_is_dead(found["Config"]["Labels"].get(labels.OWNER, "")):
-        with contextlib.suppress(APIError):  # another one has removed it, or is about to
-            client.api.remove_container(found["Id"], force=True, v=True)
+    now = makers.time_of_daemon(client)
+    if makers.is_maker(found, order.key) and makers.is_nobodys(found, order.limit, now):
+        makers.remove(client, found["Id"])
     return False
