@@ -101,6 +101,10 @@ def _nothing_to_build(_test: TestContext, _data: Mapping[str, Json]) -> None:
     return None
 
 
+def _nothing_known(_lease: Lease) -> Sequence[str]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseKind:
     """A function-scoped fixture `<server name>_<name>` whose value is a handle.
@@ -109,6 +113,8 @@ class LeaseKind:
         own process before the lease goes back.
     params: what the isolation must know about this test.
     build: does the work of a `Build`, in the test's process.
+    refused: what the server has refused the test's account so far, for the report of a failed
+        test; may raise a TestkitError, which is passed over.
     """
 
     name: str
@@ -116,6 +122,7 @@ class LeaseKind:
     handle: Callable[[Lease, TestContext], AbstractContextManager[Any]]
     params: Callable[[TestContext], Mapping[str, Json]] = _no_params
     build: Callable[[TestContext, Mapping[str, Json]], None] = _nothing_to_build
+    refused: Callable[[Lease], Sequence[str]] = _nothing_known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

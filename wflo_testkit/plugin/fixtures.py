@@ -6,6 +6,7 @@ import itertools
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -44,7 +45,7 @@ def lease(request: pytest.FixtureRequest, name: str, suffix: str) -> Iterator[An
         lease = _take(context, kind, asked.number)
         made = kind.handle(lease, context)
         value = made.__enter__()
-    outcome.holds(request.node, f"{name}_{suffix}", value)
+    outcome.holds(request.node, f"{name}_{suffix}", value, partial(kind.refused, lease))
     try:
         yield value
     finally:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from wflo_testkit.errors import TestkitError
 from wflo_testkit.plugin import without_docker
 from wflo_testkit.plugin.kit import KIT
 from wflo_testkit.wait import clock
@@ -20,12 +22,16 @@ LOG_LINES = 200
 
 @dataclass(slots=True)
 class Outcome:
-    """One test: when it began, whether it failed, what it uses."""
+    """One test: when it began, whether it failed, what it uses.
+
+    refusals: fixture -> tells what the server has refused its account.
+    """
 
     began: float = field(default_factory=clock.wall)
     failed: bool = False
     servers: dict[str, Server] = field(default_factory=dict)
     handles: dict[str, Any] = field(default_factory=dict)
+    refusals: dict[str, Callable[[], Sequence[str]]] = field(default_factory=dict)
 
 
 _OUTCOME = pytest.StashKey[Outcome]()
@@ -80,9 +86,13 @@ def uses(item: pytest.Item, server: Server) -> None:
     _of(item).servers[server.key] = server
 
 
-def holds(item: pytest.Item, fixture: str, handle: Any) -> None:
-    """Note the handle behind a fixture of `item`."""
-    _of(item).handles[fixture] = handle
+def holds(
+    item: pytest.Item, fixture: str, handle: Any, refused: Callable[[], Sequence[str]]
+) -> None:
+    """Note the handle behind a fixture of `item`, and how to ask what its account was refused."""
+    outcome = _of(item)
+    outcome.handles[fixture] = handle
+    outcome.refusals[fixture] = refused
 
 
 def failed(item: pytest.Item) -> bool:
@@ -91,7 +101,7 @@ def failed(item: pytest.Item) -> bool:
 
 
 def record(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Note a failure, and add the servers' logs and the kept data's addresses to its report."""
+    """Note a failure; add to its report the servers' logs, what they refused and what is kept."""
     if not report.failed or _OUTCOME not in item.stash:
         return
     outcome = _of(item)
@@ -100,6 +110,10 @@ def record(item: pytest.Item, report: pytest.TestReport) -> None:
     for server in outcome.servers.values():
         if text := _last_lines(server.logs(outcome.began)):
             report.sections.append((f"{server.name} log since the test began", text))
+    for fixture, refused in outcome.refusals.items():
+        with suppress(TestkitError):  # it cannot be asked, or is given back already
+            if lines := refused():
+                report.sections.append((f"what {fixture} was refused", "\n".join(lines)))
     if kept := _kept(outcome):
         report.sections.append(("kept for you to look at, while the server lives", kept))
 

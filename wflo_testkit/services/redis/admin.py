@@ -8,72 +8,115 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from wflo_testkit.errors import IsolationFailed, MissingExtra, ServiceUnavailable
 from wflo_testkit.services.redis.server import RedisServer
 from wflo_testkit.wait import WaitTimeout, wait_until
 
+NAME = "wflo-testkit"
+"""What the kit's connections are called in CLIENT LIST."""
+
 TIMEOUT = 30.0
 """Seconds for one answer: a script of a test may keep the server busy for a while."""
 
-SCRIPT_TIMEOUT = 5.0
-"""Seconds that a test's script may take to end once Redis was told to."""
+TIMEOUT_OF_ONE_TEST = 5.0
+"""The same on a server of one test, which goes away with it: the test may have stopped it."""
+
+SCRIPT_PATIENCE = 30.0
+"""Seconds that a script may keep the server busy: until it ends, or others' tests have ended."""
 
 Command = tuple[str | int | bytes, ...]
 
 
-class Admin:
-    """Runs commands as the server's administrator. Safe to use from several threads."""
+def somebody() -> Sequence[str]:
+    """Return whose script may run where nothing is known of that."""
+    return ("whoever else uses the server",)
 
-    def __init__(self, server: RedisServer) -> None:
+
+class Admin:
+    """Runs commands as the server's administrator. Safe to use from several threads.
+
+    others: says whose script may keep the server busy besides those of tests that are over; while
+        it names anybody no script is ended.
+    """
+
+    def __init__(self, server: RedisServer, others: Callable[[], Sequence[str]] = somebody) -> None:
         try:
             import redis
         except ModuleNotFoundError as error:
             raise MissingExtra.of("a private part of Redis", "redis", "redis", error) from None
         self._server = server
+        self._others = others
         self._lock = threading.Lock()
         self._errors = (redis.RedisError,)
         self._lost = redis.ConnectionError
-        own: dict[str, Any] = {"client_name": "wflo-testkit", "socket_timeout": TIMEOUT}
+        timeout = TIMEOUT_OF_ONE_TEST if server.is_for_one_test else TIMEOUT
+        own: dict[str, Any] = {"client_name": NAME, "socket_timeout": timeout}
+        account: dict[str, Any] = {"username": server.username, "password": server.password}
         self._client: Any = (
-            redis.Redis(unix_socket_path=server.socket, password=server.password, **own)
+            redis.Redis(unix_socket_path=server.socket, **account, **own)
             if server.socket
             else redis.Redis.from_url(server.url, **own)
         )
         self._connection: Any = self._client.connection_pool.make_connection()
 
-    def run(self, *commands: Command) -> list[Any]:
+    def run(self, *commands: Command, patience: float = SCRIPT_PATIENCE) -> list[Any]:
         """Send `commands` in one round trip and return an answer for each.
 
         All of them run, also after one that fails. The connection is in the server's own database
-        before and after. A script that runs for longer than Redis allows is ended first.
+        before and after. A script that runs for longer than Redis allows is ended first if it can
+        be nobody else's.
+        patience: seconds to wait for the end of such a script.
         Raises IsolationFailed, and ServiceUnavailable for a denied command.
+        """
+        answers = self.tried(*commands, patience=patience)
+        if errors := [each for each in answers if isinstance(each, Exception)]:
+            raise self._translated(errors[0])
+        return answers
+
+    def tried(self, *commands: Command, patience: float = SCRIPT_PATIENCE) -> list[Any]:
+        """Do the same, but return in its place the error that a command was answered with.
+
+        Raises IsolationFailed.
         """
         try:
             with self._lock:
                 return wait_until(
                     lambda: self._attempt(commands),
-                    timeout=SCRIPT_TIMEOUT,
+                    timeout=patience,
                     poll=0.005,
-                    describe="end of a test's script",
+                    describe="end of a script",
                     catch=(),
                 )
-        except (WaitTimeout, *self._errors) as error:
+        except WaitTimeout:
+            raise self._busy() from None
+        except self._errors as error:
             raise self._translated(error) from None
 
     def _attempt(self, commands: tuple[Command, ...]) -> list[Any]:
-        """Send; nothing comes back while a test's script keeps all out, which is told to end."""
+        """Send; nothing comes back while a script keeps all out."""
         try:
-            return self._send(commands)
+            answers = self._send(commands)
         except self._errors as error:
-            if "BUSY " not in str(error):
+            if not _says_busy(error):
                 raise
-        # Over this connection: a new one would not be let in. An error says that the script has
-        # ended by itself, or that it has written and cannot be ended; a lost one is opened again.
-        with contextlib.suppress(self._lost):
-            self._exchange((("SCRIPT KILL",),))
+            answers = [error]
+        if not any(_says_busy(each) for each in answers):
+            return answers
+        if not self._others():
+            self._end_script()
         return []
+
+    def _end_script(self) -> None:
+        """Tell the script or function that keeps the server busy to end.
+
+        Over this connection: a new one would not be let in. An error says that it has ended by
+        itself, or that it has written and cannot be ended; a lost connection is opened again.
+        """
+        with contextlib.suppress(self._lost):
+            self._exchange((("SCRIPT KILL",), ("FUNCTION KILL",)))
 
     def _send(self, commands: tuple[Command, ...]) -> list[Any]:
         selects = any(command[0] == "SELECT" for command in commands)
@@ -82,8 +125,6 @@ class Admin:
             answers = self._exchange((*commands, *home))
         except self._lost:  # a test may end every connection, this one included
             answers = self._exchange((*commands, *home))
-        if errors := [each for each in answers if isinstance(each, Exception)]:
-            raise errors[0]
         return answers[: len(commands)]
 
     def _exchange(self, commands: tuple[Command, ...]) -> list[Any]:
@@ -114,20 +155,36 @@ class Admin:
         from redis.exceptions import NoPermissionError
 
         server = self._server
-        place = f"{server.host}:{server.port} as {server.username or 'default'!r}"
         if isinstance(error, NoPermissionError) or "unknown command" in str(error).lower():
             return ServiceUnavailable(
                 f"the Redis server {server.name} does not let the kit make a user per test",
                 cause=error,
-                looked_at=place,
+                looked_at=self._place(),
                 fix=f"grant it: {self._grant()}; or unset redis_url, and the kit starts a server",
             )
         return IsolationFailed(
             f"Redis {server.name} refused what a test's private part needs",
             cause=error,
-            looked_at=place,
-            fix="see the server's log; a script of a test that has written cannot be ended",
+            looked_at=self._place(),
+            fix="see the server's log",
         )
+
+    def _busy(self) -> IsolationFailed:
+        """Return the error of a script that did not end in time; it says whose that may be."""
+        others, name = self._others(), self._server.name
+        whose = f"it may be of {' or '.join(others)}" if others else "a test that is over left it"
+        why = "no script is ended while it may be another test's" if others else "it has written"
+        return IsolationFailed(
+            f"a script keeps Redis {name} busy and did not end",
+            cause=f"{whose}; {why}",
+            looked_at=self._place(),
+            fix="let the script end, or give the test a server that nobody else uses: "
+            f'@pytest.mark.wflo({name}="own_server")',
+        )
+
+    def _place(self) -> str:
+        server = self._server
+        return f"{server.host}:{server.port} as {server.username or 'default'!r}"
 
     def _grant(self) -> str:
         prefix = self._server.options.get("prefix", "")
@@ -135,3 +192,7 @@ class Admin:
         rules += " +select +ping +time +hset +hgetall +hdel"
         user = self._server.username or "default"
         return f"ACL SETUSER {user} {rules} ~{prefix}* (Redis 6 or newer)"
+
+
+def _says_busy(answer: object) -> bool:
+    return isinstance(answer, Exception) and "BUSY " in str(answer)

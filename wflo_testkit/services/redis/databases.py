@@ -8,11 +8,20 @@ from collections import OrderedDict, deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.model import Json
 from wflo_testkit.service import LeaseRequest
-from wflo_testkit.services.redis.accounts import end_user, make_user, rules_of_database
+from wflo_testkit.services.redis.accounts import (
+    DIALECTS,
+    EVERYTHING,
+    Dialect,
+    end_user,
+    make_user,
+    rules_of_database,
+    rules_of_reading,
+)
 from wflo_testkit.services.redis.admin import Admin, Command
 from wflo_testkit.services.redis.claims import Claims
 from wflo_testkit.services.redis.names import Names
@@ -55,6 +64,19 @@ class Databases:
         self._coming = 0
         self._behind = ThreadPoolExecutor(1, "wflo-redis")
 
+    def prepare(self) -> None:
+        """Ask ahead what the first lease would have to. Raises IsolationFailed."""
+        _ = self._dialect
+
+    @cached_property
+    def _dialect(self) -> Dialect:
+        """The strictest rules that the server understands; asked once, in one round trip."""
+        trial, password = self._names.user("trial"), self._names.password()
+        tries = (make_user(trial, password, ("off", *each.for_everybody(1))) for each in DIALECTS)
+        answers = self._admin.tried(*tries, end_user(trial))
+        fine = (d for d, answer in zip(DIALECTS, answers, strict=False) if not _is_error(answer))
+        return next(fine, DIALECTS[-1])
+
     def lease(self, _request: LeaseRequest) -> Mapping[str, Json]:
         """Return number and account. Raises IsolationFailed if none is free."""
         made = self._next()
@@ -63,10 +85,13 @@ class Databases:
     def release(self, data: Mapping[str, Json], *, keep: bool, clean: bool = True) -> None:
         """End the user, flush the number and give it back; keep: once all others are in use.
 
+        Until then the user may read, and what was connected is not any more.
         clean: the user has no connection that would have to be closed before this returns.
         """
         number, user = data["db"], data["username"]
         if keep:
+            rules = rules_of_reading(number)
+            self._admin.run(end_user(user), make_user(user, data["password"], rules))
             with self._changed:
                 self._kept[number] = user
         elif self._claims is not None:
@@ -118,9 +143,16 @@ class Databases:
     def _make(self, number: int, last: str = "") -> Made:
         """Empty a number and make its next account, in one round trip; end the `last` one."""
         made = Made(number, self._names.user(secrets.token_hex(4)), self._names.password())
-        rules = rules_of_database(number, everything=self._server.is_for_one_test)
-        self._admin.run(*_emptied(number, last), make_user(made.user, made.password, rules))
+        self._admin.run(*_emptied(number, last), *self._accounts(made))
         return made
+
+    def _accounts(self, made: Made) -> tuple[Command, ...]:
+        """Return what makes the account; on a server of one test also the one of requirepass."""
+        if self._server.is_for_one_test:
+            everybody = make_user("default", self._server.password, EVERYTHING)
+            return (make_user(made.user, made.password, EVERYTHING), everybody)
+        rules = rules_of_database(made.number, self._dialect)
+        return (make_user(made.user, made.password, rules),)
 
     def _renew(self, number: int, user: str) -> None:
         made: Made | None = None
@@ -156,3 +188,7 @@ def _emptied(number: int, user: str) -> tuple[Command, ...]:
     """Return what empties a number; its user ends first: it could write again after the flush."""
     ended = (end_user(user),) if user else ()
     return (*ended, ("SELECT", number), ("FLUSHDB", "SYNC"))
+
+
+def _is_error(answer: object) -> bool:
+    return isinstance(answer, Exception)

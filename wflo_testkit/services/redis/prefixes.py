@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from wflo_testkit.model import Json
 from wflo_testkit.service import LeaseRequest
@@ -11,13 +11,12 @@ from wflo_testkit.services.redis.accounts import (
     glob_quoted,
     make_user,
     rules_of_prefix,
+    rules_of_reading,
 )
 from wflo_testkit.services.redis.admin import Admin, Command
 from wflo_testkit.services.redis.names import Names
+from wflo_testkit.services.redis.scanning import pages
 from wflo_testkit.services.redis.server import RedisServer
-
-PAGE = 1000
-"""Keys looked at in one step of a SCAN: a shared server must not be stopped for long."""
 
 
 class Prefixes:
@@ -48,27 +47,19 @@ class Prefixes:
         keep: bool,
         clean: bool = True,  # noqa: ARG002
     ) -> None:
-        """Delete the user, then its keys; keep: neither, until the run ends."""
-        if not keep:
-            self._admin.run(end_user(data["username"]))
-            self._unlink(data["prefix"])
+        """Delete the user, then its keys; keep: until the run ends it may read them."""
+        user, prefix = data["username"], data["prefix"]
+        if keep:
+            rules = rules_of_reading(self._db, prefix)
+            self._admin.run(end_user(user), make_user(user, data["password"], rules))
+        else:
+            self._admin.run(end_user(user))
+            self._unlink(prefix)
 
     def clear(self) -> None:
         """Delete the keys of every lease of the run."""
         self._unlink(self._names.prefix_of_run)
 
     def _unlink(self, prefix: str) -> None:
-        for page in self._pages(prefix):
+        for page in pages(self._admin, f"{glob_quoted(prefix)}*"):
             self._admin.run(("UNLINK", *page))
-
-    def _pages(self, prefix: str) -> Iterator[list[bytes]]:
-        """Yield the keys that begin with `prefix`, in portions."""
-        cursor: int = 0
-        while True:
-            [(cursor, keys)] = self._admin.run(
-                ("SCAN", cursor, "MATCH", f"{glob_quoted(prefix)}*", "COUNT", PAGE)
-            )
-            if keys:
-                yield keys
-            if int(cursor) == 0:
-                return

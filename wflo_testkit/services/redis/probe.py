@@ -28,7 +28,8 @@ def probe(server: Server) -> None:
 
 def _ping_by_hand(server: RedisServer) -> None:
     """Speak RESP (Redis serialization protocol): no import, 0.1 ms."""
-    words = [("AUTH", server.password)] if server.password else []
+    account = tuple(word for word in (server.username, server.password) if word)
+    words = [("AUTH", *account)] if account else []
     commands = [*words, ("PING",)]
     with (
         socket.create_connection((server.host, server.port), timeout=SECONDS) as link,

@@ -15,6 +15,8 @@ MODES = ("database", "prefix")
 DATABASES = 1024
 SOCKETS = "/var/tmp"  # noqa: S108 - in the container
 PREFIX = "wflo-testkit:"
+ADMINISTRATOR = "wflo-testkit"
+"""The kit's own account: what a test does to `default`, or to its password, does not concern it."""
 
 OPTIONS = (
     Option(
@@ -75,6 +77,7 @@ def spec(name: str, settings: Mapping[str, Any]) -> Spec:
         command=(*_command(databases), *map(str, settings.get("arguments") or ())),
         ports={MAIN: DEFAULT_PORT},
         sockets=SOCKETS,
+        username=ADMINISTRATOR,
         environment={"REDISCLI_AUTH": "{password}"},  # for whoever looks into the container
         options={"databases": databases, "prefix": prefix},
         startup_timeout=float(settings.get("startup_timeout") or 60),
@@ -96,13 +99,18 @@ def external(spec: Spec) -> RedisServer:
 
 
 def _command(databases: int) -> tuple[str, ...]:
-    """Return the command of a server that keeps nothing on disk."""
+    """Return the command of a server that keeps nothing on disk.
+
+    `default`, the account of clients that name none, is off: a password that a test gives it by
+    CONFIG SET requirepass, or takes away, lets nobody in and keeps nobody out.
+    """
     return (
         "redis-server",
         *("--save", "", "--appendonly", "no"),
         *("--databases", str(databases)),
         *("--unixsocket", f"{SOCKETS}/{SOCKET}", "--unixsocketperm", "777"),
-        *("--user", "default", "on", "#{password_sha256}", "~*", "&*", "+@all"),
+        *("--user", ADMINISTRATOR, "on", "#{password_sha256}", "~*", "&*", "+@all"),
+        *("--user", "default", "off"),
     )
 
 
