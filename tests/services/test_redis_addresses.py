@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.services.answering import answering
+from tests.services.asker import Asker
 from wflo_testkit.errors import SettingError
 from wflo_testkit.model import MAIN
 from wflo_testkit.probing import NotReady
@@ -74,8 +76,8 @@ def test_the_server_keeps_nothing_on_disk_and_takes_further_arguments() -> None:
     assert spec.command == (
         *("redis-server", "--save", "", "--appendonly", "no", "--databases", "32"),
         *("--unixsocket", "/var/tmp/redis.sock", "--unixsocketperm", "777"),
-        *("--user", "default", "on", "#{password_sha256}", "~*", "&*", "+@all"),
-        *("--maxmemory", "64mb"),
+        *("--user", "wflo-testkit", "on", "#{password_sha256}", "~*", "&*", "+@all"),
+        *("--user", "default", "off", "--maxmemory", "64mb"),
     )
 
 
@@ -106,3 +108,14 @@ def test_a_fake_server_that_is_not_ready_is_told_from_one_that_is(
         probe(redis_at(port))
     with answering(b"+OK\r\n+PONG\r\n") as port:
         probe(redis_at(port))
+
+
+def test_the_administrator_has_a_name_of_its_own_and_the_url_says_so(redis_asker: Asker) -> None:
+    server = redis_asker.server
+    assert isinstance(server, RedisServer)
+
+    assert server.username == server.env()["REDIS_USERNAME"] == "wflo-testkit"
+    assert server.url.startswith(f"redis://wflo-testkit:{server.password}@127.0.0.1:")
+    assert server.internal_url.startswith(f"redis://wflo-testkit:{server.password}@redis:")
+    with redis.Redis.from_url(server.url) as one:
+        assert one.acl_whoami() in (b"wflo-testkit", "wflo-testkit")

@@ -62,13 +62,13 @@ class Admin:
         )
         self._connection: Any = self._client.connection_pool.make_connection()
 
-    def run(self, *commands: Command, patience: float = SCRIPT_PATIENCE) -> list[Any]:
+    def run(self, *commands: Command, patience: float | None = None) -> list[Any]:
         """Send `commands` in one round trip and return an answer for each.
 
         All of them run, also after one that fails. The connection is in the server's own database
         before and after. A script that runs for longer than Redis allows is ended first if it can
         be nobody else's.
-        patience: seconds to wait for the end of such a script.
+        patience: seconds to wait for the end of such a script, SCRIPT_PATIENCE by default.
         Raises IsolationFailed, and ServiceUnavailable for a denied command.
         """
         answers = self.tried(*commands, patience=patience)
@@ -76,7 +76,7 @@ class Admin:
             raise self._translated(errors[0])
         return answers
 
-    def tried(self, *commands: Command, patience: float = SCRIPT_PATIENCE) -> list[Any]:
+    def tried(self, *commands: Command, patience: float | None = None) -> list[Any]:
         """Do the same, but return in its place the error that a command was answered with.
 
         Raises IsolationFailed.
@@ -85,7 +85,7 @@ class Admin:
             with self._lock:
                 return wait_until(
                     lambda: self._attempt(commands),
-                    timeout=patience,
+                    timeout=SCRIPT_PATIENCE if patience is None else patience,
                     poll=0.005,
                     describe="end of a script",
                     catch=(),
@@ -115,7 +115,7 @@ class Admin:
         Over this connection: a new one would not be let in. An error says that it has ended by
         itself, or that it has written and cannot be ended; a lost connection is opened again.
         """
-        with contextlib.suppress(self._lost):
+        with contextlib.suppress(*self._errors):
             self._exchange((("SCRIPT KILL",), ("FUNCTION KILL",)))
 
     def _send(self, commands: tuple[Command, ...]) -> list[Any]:
