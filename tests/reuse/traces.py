@@ -25,7 +25,7 @@ def _redis(server: Server) -> list[str]:
     last = int(server.options["databases"]) - 1
     with redis.Redis.from_url(server.url, decode_responses=True) as admin:  # type: ignore[attr-defined]
         names = [*admin.acl_users(), *admin.keys("*")]
-    account = f"redis://:{server.password}@{server.host}:{server.port}"
+    account = f"redis://{server.username}:{server.password}@{server.host}:{server.port}"
     with redis.Redis.from_url(f"{account}/{last}", decode_responses=True) as admin:
         names += [f"{key}={admin.get(key)}" for key in admin.keys("*")]
     return names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -45,6 +46,18 @@ def test_an_endless_script_ends_with_its_test(busy: Asker, function: bool) -> No
         endless(handle, function)
     with busy.lease() as later, redis.Redis.from_url(later.url) as one:
         assert one.set("key", 1)
+
+
+def test_the_kit_ends_it_over_a_new_connection_if_its_own_was_lost(busy: Asker) -> None:
+    with busy.lease() as handle:
+        endless(handle)
+        _isolation(busy)._admin._connection.disconnect()
+    with busy.lease() as later, redis.Redis.from_url(later.url) as one:
+        assert one.set("key", 1)
+
+
+def _isolation(busy: Asker) -> Any:
+    return busy.broker._core.servers.isolation(busy.server.key)  # type: ignore[attr-defined]
 
 
 class Waiting:
@@ -119,8 +132,7 @@ def test_whoever_waits_goes_on_when_the_other_test_ends(busy: Asker) -> None:
 def test_if_it_did_not_look_who_else_is_there_it_would_end_anothers_script(busy: Asker) -> None:
     """The check above must be able to fail: one clause switched off, the script is killed."""
     with busy.lease() as slow:
-        isolation = busy.broker._core.servers.isolation(busy.server.key)  # type: ignore[attr-defined]
-        with mock.patch.object(isolation._admin, "_others", list), busy.lease():
+        with mock.patch.object(_isolation(busy)._admin, "_others", list), busy.lease():
             script = Waiting(slow)
         script.join()
         assert "Script killed" in str(script.error)

@@ -99,8 +99,9 @@ def test_a_planted_leak_on_a_kept_server_and_a_planted_cross_talk_are_counted(
 
     assert second.run
     [redis] = [each for each in Records(machine.home()) if each.name == "redis"]
-    cli = ["docker", "exec", redis.container_id, "redis-cli", "-a", redis.server["password"]]
-    docker(*cli[1:], "--no-auth-warning", "ACL", "SETUSER", f"wflo-{first.run}-1")
+    account = ["--user", redis.server["username"], "--pass", redis.server["password"]]
+    cli = ["exec", redis.container_id, "redis-cli", *account]
+    docker(*cli, "--no-auth-warning", "ACL", "SETUSER", f"wflo-{first.run}-1")
     found = leaked(machine, [first.run], [""])
     assert f"on redis: wflo-{first.run}-1" in found
     docker("rm", "-fv", redis.container_id)

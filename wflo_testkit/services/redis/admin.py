@@ -53,14 +53,14 @@ class Admin:
         self._errors = (redis.RedisError,)
         self._lost = redis.ConnectionError
         timeout = TIMEOUT_OF_ONE_TEST if server.is_for_one_test else TIMEOUT
-        own: dict[str, Any] = {"client_name": NAME, "socket_timeout": timeout}
         account: dict[str, Any] = {"username": server.username, "password": server.password}
         self._client: Any = (
-            redis.Redis(unix_socket_path=server.socket, **account, **own)
+            redis.Redis(unix_socket_path=server.socket, socket_timeout=timeout, **account)
             if server.socket
-            else redis.Redis.from_url(server.url, **own)
+            else redis.Redis.from_url(server.url, socket_timeout=timeout)
         )
         self._connection: Any = self._client.connection_pool.make_connection()
+        self._is_named = False
 
     def run(self, *commands: Command, patience: float | None = None) -> list[Any]:
         """Send `commands` in one round trip and return an answer for each.
@@ -112,8 +112,7 @@ class Admin:
     def _end_script(self) -> None:
         """Tell the script or function that keeps the server busy to end.
 
-        Over this connection: a new one would not be let in. An error says that it has ended by
-        itself, or that it has written and cannot be ended; a lost connection is opened again.
+        An error says that it has ended by itself, or that it has written and cannot be ended.
         """
         with contextlib.suppress(*self._errors):
             self._exchange((("SCRIPT KILL",), ("FUNCTION KILL",)))
@@ -128,14 +127,22 @@ class Admin:
         return answers[: len(commands)]
 
     def _exchange(self, commands: tuple[Command, ...]) -> list[Any]:
-        """Return each command's answer, or error; a connection with answers left is closed."""
+        """Return each command's answer, or error; a connection with answers left is closed.
+
+        A new one is named here, not by the library: while a script keeps the server busy it may
+        log in, but be given no name.
+        """
+        naming: tuple[Command, ...] = () if self._is_named else (("CLIENT", "SETNAME", NAME),)
         connection = self._connection
         try:
-            connection.send_packed_command(connection.pack_commands(commands))
-            return [self._answer(str(command[0])) for command in commands]
+            connection.send_packed_command(connection.pack_commands((*naming, *commands)))
+            answers = [self._answer(str(command[0])) for command in (*naming, *commands)]
         except BaseException:
+            self._is_named = False
             connection.disconnect()
             raise
+        self._is_named = self._is_named or not isinstance(answers[0], Exception)
+        return answers[len(naming) :]
 
     def _answer(self, command: str) -> Any:
         from redis.exceptions import ResponseError

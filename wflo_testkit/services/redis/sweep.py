@@ -32,7 +32,7 @@ def sweep(server: Server, runs: Sequence[str]) -> Iterator[None]:
 def _end_claims(server: RedisServer, admin: Admin, runs: Sequence[str]) -> Iterator[None]:
     claims = Claims(admin, "", int(server.options.get("databases", 16)))
     for number in claims.of(runs):
-        admin.run(("SELECT", number), ("FLUSHDB", "SYNC"))
+        admin.run(("SELECT", number), ("FLUSHDB", "ASYNC"))
         claims.give_back([number])
         yield
 
