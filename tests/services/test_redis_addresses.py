@@ -77,7 +77,7 @@ def test_the_server_keeps_nothing_on_disk_and_takes_further_arguments() -> None:
         *("redis-server", "--save", "", "--appendonly", "no", "--databases", "32"),
         *("--unixsocket", "/var/tmp/redis.sock", "--unixsocketperm", "777"),
         *("--user", "wflo-testkit", "on", "#{password_sha256}", "~*", "&*", "+@all"),
-        *("--user", "default", "off", "--maxmemory", "64mb"),
+        *("--user", "default", "off", "--protected-mode", "no", "--maxmemory", "64mb"),
     )
 
 

@@ -102,7 +102,8 @@ def _command(databases: int) -> tuple[str, ...]:
     """Return the command of a server that keeps nothing on disk.
 
     `default`, the account of clients that name none, is off: a password that a test gives it by
-    CONFIG SET requirepass, or takes away, lets nobody in and keeps nobody out.
+    CONFIG SET requirepass, or takes away, lets nobody in and keeps nobody out. In protected mode,
+    which looks at that password alone, the server would turn away everybody from outside.
     """
     return (
         "redis-server",
@@ -110,7 +111,7 @@ def _command(databases: int) -> tuple[str, ...]:
         *("--databases", str(databases)),
         *("--unixsocket", f"{SOCKETS}/{SOCKET}", "--unixsocketperm", "777"),
         *("--user", ADMINISTRATOR, "on", "#{password_sha256}", "~*", "&*", "+@all"),
-        *("--user", "default", "off"),
+        *("--user", "default", "off", "--protected-mode", "no"),
     )
 
 
