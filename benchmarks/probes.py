@@ -33,7 +33,7 @@ def postgres(reach: Reach) -> None:
 
 def redis(reach: Reach) -> None:
     """AUTH and PING as inline commands (Redis serialization protocol)."""
-    answer = _exchange(reach, f"AUTH {reach.password}\r\nPING\r\n".encode(), 12)
+    answer = _exchange(reach, f"AUTH {reach.user} {reach.password}\r\nPING\r\n".encode(), 12)
     if answer != b"+OK\r\n+PONG\r\n":
         raise ConnectionError("not up yet")
 

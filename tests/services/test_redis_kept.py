@@ -9,7 +9,8 @@ import pytest
 import redis
 
 from tests.conftest import Run
-from tests.services.asker import Asker
+from tests.services.asker import Asker, asker
+from wflo_testkit.broker.core import Core
 from wflo_testkit.services.redis import RedisDatabase, databases
 from wflo_testkit.services.redis.accounts import EVERYTHING
 from wflo_testkit.wait import wait_until
@@ -27,6 +28,17 @@ READING = ["GET {p}key", "TYPE {p}key", "HGETALL {p}hash", "XRANGE {p}s - +", "T
 
 def client(handle: RedisDatabase) -> redis.Redis:
     return redis.Redis.from_url(handle.url, retry=None)
+
+
+@pytest.fixture(scope="module")
+def keeping_started(service_core: Core) -> Asker:
+    """Somebody who asks for parts of a Redis on which much is kept."""
+    return asker(service_core, "redis", name="keeping", databases=8)
+
+
+@pytest.fixture
+def redis_asker(keeping_started: Asker) -> Asker:
+    return keeping_started.afresh()
 
 
 @pytest.fixture(params=["database", "prefix"])
