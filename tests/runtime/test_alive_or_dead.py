@@ -6,6 +6,7 @@ import builtins
 import contextlib
 import errno
 import io
+import itertools
 import os
 import platform
 import resource
@@ -159,6 +160,7 @@ def test_an_owner_that_is_written_without_descriptors_can_never_be_proven_dead()
         "hello",
         "",
     ],
+    ids=itertools.count(),  # not the text: it names this process, and workers compare names
 )
 def test_an_odd_owner_is_never_proven_dead(text: str) -> None:
     assert not labels.owner_is_dead(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -69,6 +70,7 @@ def container(owner: str, status: str, *, created: float, ended: float = 0.0) ->
         ("", "exited", 60, 31, True),
         ("", "running", 60, 0, False),
     ],
+    ids=itertools.count(),  # not the owner: it names this process, and workers compare names
 )
 def test_it_is_when_its_maker_is_dead_or_has_had_its_time(
     owner: str, status: str, created: float, ended: float, is_nobodys: bool
