@@ -124,7 +124,10 @@ def test_a_failed_tests_database_stays_and_is_shown(asker: Asker, server: Postgr
     with asker.database(keep=True) as handle:
         query(handle, "CREATE TABLE evidence AS SELECT 7 AS n")
 
-    assert handle.kept_command == f"psql '{handle.url}'"
+    assert (
+        handle.kept_command
+        == f"psql '{handle.url.replace(handle.password, '').replace(':@', '@')}'"
+    )
     asker.isolation._pool.later(lambda: None)
     assert query(handle, "SELECT n FROM evidence") == [(7,)]
 

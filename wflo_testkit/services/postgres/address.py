@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from wflo_testkit.errors import SettingError
@@ -16,18 +16,26 @@ _FOR_ASYNCPG = ("options", "application_name", "sslmode", "sslcert", "sslkey", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """A database's host, port, credentials and libpq parameters (`sslmode`, `options`, ...)."""
+    """A database's host, port, credentials and libpq parameters (`sslmode`, `options`, ...).
+
+    Its repr shows no secret: `sslpassword` is a parameter, too.
+    """
 
     host: str
     port: int
     user: str
     password: str = field(default="", repr=False)
     database: str
-    parameters: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def url(self) -> str:
         """Return the libpq URI: postgresql://user:password@host:port/database?parameters."""
         return f"postgresql://{self._place()}{_query(self.parameters)}"
+
+    def url_to_show(self) -> str:
+        """Return the same without a secret, for reports; psql asks for a password."""
+        shown = {key: text for key, text in self.parameters.items() if key != "sslpassword"}
+        return replace(self, password="", parameters=shown).url()
 
     def sqlalchemy_url(self, driver: str) -> str:
         """Return the URL for SQLAlchemy's `driver` ("asyncpg", "psycopg", "psycopg2", ...)."""

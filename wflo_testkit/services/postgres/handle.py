@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.model import Json
@@ -23,6 +23,8 @@ class PostgresDatabase:
     internal_host, internal_port: for containers on the kit's network; "" and 0 if external.
     sockets: folder on this machine with the server's Unix socket, by which the kit's engines
         connect; "" where there is none.
+    container, administrator: id of the server's container, and who needs no password in there;
+        "" if external.
     """
 
     name: str
@@ -36,7 +38,9 @@ class PostgresDatabase:
     internal_host: str = ""
     internal_port: int = 0
     sockets: str = ""
-    parameters: Mapping[str, str] = field(default_factory=dict)
+    container: str = ""
+    administrator: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def url(self) -> str:
@@ -62,10 +66,17 @@ class PostgresDatabase:
 
     @property
     def kept_command(self) -> str:
-        """The command that opens the database after a failed test; "" when nothing is kept."""
-        return (
-            "" if self.mode == "rollback" else f"psql '{self._address(self.host, self.port).url()}'"
-        )
+        """The command that opens the database after a failed test; "" when nothing is kept.
+
+        It holds no password, since reports are kept by others: in the container none is asked
+        for, and that of an external server is known to whoever has set its address.
+        """
+        if self.mode == "rollback":
+            return ""
+        if not self.container:
+            return f"psql '{self.address().url_to_show()}'"
+        inside = replace(self._address("", self.internal_port), user=self.administrator)
+        return f"docker exec -it {self.container[:12]} psql '{inside.url_to_show()}'"
 
     @property
     def speaks_tls(self) -> bool | None:
@@ -183,5 +194,7 @@ def handle_of(lease: Lease) -> PostgresDatabase:
         internal_host=server.internal_host,
         internal_port=server.internal_port if server.internal_ports else 0,
         sockets=data["sockets"],
+        container=server.container_id,
+        administrator="" if server.is_external else server.username,
         parameters=data["parameters"],
     )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from wflo_testkit.model import Server
+from wflo_testkit.model import Json, Server
 from wflo_testkit.services.postgres.address import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresServer(Server):
     """The server and its administrator's account; tests get an account of their own."""
+
+    # The parameters of an external one are among them, and may hold a secret.
+    options: Mapping[str, Json] = field(default_factory=dict, repr=False)
 
     @property
     def user(self) -> str:

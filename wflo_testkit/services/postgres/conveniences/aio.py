@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from wflo_testkit.aio import LoopBound
 from wflo_testkit.service import TestContext
 from wflo_testkit.services.postgres.conveniences.dialects import share
+from wflo_testkit.services.postgres.conveniences.one_loop import OneLoop
 from wflo_testkit.services.postgres.conveniences.opened import Opened
 from wflo_testkit.services.postgres.conveniences.rollback import session_class
 from wflo_testkit.services.postgres.handle import PostgresDatabase, no_connections_of_your_own
@@ -43,7 +44,8 @@ def async_session(handle: PostgresDatabase, test: TestContext) -> Iterator[Async
     """Yield a session; what it has not committed is rolled back at the end.
 
     Objects stay readable after a commit (expire_on_commit=False), as SQLAlchemy advises for
-    asyncio: reading an expired attribute would need an await.
+    asyncio: reading an expired attribute would need an await. In mode `rollback` its use in a
+    second event loop raises IsolationFailed.
     """
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.util import greenlet_spawn
@@ -57,8 +59,10 @@ def async_session(handle: PostgresDatabase, test: TestContext) -> Iterator[Async
         await greenlet_spawn(opened.close_left)
 
     bound = LoopBound(close)
-    base = _engine(handle, opened, bound)
-    if handle.mode == "rollback":
+    only = OneLoop() if handle.mode == "rollback" else None
+    base = _engine(handle, opened, bound, only)
+    if only is not None:
+        only.watch(base.sync_engine)
         made = AsyncSession(
             sync_session_class=session_class(),
             engine=lambda: base.sync_engine,
@@ -72,7 +76,9 @@ def async_session(handle: PostgresDatabase, test: TestContext) -> Iterator[Async
         bound.finish()
 
 
-def _engine(handle: PostgresDatabase, opened: Opened, bound: LoopBound) -> AsyncEngine:
+def _engine(
+    handle: PostgresDatabase, opened: Opened, bound: LoopBound, only: OneLoop | None = None
+) -> AsyncEngine:
     import asyncpg
     from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.pool import NullPool
@@ -84,6 +90,8 @@ def _engine(handle: PostgresDatabase, opened: Opened, bound: LoopBound) -> Async
 
     async def connect() -> Any:
         """Connect inside the test's event loop, in the quickest way that works."""
+        if only is not None:
+            only.enter()
         await bound.enter()
         *quicker, (host, port) = handle.ways
         for folder, number in quicker:
