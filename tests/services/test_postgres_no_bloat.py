@@ -59,4 +59,4 @@ def test_hand_out_stays_flat_over_ten_thousand_recycles(asker: Asker) -> None:
     assert max(parts[1:]) <= SLOWER * parts[1]
     (database, roles), (largest, most) = sizes[0], map(max, zip(*sizes, strict=True))
     assert largest <= database + TABLES * restore.GROWTH  # the dead rows that it may keep
-    assert most <= 1.1 * roles
+    assert most <= roles + 128 * 1024  # what is not vacuumed yet

@@ -1,7 +1,8 @@
 """A full dump of a database, catalogs and content, short enough to make hundreds of.
 
 Independent of the kit: it believes no counters and reads everything. A clone has its template's
-object ids, so the rows of catalogs can be compared as they are.
+object ids, so the rows of catalogs can be compared as they are, but for the owner that they name:
+each clone has its own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import psycopg
 from wflo_testkit.services.postgres import PostgresServer
 
 _RELATIONS = """SELECT c.oid::int8, c.relkind::text, n.nspname, c.relname,
-        format('%I.%I', n.nspname, c.relname)
+        format('%I.%I', n.nspname, c.relname), EXISTS (SELECT FROM pg_attribute
+            WHERE attrelid = c.oid AND c.oid < 16384 AND attname ~ '(owner|acl)$')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'm', 'S') AND NOT c.relisshared AND n.nspname !~ '^pg_toast'
     ORDER BY 1"""
@@ -33,8 +35,8 @@ _OWN = {
 _WITHOUT = {"pg_class": "(to_jsonb(r) - ARRAY['relfrozenxid', 'relminmxid', 'relfilenode'])::text"}
 _AROUND = """
     SELECT 'row of the database', concat_ws(' ', datconnlimit, datallowconn, datistemplate,
-            replace(datacl::text, '{database}', 'IT'), datcollversion,
-            replace(pg_get_userbyid(datdba), '{database}', 'IT'))
+            replace(datacl::text, '{user}', 'IT'), datcollversion,
+            replace(pg_get_userbyid(datdba), '{user}', 'IT'))
         FROM pg_database WHERE datname = '{database}'
     UNION ALL SELECT 'settings', string_agg(s::text, ' ' ORDER BY s::text) FROM (
         SELECT setconfig FROM pg_db_role_setting
@@ -84,7 +86,9 @@ def dump(server: PostgresServer, database: str, user: str) -> dict[str, Any]:
     options = "-csearch_path=pg_catalog -cdefault_transaction_read_only=off -cstatement_timeout=0"
     with psycopg.connect(**keywords, autocommit=True, options=options) as connection:
         relations = connection.execute(_RELATIONS.encode()).fetchall()
-        query = " UNION ALL ".join(_query(*relation[1:]) for relation in relations)
+        role = connection.execute("SELECT %s::regrole::oid", (f'"{user}"',)).fetchone()
+        me = f"{role[0]}|{user}" if role else user
+        query = " UNION ALL ".join(_query(*relation[1:], me) for relation in relations)
         around = _AROUND.format(database=database, user=user)
         rows = [*connection.execute(query.encode()), *connection.execute(around.encode())]
     return dict(rows)
@@ -99,7 +103,8 @@ def differences(first: dict[str, Any], second: dict[str, Any]) -> dict[str, tupl
     }
 
 
-def _query(kind: str, schema: str, name: str, full: str) -> str:
+def _query(kind: str, schema: str, name: str, full: str, owned: bool, me: str) -> str:
+    """Return the query for one relation. owned: it has owners; me: one, as id or name."""
     literal = full.replace("'", "''")
     if kind == "S":
         return f"SELECT '{literal}', last_value || '/' || is_called FROM {full}"
@@ -108,6 +113,8 @@ def _query(kind: str, schema: str, name: str, full: str) -> str:
             count(*) || '/' || coalesce(md5(string_agg((r.*)::text, ' ' ORDER BY ctid)), '')
             FROM ONLY {full} r"""
     text = _WITHOUT.get(name, "(r.*)::text")
+    if owned:
+        text = f"regexp_replace({text}, '\\m({me})\\M', 'ME', 'g')"
     if key := _OWN.get(name):
         text = f"CASE WHEN r.{key} < 16384 THEN concat(r.ctid, r.xmin) ELSE {text} END"
     return f"""SELECT '{literal}',

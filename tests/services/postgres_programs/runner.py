@@ -177,7 +177,7 @@ def _end_prepared(server: PostgresServer) -> None:
 def _execute(handle: Any, program: Program, server: PostgresServer) -> list[Any]:
     """Run the steps in one session, as far as they are allowed; return what is left open."""
     keywords = handle.address().keywords()
-    owner = handle.user.rpartition("_")[0] or handle.user
+    owner = handle.template if handle.user.startswith(handle.name) else handle.user
     keywords["options"] = PATIENT
     connection = psycopg.connect(**keywords, autocommit=True)
     for kind, which in program:

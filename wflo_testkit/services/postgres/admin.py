@@ -52,8 +52,8 @@ class Admin:
             return cursor.fetchall() if cursor.description else []
 
     def open(self, database: str) -> Connection[Row]:
-        """Return a new autocommit connection that the caller closes. Raises IsolationFailed."""
-        return self._connect(database)
+        """Return an autocommit connection that the caller closes. Raises IsolationFailed."""
+        return self._take(database) or self._connect(database)
 
     def leave(self, database: str) -> None:
         """Close the connections to `database`, which is about to be copied or dropped."""

@@ -12,6 +12,7 @@ from wflo_testkit.services.postgres.accounts import Account, Accounts, quoted
 from wflo_testkit.services.postgres.admin import Admin
 from wflo_testkit.services.postgres.lasting import Lasting
 from wflo_testkit.services.postgres.names import READY, Names
+from wflo_testkit.services.postgres.ownership import hand_over
 from wflo_testkit.services.postgres.server import PostgresServer
 
 # A copy of a database leaves ALTER DATABASE ... SET behind (PostgreSQL manual, Template Databases),
@@ -149,7 +150,7 @@ class Cluster:
 
     def create(self, name: str) -> str:
         """Create a database for schemas, and return its name."""
-        self._copy(name, "template1", self.account().user)
+        self._create(name, "template1")
         self._extend(name, extensions.SCHEMA)
         return name
 
@@ -165,14 +166,18 @@ class Cluster:
     def create_template(self, name: str) -> str:
         """Create an empty database for a schema, and return its name.
 
-        Where it may outlive the run, what is inside belongs to a role that can stay with it.
+        What is inside belongs to a role of its own, which can stay with it.
         """
-        role = self.account().user
-        if self.lasts:
-            role = self.accounts.make_alone(name).user
-            self.lasting.belongs(name, role)
-        self._copy(name, self.empty(), role)
+        if self.confines:
+            self.lasting.belongs(name, name)
+        self._create(name, self.empty())
         return name
+
+    def _create(self, name: str, template: str) -> None:
+        """Copy a database without a schema for a role of the copy's own."""
+        if self.confines:
+            self.accounts.make(name)
+        self._copy(name, template, self.account(name).user)
 
     def find_lasting(self, fingerprint: str) -> str:
         """Return the template of an earlier run, or of the server's image; "" if there is none."""
@@ -196,13 +201,14 @@ class Cluster:
         """
         if not self.confines or self.server.is_shared:
             return []
-        self.account()  # the role that owns what is inside
+        owner = self.account().user
         found = self.lasting.ready()
         names = {ready: self.names.stem + ready.removeprefix(READY.stem) for ready in found}
         with self._lock:
             self._made.update(names.values())
         for ready, name in names.items():
             self._run(f"ALTER DATABASE {quoted(ready)} RENAME TO {quoted(name)}")
+            self.lasting.belongs(name, owner)
         return list(names.values())
 
     def size(self, name: str) -> int:
@@ -218,12 +224,17 @@ class Cluster:
         return self.names.clone(next(self._numbers))
 
     def clone(self, template: str, name: str) -> None:
-        """Create a test's database, which a role of its own owns."""
+        """Create a test's database, which a role of its own owns, with all that is inside."""
         if not self.confines:
             self._copy(name, template, self.account().user)
             return
-        self._copy(name, template, self.accounts.make(name, self.lasting.owner(template)).user)
+        origin = self.lasting.owner(template)
+        self._copy(name, template, self.accounts.make(name, origin).user)
         self._run(f"REVOKE CONNECT ON DATABASE {quoted(name)} FROM PUBLIC")
+        if origin:
+            hand_over(self.admin, name, origin, name)
+        if self.version < 150000:  # later ones are watched from now on, by the same connection
+            self.admin.leave(name)
 
     def _copy(self, name: str, template: str, owner: str) -> None:
         """FILE_COPY is twice as fast as WAL_LOG while fsync is off (measured: 8 against 18 ms for
@@ -237,6 +248,10 @@ class Cluster:
         )
         if template in self._with_settings:
             self.admin.rows(_COPY_SETTINGS, (name, template, self._applier(template)))
+        if self.confines and self.version < 150000 and not self.lasting.owner(template):
+            # Later ones let the owner of the database have it (manual, The Public Schema).
+            self.admin.rows(f"ALTER SCHEMA public OWNER TO {quoted(owner)}", database=name)
+            self.admin.leave(name)
 
     def seal(self, name: str) -> None:
         """Turn a database into a finished template: nobody may connect, no test may change it.

@@ -2,7 +2,7 @@
 
 The images trust whoever comes by the socket (official image, initdb's default): that is how people
 get in with `docker exec`. A test's connections are to end with the test all the same, however they
-come: their password is changed between two tests.
+come: their account is changed between two tests.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class SchemaMode:
         """Make a schema of the test's own."""
         database = self._shared()
         name = self._cluster.names.schema(request.id)
-        owner = self._cluster.account().user
+        owner = self._cluster.account(database).user
         with self._lock:
             self._made.add(name)
         # The name is made of lower-case letters, digits and underscores.

@@ -117,7 +117,7 @@ class Recycler:
         """Whether `database` is still as it was when it was proven, one round trip before use.
 
         A crash may since have undone what the kit had restored (synchronous_commit is off); it
-        ends the kit's session. And a client may have come in while the password changed.
+        ends the kit's session. And a client may have come in while the role was renamed.
         """
         import psycopg
 
@@ -130,7 +130,7 @@ class Recycler:
     def is_there(self, database: str) -> bool:
         """Whether no crash has thrown away what was proven, as far as can be told from here.
 
-        For a database whose password stays: a client may come at any time, and is found later.
+        For a database whose account stays: a client may come at any time, and is found later.
         """
         import psycopg
 
@@ -159,7 +159,7 @@ class Recycler:
             return str(error).splitlines()[0]
 
     def _lock_out(self, case: Case, database: str) -> None:
-        """Change the password, so that no client of the last test can come back; then look."""
+        """Rename the role, so that no client of the last test can come back; then look."""
         accounts = self._cluster.accounts
         statement, account = accounts.renewed(self._cluster.account(database))
         role, marks, counts = case.link.ask(

@@ -19,7 +19,7 @@ from wflo_testkit.model import Content, Recipe, Spec
 from wflo_testkit.services.postgres.extensions import statements
 from wflo_testkit.services.postgres.names import READY
 from wflo_testkit.services.postgres.server import PostgresServer
-from wflo_testkit.services.postgres.warm_image.verifier import verifier
+from wflo_testkit.services.postgres.verifier import FOR_TESTS, FOR_THE_KIT, verifier
 
 FOLDER = "/wflo-warm"
 _HERE = Path(__file__).parent
@@ -46,7 +46,7 @@ def recipe(spec: Spec, password: str) -> Recipe | None:
     return Recipe(
         script="\n".join([*_exports(given), _arguments(spec), (_HERE / "make.sh").read_text()]),
         files={
-            f"{FOLDER}/verifier": verifier(password),
+            f"{FOLDER}/verifier": verifier(password, _iterations(spec)),
             # For the template; and no server that is to have others starts from this image.
             **_extensions(spec.options.get("extensions", ())),
         },
@@ -70,6 +70,11 @@ def filled(recipe: Recipe, content: Content, text: str) -> Recipe:
     """Return the recipe of an image that has a template inside, too; `text`: see `content`."""
     inside = {f"{FOLDER}/schema.sql": text, f"{FOLDER}/schema": READY.template(content.fingerprint)}
     return dataclasses.replace(recipe, files={**recipe.files, **inside})
+
+
+def _iterations(spec: Spec) -> int:
+    """Tests of a `superuser` suite get the administrator's account."""
+    return FOR_TESTS if spec.options.get("role") == "superuser" else FOR_THE_KIT
 
 
 def _started(spec: Spec, environment: Mapping[str, str], *steps: str) -> Spec:
