@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Self
 
-_CREDENTIALS = re.compile(r"(?<=://)([^\s'\"/@:]*):[^\s'\"/]*@")
+_CREDENTIALS = re.compile(r"(?<=://)([^\s'\"/@:]*):(?!password@)[^\s'\"/]*@")
+"""But for `user:password@`, as remedies write it."""
 
 
 class TestkitError(Exception):

@@ -95,7 +95,7 @@ USES = {
             readers.commit()
             assert topic in admin.list_topics()
             with pytest.raises(Exception, match="1 of 2 records"):
-                topics.read(topic, count=2, timeout=0.1)
+                topics.read(topic, count=2, timeout=1)
         """,
     ),
     "temporal": (

@@ -24,6 +24,7 @@ import pytest
 
 from wflo_testkit.broker.core import Core
 from wflo_testkit.runtime import folders, kernel, labels, processes, watchdog_process
+from wflo_testkit.runtime.address import resolve
 from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.reuse.uses import Uses
 from wflo_testkit.runtime.session import Session
@@ -342,7 +343,7 @@ def test_folders_of_living_runs_stay_whatever_a_test_fakes(
 
 
 def test_the_watchdog_of_a_living_run_stays_though_a_test_fakes_its_process_id() -> None:
-    watchdog = Watchdog("watched")
+    watchdog = Watchdog("watched", resolve())
     with mock.patch.object(os, "getpid", return_value=1):
         watchdog.start()
     watchdog.confirm()

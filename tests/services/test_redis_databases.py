@@ -110,8 +110,10 @@ def test_a_connection_left_open_is_closed_and_named(redis_asker: Asker) -> None:
     assert len(redis_asker.warnings) == 1
     assert "connection 'forgotten'" in redis_asker.warnings[0]
     assert "last command: set" in redis_asker.warnings[0]
+    with pytest.raises(redis.exceptions.ConnectionError):
+        left.get("key")  # whether it meets the old connection's end, or is not let in again
     with pytest.raises(redis.exceptions.AuthenticationError):
-        left.get("key")  # it connects again by itself, and is not let in
+        left.get("key")
     left.close()
 
 
@@ -161,7 +163,10 @@ def test_kept_data_stays_until_every_other_number_is_in_use(redis_asker: Asker) 
     with redis_asker.lease(keep=True) as kept, client(kept) as one:
         one.set("evidence", 1)
     container = redis_asker.server.container_id[:12]
-    assert kept.kept_command == f"docker exec -it {container} redis-cli -n {kept.db}"
+    assert (
+        kept.kept_command
+        == f"docker exec -it {container} redis-cli --user wflo-testkit -n {kept.db}"
+    )
     seen = subprocess.run(
         [*kept.kept_command.replace(" -it ", " ").split(), "get", "evidence"],
         capture_output=True,

@@ -142,7 +142,8 @@ class Cluster:
         with self._making_empty:
             if not self._empty:
                 name = self.names.empty
-                self._copy(name, "template1", self.account().user)
+                # Not the run's role: what that owns is given away (see ownership).
+                self._copy(name, "template1", self.server.user)
                 self._extend(name)
                 self.seal(name)
                 self._empty = name
