@@ -146,6 +146,7 @@ def test_the_watchdog_survives_its_run_only_as_long_as_it_has_to(launch: Launch)
     assert run.is_gone(0)
 
 
+@pytest.mark.slow
 def test_after_a_normal_end_no_guard_is_left(launch: Launch) -> None:
     quick = {"test_it.py": "def test(redis_client):\n    pass\n"}
     for guard in GUARDS:

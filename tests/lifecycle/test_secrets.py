@@ -180,10 +180,9 @@ def outside(core: Core) -> dict[str, str]:
     return {address_setting(server): server.url for server in servers}  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fresh_environment")
-@pytest.mark.parametrize(
-    "options", [(), pytest.param(("-n", "2"), marks=pytest.mark.slow)], ids=" ".join
-)
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=" ".join)
 def test_external_servers(tmp_path: Path, options: tuple[str, ...], others: Core) -> None:
     done = run(tmp_path, FAILING, *options, **outside(others))
 

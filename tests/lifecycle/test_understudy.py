@@ -59,6 +59,7 @@ def test_the_run_passes_and_its_summary_has_one_line_about_it(
     assert run.is_gone(0)
 
 
+@pytest.mark.slow
 def test_a_run_that_ryuk_guards_says_nothing(launch: Launch) -> None:
     run = launch(texts=QUICK)
     run.process.wait(60)

@@ -87,6 +87,7 @@ def test_users_fixtures_and_tests_share_the_kits_async_clients(
     result.assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_a_plain_test_may_run_its_own_loop(run_suite: Run) -> None:
     result = run_suite(
         """

@@ -77,6 +77,7 @@ def test_two_servers_of_a_kind_each_bring_their_fixtures(run_suite: Run) -> None
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_an_address_in_the_environment_means_no_container(run_suite: Run) -> None:
     result = run_suite(
         """
@@ -146,6 +147,7 @@ def test_wflo_env_fills_the_users_own_variables(run_suite: Run) -> None:
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("kept_servers")
 def test_wflo_env_names_what_is_nowhere(run_suite: Run) -> None:
     result = run_suite(

@@ -29,6 +29,7 @@ def test_the_report_holds_the_log_since_the_test_began_and_nothing_older(run_sui
     assert "table_of_the_test_before" not in log
 
 
+@pytest.mark.slow
 def test_a_passing_test_shows_no_log(run_suite: Run) -> None:
     result = run_suite("def test(redis_client):\n    redis_client.ping()\n", "-rA")
 

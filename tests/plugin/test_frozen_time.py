@@ -120,7 +120,7 @@ USES = {
         """,
     ),
 }
-QUICK = {("kafka", "freezegun"), ("temporal", "freezegun")}
+QUICK = {("kafka", "freezegun")}
 LEFT = {"temporal": 4}
 """Warnings of what is left open: the kit ends a workflow in each test."""
 

@@ -129,6 +129,7 @@ SERVICE = dataclasses.replace(
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["one process", "worker"])
 def test_a_handle_that_raises_leaves_no_lease(
     run_suite: Run, desks_installed: Path, workers: tuple[str, ...]

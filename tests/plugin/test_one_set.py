@@ -32,6 +32,7 @@ def test_four_workers_share_one_container(run_suite: Run, pytester: pytest.Pytes
     assert row["leases"] == 24
 
 
+@pytest.mark.slow
 def test_a_failing_start_is_tried_once_for_all_workers(
     run_suite: Run, pytester: pytest.Pytester
 ) -> None:

@@ -60,6 +60,7 @@ def resists(pytester: pytest.Pytester, fresh_environment: pytest.MonkeyPatch, ro
     fresh_environment.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("resists")
 def test_one_that_cannot_be_closed_is_told_and_keeps_neither_itself_nor_the_others(
     run_suite: Run,

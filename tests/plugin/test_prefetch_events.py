@@ -68,6 +68,7 @@ def runs(pytester: pytest.Pytester) -> Runs:
     return Runs(pytester.path / "runs.txt")
 
 
+@pytest.mark.slow
 def test_a_run_creates_what_its_selected_tests_use_and_the_reaper(
     run_suite: Run, events: Events, runs: Runs
 ) -> None:

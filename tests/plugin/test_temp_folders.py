@@ -93,6 +93,7 @@ def test_a_fake_machine_without_a_place_fails_who_uses_the_kit_and_nobody_else(
     result.stdout.fnmatch_lines(["*there is no place for the Unix sockets*", "*to fix:*TMPDIR*"])
 
 
+@pytest.mark.slow
 def test_a_wrong_setting_fails_who_uses_the_kit_and_nobody_else(run_suite: Run) -> None:
     suite = PLAIN + "\ndef test_of_ours(redis_client): pass"
     result = run_suite(suite, "-n1", pyproject="[tool.wflo-testkit]\nimages = 'none'")

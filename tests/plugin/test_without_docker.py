@@ -86,6 +86,7 @@ def test_the_last_line_counts_what_was_skipped_for_it(
     assert result.outlines[-1] == LAST_LINE
 
 
+@pytest.mark.slow
 def test_one_is_counted_in_the_singular_where_the_file_says_skip(
     run_suite: Run, no_daemon: str
 ) -> None:
@@ -94,6 +95,7 @@ def test_one_is_counted_in_the_singular_where_the_file_says_skip(
     assert result.outlines[-1] == LAST_LINE.replace("3 tests", "1 test")
 
 
+@pytest.mark.slow
 def test_nothing_is_counted_where_nothing_was_skipped_for_it(run_suite: Run) -> None:
     result = run_suite("def test_a(redis_server): pass", SKIP, "-n", "1")
 

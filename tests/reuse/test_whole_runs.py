@@ -71,6 +71,7 @@ DECISIONS: dict[str, tuple[tuple[str, ...], str, str, int]] = {
 """Who decides -> options, file, the variable CI, and how many servers are kept."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", quick(DECISIONS, ("setting in CI", "option in CI")))
 def test_who_decides_whether_servers_are_kept(
     run_suite: Run,

@@ -81,6 +81,7 @@ def test_it_is_imported_before_tests_compete_for_the_interpreter(run_suite: Run)
     result.stdout.fnmatch_lines(["*loads in MainThread*"])
 
 
+@pytest.mark.slow
 def test_a_run_on_servers_of_others_imports_nothing_of_docker(run_suite: Run) -> None:
     source = """
         import sys

@@ -115,6 +115,7 @@ def test_a_context_that_is_not_there_fails_the_tests_that_need_docker_and_no_oth
     assert (daemons.chosen.heads, daemons.other.heads) == ([], [])
 
 
+@pytest.mark.slow
 def test_servers_of_others_need_no_context(
     run_suite: Run, daemons: Daemons, fresh_environment: pytest.MonkeyPatch
 ) -> None:

@@ -153,6 +153,7 @@ def asked_of_a_cluster(run_suite: Run, change: str = "") -> list[str]:
     return [line for line in result.outlines if "asked:" in line][-1].split("asked: ")[1].split()
 
 
+@pytest.mark.slow
 def test_a_producer_asks_nothing_that_an_earlier_one_has_found_out(run_suite: Run) -> None:
     asked = asked_of_a_cluster(run_suite)
 

@@ -57,6 +57,7 @@ def test_both_sides_have_their_address(kafka_started: Asker) -> None:
     assert server.internal_env() == {"KAFKA_BOOTSTRAP_SERVERS": "kafka:9093"}
 
 
+@pytest.mark.slow
 def test_topics_are_made_by_naming_them_on_request_only(service_core: Core) -> None:
     lenient = asker(service_core, "kafka", name="lenient", auto_create_topics=True)
     with lenient.lease() as handle, lenient.opened("producer", handle) as producer:

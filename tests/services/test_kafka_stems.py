@@ -103,6 +103,7 @@ def test_every_name_begins_with_the_stem(kafka_asker: Asker) -> None:
         assert not set(plain) & set(others)
 
 
+@pytest.mark.slow
 def test_a_name_of_ones_own_is_free_whatever_was_made_ahead(kafka_asker: Asker) -> None:
     """Also where a topic of that very base lies ready."""
 

@@ -153,6 +153,7 @@ def test_a_failed_tests_thread_writes_no_more(run_suite: Run, kept_servers: None
     result.stdout.fnmatch_lines(["*leaves_a_writer: a connection of redis-py was left open*"])
 
 
+@pytest.mark.slow
 def test_a_pop_that_blocks_does_not_keep_pytest_from_ending(
     run_suite: Run, kept_servers: None
 ) -> None:

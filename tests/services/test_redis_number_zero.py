@@ -142,6 +142,7 @@ def test_client_that_names_no_number(redis_database, n):
 """
 
 
+@pytest.mark.slow
 def test_the_suites_warning_names_the_test(run_suite: Run, kept_servers: None) -> None:
     result = run_suite(SUITE, "-W", "default")
 

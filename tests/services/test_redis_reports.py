@@ -51,6 +51,7 @@ def test_a_failed_tests_report_says_what_its_account_was_refused(run_suite: Run)
     assert result.stdout.str().count("was refused") == 2
 
 
+@pytest.mark.slow
 def test_the_kits_own_accounts_leave_no_line_in_a_report(run_suite: Run) -> None:
     result = run_suite(
         """

@@ -134,6 +134,7 @@ def test_a_worker_left_running_is_shut_down_and_warned_about(scope: str, run_sui
     result.stdout.fnmatch_lines(["*test_forgets: the worker of task queue '*' was still running*"])
 
 
+@pytest.mark.slow
 def test_a_worker_that_the_test_cancels_itself_is_no_leftover(run_suite: Run) -> None:
     run_suite(WORKFLOW + CANCELLING, *AUTO).assert_outcomes(passed=1)
 

@@ -276,6 +276,7 @@ async def _is_found_by_customer(handle: Any) -> None:
     raise AssertionError("not found by its search attribute")
 
 
+@pytest.mark.slow
 async def test_an_external_servers_shared_namespace_keeps_tests_apart(temporal: Asker) -> None:
     address = temporal.server.address
     with started(address=address, namespace="default") as asked:

@@ -165,6 +165,8 @@ CASES = {
     "user's async fixture": (FIXTURE_FIRST, "auto", 2),
     "loop made first": (LOOP_FIRST, "auto", 1),
 }
+QUICK = ("auto", "strict", "anyio", "loop made first")
+"""What `make test` runs of them."""
 
 
 @pytest.fixture
@@ -182,7 +184,9 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(c, marks=() if c in QUICK else pytest.mark.slow) for c in CASES]
+)
 def test_a_client_is_closed_once_in_its_loop_under(case: str, run: Run) -> None:
     source, mode, tests = CASES[case]
 

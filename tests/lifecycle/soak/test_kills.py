@@ -18,6 +18,7 @@ KILLS = dict.fromkeys(PHASES, 18) | {"any moment": 10}
 """One hundred in all."""
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_kill_in_each_phase_leaves_nothing_and_hurts_nobody(machine: Machine, api: Any) -> None:
     phases = [phase for phase in PHASES if phase != "any moment"]

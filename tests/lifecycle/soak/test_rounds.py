@@ -67,6 +67,7 @@ def on_kept_servers(machine: Machine, runs: Sequence[Launched]) -> list[str]:
     return look()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_three_runs_at_once_pass_and_leave_nothing(machine: Machine, api: Any) -> None:
     count = Count()

@@ -87,6 +87,7 @@ def test_a_run_of_another_host_is_respected_until_its_lease_is_over(
     assert_gone(server, elsewhere.run)
 
 
+@pytest.mark.slow
 def test_without_a_look_at_the_owner_a_living_run_would_lose_what_it_holds(
     server: Server, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
