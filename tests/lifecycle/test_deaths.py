@@ -64,7 +64,6 @@ DEATHS: dict[str, tuple[str, Callable[[Launched], None]]] = {
 QUICK = {
     ("kill -9 of all", "Ryuk", 2),
     ("kill -9", "watchdog", 1),
-    ("Ctrl-C twice, in removal", "watchdog", 2),
 }
 """What `make test` runs of the table."""
 

@@ -60,6 +60,7 @@ def pytest_wflo_spec(spec):
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_two_servers_of_a_kind_each_bring_their_fixtures(run_suite: Run) -> None:
     result = run_suite(
         """

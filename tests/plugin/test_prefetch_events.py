@@ -96,6 +96,7 @@ image = "testcontainers/ryuk:0.14.0"
 """
 
 
+@pytest.mark.slow
 def test_an_image_that_does_not_start_fails_its_own_tests_once_with_one_message(
     run_suite: Run, events: Events, runs: Runs
 ) -> None:

@@ -87,6 +87,7 @@ def test_own(kafka_topics, kafka_producer, kafka_server):
 """
 
 
+@pytest.mark.slow
 def test_a_container_of_the_network_uses_the_internal_address(run_suite: Run) -> None:
     run_suite(INSIDE).assert_outcomes(passed=1)
 

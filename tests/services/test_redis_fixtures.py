@@ -90,6 +90,7 @@ def test_what_is_left_open_is_warned_about_by_the_tests_name(run_suite: Run) -> 
     result.stdout.fnmatch_lines(["*test_forgets: a connection of redis-py was left open*"])
 
 
+@pytest.mark.slow
 def test_a_container_of_the_network_uses_the_internal_address(run_suite: Run) -> None:
     run_suite(
         """
