@@ -115,6 +115,7 @@ def plant(client: docker.DockerClient, order: Order, variable: str) -> None:
         ("PROXY_OF=nobody", True),
         ("LANG=C", True),
     ],
+    ids=lambda each: each.partition("=")[0] if isinstance(each, str) else "",
 )
 def test_proxy_settings_are_told_from_other_variables(
     client: docker.DockerClient, order: Order, variable: str, is_found: bool
