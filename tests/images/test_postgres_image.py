@@ -146,9 +146,9 @@ def test_values_from_files(create: Callable[..., Box]) -> None:
     assert ask(box, "SELECT current_user", user="app", dbname="app") == "app"
 
 
-@pytest.mark.parametrize("name", ["INITDB_ARGS", "PASSWORD", "USER", "DB"])
-def test_a_value_and_its_file_exclude_each_other(run: Run, name: str) -> None:
-    both = {f"POSTGRES_{name}": "x", f"POSTGRES_{name}_FILE": "/tmp/x"}
+@pytest.mark.parametrize("variable", ["INITDB_ARGS", "PASSWORD", "USER", "DB"])
+def test_a_value_and_its_file_exclude_each_other(run: Run, variable: str) -> None:
+    both = {f"POSTGRES_{variable}": "x", f"POSTGRES_{variable}_FILE": "/tmp/x"}
     box = run("postgres", environment=both)
 
     assert box.exit_code() == 1
