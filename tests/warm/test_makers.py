@@ -211,7 +211,7 @@ def test_pruning_agrees_on_whose_it_is(
     assert kept == []
     assert makers_of(client, order.key), "it may still be at work"
 
-    monkeypatch.setattr(makers, "GRACE", 0.2)
+    monkeypatch.setattr(makers, "GRACE", -2.0)  # it is over, to the second, too
     gone = stock.prune(client, notes, max_age=0, among=of(order))
 
     assert [each.id for each in gone] == [image]

@@ -12,7 +12,7 @@ from wflo_testkit.services.redis.admin import NAME, Admin
 from wflo_testkit.services.redis.probe import probe
 from wflo_testkit.services.redis.server import RedisServer
 
-PASSES = 2
+PASSES = 6
 """New connections after which one that is still there was not closed; see `_let_ends_pass`."""
 
 _KITS = f" name={NAME} ".encode()
