@@ -234,7 +234,10 @@ class Cluster:
         self._run(f"REVOKE CONNECT ON DATABASE {quoted(name)} FROM PUBLIC")
         if origin:
             hand_over(self.admin, name, origin, name)
-        if self.version < 150000:  # later ones are watched from now on, by the same connection
+        if self.version < 150000:
+            # Later ones let the owner of the database have it (manual, The Public Schema), and are
+            # watched from now on, by the same connection.
+            self.admin.rows(f"ALTER SCHEMA public OWNER TO {quoted(name)}", database=name)
             self.admin.leave(name)
 
     def _copy(self, name: str, template: str, owner: str) -> None:
@@ -249,10 +252,6 @@ class Cluster:
         )
         if template in self._with_settings:
             self.admin.rows(_COPY_SETTINGS, (name, template, self._applier(template)))
-        if self.confines and self.version < 150000 and not self.lasting.owner(template):
-            # Later ones let the owner of the database have it (manual, The Public Schema).
-            self.admin.rows(f"ALTER SCHEMA public OWNER TO {quoted(owner)}", database=name)
-            self.admin.leave(name)
 
     def seal(self, name: str) -> None:
         """Turn a database into a finished template: nobody may connect, no test may change it.
