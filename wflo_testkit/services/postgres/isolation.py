@@ -141,9 +141,10 @@ class PostgresIsolation:
             return None
         if cluster.size(template.database) > LARGEST:
             return None
-        clone = cluster.new_name()  # nobody may connect to the template itself
-        cluster.clone(template.database, clone)
-        return content(clone, fingerprint, server=cluster.server, stem=cluster.names.role)
+        # Nobody may connect to the template itself; in a clone, `public` can be the test's.
+        copy = cluster.new_name()
+        cluster.copy(copy, template.database, cluster.account().user)
+        return content(copy, fingerprint, server=cluster.server, stem=cluster.names.role)
 
     def figures(self) -> dict[str, int]:
         """Return how many used databases were recycled, and how many replaced."""
