@@ -101,7 +101,7 @@ def _nothing_to_build(_test: TestContext, _data: Mapping[str, Json]) -> None:
     return None
 
 
-def _nothing_known(_lease: Lease) -> Sequence[str]:
+def _nothing_known(_lease: Lease, _failure: str) -> Sequence[str]:
     return ()
 
 
@@ -113,8 +113,9 @@ class LeaseKind:
         own process before the lease goes back.
     params: what the isolation must know about this test.
     build: does the work of a `Build`, in the test's process.
-    refused: what the server has refused the test's account so far, for the report of a failed
-        test; may raise a TestkitError, which is passed over.
+    refused: what the server has refused the test's account so far, and what to do about it, for
+        the report of a failed test, whose error is given as text; may raise a TestkitError, which
+        is passed over.
     """
 
     name: str
@@ -122,7 +123,7 @@ class LeaseKind:
     handle: Callable[[Lease, TestContext], AbstractContextManager[Any]]
     params: Callable[[TestContext], Mapping[str, Json]] = _no_params
     build: Callable[[TestContext, Mapping[str, Json]], None] = _nothing_to_build
-    refused: Callable[[Lease], Sequence[str]] = _nothing_known
+    refused: Callable[[Lease, str], Sequence[str]] = _nothing_known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

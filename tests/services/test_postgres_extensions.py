@@ -14,6 +14,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from tests.conftest import Run
 from tests.services.postgres_server import VERSIONS, Asker, databases, query, started
 from wflo_testkit.errors import IsolationFailed, SchemaFailed, ServiceUnavailable
 from wflo_testkit.services.postgres import SERVICE, PostgresServer
@@ -168,6 +169,24 @@ def test_a_schema_that_may_not_make_one_is_told_of_the_setting(
 
     assert 'permission denied to create extension "pageinspect"' in str(caught.value)
     assert 'postgres_extensions = ["pageinspect"]' in str(caught.value.fix)
+
+
+def test_the_report_of_a_test_that_may_not_make_one_tells_of_the_setting(run_suite: Run) -> None:
+    suite = """
+    import psycopg
+
+    def test_of_migrations(postgres_empty_database):
+        with psycopg.connect(postgres_empty_database.url) as connection:
+            connection.execute("CREATE EXTENSION pageinspect")
+
+    def test_of_something_else(postgres_database):
+        assert postgres_database.name == "other"
+    """
+    result = run_suite(suite, "--wflo-require")
+
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["*what postgres_empty_database was refused*"])
+    assert result.stdout.str().count('set postgres_extensions = ["pageinspect"]') == 1
 
 
 def test_on_an_external_server_the_account_has_to_be_allowed(server: PostgresServer) -> None:

@@ -24,14 +24,14 @@ LOG_LINES = 200
 class Outcome:
     """One test: when it began, whether it failed, what it uses.
 
-    refusals: fixture -> tells what the server has refused its account.
+    refusals: fixture -> tells what the server has refused its account, given a failure's text.
     """
 
     began: float = field(default_factory=clock.wall)
     failed: bool = False
     servers: dict[str, Server] = field(default_factory=dict)
     handles: dict[str, Any] = field(default_factory=dict)
-    refusals: dict[str, Callable[[], Sequence[str]]] = field(default_factory=dict)
+    refusals: dict[str, Callable[[str], Sequence[str]]] = field(default_factory=dict)
 
 
 _OUTCOME = pytest.StashKey[Outcome]()
@@ -87,7 +87,7 @@ def uses(item: pytest.Item, server: Server) -> None:
 
 
 def holds(
-    item: pytest.Item, fixture: str, handle: Any, refused: Callable[[], Sequence[str]]
+    item: pytest.Item, fixture: str, handle: Any, refused: Callable[[str], Sequence[str]]
 ) -> None:
     """Note the handle behind a fixture of `item`, and how to ask what its account was refused."""
     outcome = _of(item)
@@ -112,7 +112,7 @@ def record(item: pytest.Item, report: pytest.TestReport) -> None:
             report.sections.append((f"{server.name} log since the test began", text))
     for fixture, refused in outcome.refusals.items():
         with suppress(TestkitError):  # it cannot be asked, or is given back already
-            if lines := refused():
+            if lines := refused(report.longreprtext):
                 report.sections.append((f"what {fixture} was refused", "\n".join(lines)))
     if kept := _kept(outcome):
         report.sections.append(("kept for you to look at, while the server lives", kept))

@@ -9,6 +9,7 @@ from wflo_testkit.services.postgres.handle import (
     database,
     empty_database,
     params,
+    refused,
 )
 from wflo_testkit.services.postgres.probe import probe
 from wflo_testkit.services.postgres.server import PostgresServer
@@ -38,11 +39,13 @@ SERVICE = Service(
             handle=database,
             params=params,
             build=build,
+            refused=refused,
         ),
         LeaseKind(
             name="empty_database",
             doc="An empty database that only this test sees, for tests of migrations.",
             handle=empty_database,
+            refused=refused,
         ),
     ),
     conveniences=(

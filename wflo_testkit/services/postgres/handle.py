@@ -10,6 +10,7 @@ from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.model import Json
 from wflo_testkit.service import Lease, TestContext
 from wflo_testkit.services.postgres.address import Address
+from wflo_testkit.services.postgres.extensions import advice
 from wflo_testkit.services.postgres.schema import Schema, schema_of
 from wflo_testkit.services.postgres.server import environment
 
@@ -171,6 +172,12 @@ def database(lease: Lease, test: TestContext) -> Iterator[PostgresDatabase]:
             schema.remove(handle.url)
             if leftovers:
                 test.warn("; ".join(leftovers))
+
+
+def refused(_lease: Lease, failure: str) -> list[str]:
+    """Return what to do where a test failed that wanted to make an extension, else nothing."""
+    known = advice(failure)
+    return [known] if known else []
 
 
 @contextmanager

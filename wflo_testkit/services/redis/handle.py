@@ -93,7 +93,7 @@ def params(test: TestContext) -> Mapping[str, Json]:
     return {"test": test.nodeid}
 
 
-def refused(lease: Lease) -> list[str]:
+def refused(lease: Lease, _failure: str) -> list[str]:
     """Return what the server has refused the lease's account. Raises TestkitError."""
     return list(lease.call("refused"))
 
