@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,7 +13,7 @@ import pytest
 
 from wflo_testkit.broker.api import Ask
 from wflo_testkit.errors import MissingExtra, TestkitError
-from wflo_testkit.model import Build, Grant
+from wflo_testkit.model import Build, Grant, Json
 from wflo_testkit.plugin import outcome
 from wflo_testkit.plugin.context import Context
 from wflo_testkit.plugin.kit import KIT
@@ -108,8 +108,16 @@ def _take(context: Context, kind: LeaseKind, number: int) -> Lease:
         id=got.id,
         server=server,
         data=got.data,
-        call=lambda verb, **args: broker.call(got.id, verb, args),
+        call=partial(_call, context, got.id),
     )
+
+
+def _call(context: Context, lease_id: str, verb: str, **args: Json) -> Json:
+    """Ask for something in the middle of a test; passwords in the answer are to be masked, too."""
+    answer = context.live.broker.call(lease_id, verb, args)
+    if isinstance(answer, Mapping):
+        context.live.passwords.learn_of_lease(answer)
+    return answer
 
 
 def _build(context: Context, kind: LeaseKind, build: Build) -> None:

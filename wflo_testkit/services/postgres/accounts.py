@@ -31,7 +31,8 @@ One that was renamed leaves 123 bytes there (measured), as an index knows roles 
 was dropped with its database two rows for each thing that had been handed over to it.
 """
 _VACUUM = "VACUUM pg_authid, pg_auth_members, pg_shdepend"
-_LOGIN = "LOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION"
+LOGIN = "LOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION"
+"""What a role of the kit's may do on the whole server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class Accounts:
         account = Account.of(database)
         with self._admin.connection() as connection:
             connection.execute(
-                f"CREATE ROLE {quoted(account.user)} {_LOGIN} PASSWORD '{account.verifier}';"
+                f"CREATE ROLE {quoted(account.user)} {LOGIN} PASSWORD '{account.verifier}';"
                 f" {grant}".encode()
             )
         with self._lock:
@@ -145,8 +146,12 @@ class Accounts:
         if account is not None:
             with suppress(errors.DependentObjectsStillExist):
                 self._admin.rows(f"DROP ROLE IF EXISTS {quoted(account.user)}")
-            if next(self._dropped) % DROPPED == 0:
-                self._admin.rows(_VACUUM)
+            self.count_dropped()
+
+    def count_dropped(self) -> None:
+        """Note that a role, and what was noted of it, is gone; vacuum the catalogs in time."""
+        if next(self._dropped) % DROPPED == 0:
+            self._admin.rows(_VACUUM)
 
     def drop_all(self, stem: str) -> None:
         """Drop the owner and every role whose name begins with `stem`: they own nothing more."""
@@ -162,7 +167,7 @@ class Accounts:
         with self._admin.connection() as connection:
             how = "ALTER" if self._takes_over(connection) else "CREATE"
             connection.execute(
-                f"{how} ROLE {quoted(account.user)} {_LOGIN} PASSWORD '{account.verifier}'".encode()
+                f"{how} ROLE {quoted(account.user)} {LOGIN} PASSWORD '{account.verifier}'".encode()
             )
             # One run at a time: of two that change the same row of a catalog, one fails ("tuple
             # concurrently updated").

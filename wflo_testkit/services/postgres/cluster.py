@@ -224,6 +224,10 @@ class Cluster:
         """Return a name for a clone that no other one has."""
         return self.names.clone(next(self._numbers))
 
+    def new_login(self, role: str) -> str:
+        """Return a name for a login that stands for `role`; no other one has it."""
+        return self.names.login(next(self._numbers), role)
+
     def clone(self, template: str, name: str) -> None:
         """Create a test's database, which a role of its own owns, with all that is inside."""
         if not self.confines:

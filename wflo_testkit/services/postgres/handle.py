@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.model import Json
@@ -13,6 +14,15 @@ from wflo_testkit.services.postgres.address import Address
 from wflo_testkit.services.postgres.extensions import advice
 from wflo_testkit.services.postgres.schema import Schema, schema_of
 from wflo_testkit.services.postgres.server import environment
+
+
+def _nobody(verb: str, **_args: Json) -> Json:
+    """Stand for the broker in a process that has not leased the database itself."""
+    raise IsolationFailed(
+        f"the kit cannot be asked for postgres_database.{verb}(...) here",
+        cause="this is a copy of the fixture's value, unpickled in another process",
+        fix="call it in the test, and hand on the URL that it returns",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +52,11 @@ class PostgresDatabase:
     container: str = ""
     administrator: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
+    call: Callable[..., Json] = field(default=_nobody, repr=False, compare=False)
+
+    def __getstate__(self) -> list[Any]:
+        """Return what can be pickled: all but the way to the broker, in the order of fields."""
+        return [_nobody if f.name == "call" else getattr(self, f.name) for f in fields(self)]
 
     @property
     def url(self) -> str:
@@ -56,6 +71,21 @@ class PostgresDatabase:
     def sqlalchemy_url(self, driver: str = "asyncpg") -> str:
         """Return the URL for SQLAlchemy's `driver`: "asyncpg", "psycopg", "psycopg2"."""
         return self.address("sqlalchemy_url").sqlalchemy_url(driver)
+
+    def as_role(self, role: str, *, driver: str = "") -> str:
+        """Return the URL of a login that obeys row level security; it goes with the test.
+
+        role: the login is a member of the role of that name, if there is one on the server; else
+            it has USAGE, SELECT, INSERT, UPDATE and DELETE on all that is there by now. To call
+            it again, for the same login, gives it what has been made since.
+        driver: for SQLAlchemy, as in `sqlalchemy_url`; "" gives the libpq URI.
+        On an external server the account is the test's own, and its sessions begin with SET ROLE.
+        Raises IsolationFailed for a role that would not obey, for one that an external server does
+        not have, and in mode `rollback`.
+        """
+        own = self.address(f"as_role({role!r})")
+        address = replace(own, **self.call("as_role", role=role))
+        return address.sqlalchemy_url(driver) if driver else address.url()
 
     def env(self) -> dict[str, str]:
         """Return DATABASE_URL and libpq's variables."""
@@ -204,4 +234,5 @@ def handle_of(lease: Lease) -> PostgresDatabase:
         container=server.container_id,
         administrator="" if server.is_external else server.username,
         parameters=data["parameters"],
+        call=lease.call,
     )

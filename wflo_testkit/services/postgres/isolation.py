@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.model import Build, Content, Json, Server
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.cluster import LARGEST, Cluster
+from wflo_testkit.services.postgres.logins import Logins
 from wflo_testkit.services.postgres.modes import all_modes
 from wflo_testkit.services.postgres.modes.schema import SchemaMode
 from wflo_testkit.services.postgres.pool import Pool
@@ -28,6 +30,15 @@ CLOSE_LIMIT = 15.0
 """Seconds that dropping what the run has made may take at its end."""
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lease. data: what it was granted; logins: what its test has asked for besides."""
+
+    mode: Mode
+    data: Mapping[str, Json]
+    logins: Logins
+
+
 class PostgresIsolation:
     """The isolation of one server; lives in the broker's process, used by several threads."""
 
@@ -37,13 +48,12 @@ class PostgresIsolation:
         self._recycler = Recycler(self._cluster)
         self._pool = Pool(self._cluster, self._recycler)
         self._templates = Templates(self._cluster)
-        self._modes = all_modes(
-            Workshop(self._cluster, self._templates, self._pool, self._recycler)
-        )
+        self._workshop = Workshop(self._cluster, self._templates, self._pool, self._recycler)
+        self._modes = all_modes(self._workshop)
         self._lock = threading.Lock()
         self._surroundings: Surroundings | None = None
         self._spoilt = ""
-        self._held: dict[str, tuple[Mode, Mapping[str, Json]]] = {}
+        self._held: dict[str, Held] = {}
         self._gone: set[str] = set()
 
     def prepare(self) -> None:
@@ -67,7 +77,7 @@ class PostgresIsolation:
         if isinstance(answer, Build):
             return answer
         with self._lock:
-            self._held[request.id] = (mode, answer)
+            self._held[request.id] = Held(mode, answer, Logins(self._workshop, answer))
             died = request.id in self._gone
         if died:  # given back, by the end of its owner, while it was being made
             self.release(request.id, keep=False)
@@ -90,13 +100,19 @@ class PostgresIsolation:
     def built(self, token: str, error: str | None) -> None:
         self._templates.built(token, error)
 
-    def call(self, lease_id: str, verb: str, args: Mapping[str, Json]) -> Json:  # noqa: ARG002
-        """`settle`: end the sessions in a lease's database; returns a sentence per session."""
+    def call(self, lease_id: str, verb: str, args: Mapping[str, Json]) -> Json:
+        """Do something for a lease.
+
+        `settle`: end the sessions in its database; returns a sentence per session.
+        `as_role`, with `role`: return account and parameters of a login besides the test's own.
+        """
         with self._lock:
-            _mode, data = self._held[lease_id]
-        if verb != "settle":
-            raise IsolationFailed(f"a Postgres database knows no {verb!r}", fix="use `settle`")
-        return self._recycler.settle(data["database"])
+            held = self._held[lease_id]
+        if verb == "as_role":
+            return self._asked(lambda: held.logins.get(args["role"]))
+        if verb == "settle":
+            return self._workshop.settle(held.data)
+        raise IsolationFailed(f"a Postgres database knows no {verb!r}", fix="use `settle`")
 
     def release(self, lease_id: str, *, keep: bool) -> list[str]:
         """Take a lease back; one that is still being made goes as soon as it is there."""
@@ -105,8 +121,12 @@ class PostgresIsolation:
             if held is None:
                 self._gone.add(lease_id)
                 return []
-        mode, data = held
-        return self._asked(lambda: self._release(mode, data, keep))
+        left: list[str] = []
+        try:
+            left = self._asked(held.logins.end)
+        finally:
+            left += self._asked(lambda: self._release(held.mode, held.data, keep))
+        return left
 
     def _release(self, mode: Mode, data: Mapping[str, Json], keep: bool) -> list[str]:
         """Where a test may change the whole server, that is undone while its database is there."""

@@ -49,6 +49,10 @@ class Names:
         """Return the name of the run's database with this number."""
         return f"{self._stem}_{number}"
 
+    def login(self, number: int, role: str) -> str:
+        """Return the name of the run's login with this number, which stands for `role`."""
+        return f"{self._stem}_as_{number}_{re.sub('[^a-z0-9_]', '_', role.lower())[:16]}"
+
     def schema(self, lease_id: str) -> str:
         """Return the name of a lease's schema."""
         return f"{self._stem}_s_{_word(lease_id, 24)}"

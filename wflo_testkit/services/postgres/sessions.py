@@ -32,6 +32,9 @@ IN_SCHEMA = (
 )
 """Sessions of one schema; parameters: application name, schema. Run it in their database."""
 
+OF_ROLE = f"{_FROM} AND usename = %s"
+"""Sessions of one role, in whichever database; parameter: its name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Where:

@@ -12,19 +12,20 @@ from wflo_testkit.services.postgres.accounts import quoted
 from wflo_testkit.services.postgres.admin import Admin
 
 # Catalog of the whole server -> (its key, what to call a row, which rows). Of the kit's databases
-# only those count that are there at first, templates: the others come and go.
+# only those count that are there at first, templates: the others come and go, and so do logins.
 _CATALOGS = {
-    "pg_authid": ("oid", "'role ' || rolname", "true"),
+    "pg_authid": ("oid", "'role ' || rolname", "NOT {ours}"),
     "pg_auth_members": (
         "roleid, member",
         "format('membership of %s in %s', pg_get_userbyid(member), pg_get_userbyid(roleid))",
-        "true",
+        "member NOT IN (SELECT oid FROM pg_authid WHERE {ours})",
     ),
     "pg_db_role_setting": (
         "setdatabase, setrole",
         "concat_ws(' ', 'settings of', nullif(pg_get_userbyid(setrole), 'unknown (OID=0)'),"
         " (SELECT datname FROM pg_database WHERE oid = setdatabase))",
-        "setdatabase = 0 OR setdatabase IN (SELECT oid FROM pg_database WHERE {stays})",
+        "(setdatabase = 0 OR setdatabase IN (SELECT oid FROM pg_database WHERE {stays}))"
+        " AND setrole NOT IN (SELECT oid FROM pg_authid WHERE {ours})",
     ),
     "pg_database": ("oid", "'database ' || datname", "{stays}"),
     "pg_tablespace": ("oid", "'tablespace ' || spcname", "true"),
@@ -61,12 +62,13 @@ class Surroundings:
         rows = admin.rows("SELECT datname FROM pg_database WHERE datname ~ %s", (f"^{stem}[^0-9]",))
         there = ", ".join(f"'{name}'" for (name,) in rows) or "''"
         stays = f"(NOT starts_with(datname, '{stem}') OR datname IN ({there}))"
+        ours = f"starts_with(rolname, '{stem}')"
         self._query = " UNION ALL ".join(
             _ROWS.format(
                 catalog=catalog,
                 key=key,
                 name=name,
-                which=which.format(stays=stays),
+                which=which.format(stays=stays, ours=ours),
                 restless=_RESTLESS.replace(" ", ""),
             )
             for catalog, (key, name, which) in _CATALOGS.items()

@@ -11,6 +11,7 @@ from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.pool import Pool
 from wflo_testkit.services.postgres.recycling.recycler import Recycler
+from wflo_testkit.services.postgres.sessions import IN_SCHEMA, Where, settle
 from wflo_testkit.services.postgres.templates import Templates
 
 
@@ -37,6 +38,15 @@ class Workshop:
         """Return the template with the schema that a test asks for, or the Build of it."""
         schema = str(request.params.get("schema") or "")
         return self.templates.get(schema, lasts=bool(request.params.get("lasts")))
+
+    def settle(self, data: Mapping[str, Json]) -> list[str]:
+        """End the sessions in a lease's part; return a sentence for each that was left open.
+
+        data: what `grant` returned.
+        """
+        if name := data["schema"]:
+            return settle(self.cluster.admin, Where(IN_SCHEMA, (name, name), data["database"]))
+        return self.recycler.settle(data["database"])
 
     def grant(
         self, mode: str, database: str, *, schema: str = "", template: str = ""

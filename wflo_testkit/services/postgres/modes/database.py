@@ -29,7 +29,7 @@ class DatabaseMode:
         name, template = data["database"], data["template"]
         clean = False
         try:
-            left = self._workshop.recycler.settle(name)
+            left = self._workshop.settle(data)
             # Whoever kept a session open may try to open the next: in a database that is gone.
             clean = not left
         finally:

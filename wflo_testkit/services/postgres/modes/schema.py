@@ -11,7 +11,6 @@ from collections.abc import Mapping
 
 from wflo_testkit.model import Json
 from wflo_testkit.service import LeaseRequest
-from wflo_testkit.services.postgres.sessions import IN_SCHEMA, Where, settle
 from wflo_testkit.services.postgres.workshop import Workshop
 
 
@@ -37,7 +36,7 @@ class SchemaMode:
     def release(self, data: Mapping[str, Json], keep: bool) -> list[str]:
         """End what is open in the schema and drop it later; return the leftovers."""
         name, database = data["schema"], data["database"]
-        left = settle(self._cluster.admin, Where(IN_SCHEMA, (name, name), database))
+        left = self._workshop.settle(data)
         if keep:
             self._cluster.keep(database)
         else:

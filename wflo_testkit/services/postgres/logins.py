@@ -1,0 +1,148 @@
+"""Logins that a test asks for besides its own account, for whom row level security is not.
+
+Such a login is a member of the role of that name, if the server has one; else it has the rights
+that an application needs (docs/row-level-security.md argues them). It goes with the test. What is
+granted to it is written in the test's database, which so is no longer what its template is: it is
+replaced.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from wflo_testkit.errors import IsolationFailed
+from wflo_testkit.model import Json
+from wflo_testkit.services.postgres import roles
+from wflo_testkit.services.postgres.accounts import LOGIN, Account, quoted
+from wflo_testkit.services.postgres.sessions import OF_ROLE, Where, settle
+from wflo_testkit.services.postgres.workshop import Workshop
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+PATIENCE = 2.0
+"""Seconds to wait for a transaction of the test's own that has changed a table's definition."""
+
+_SCHEMAS = """SELECT quote_ident(nspname) FROM pg_namespace
+    WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"""
+# A member of a role has its rights and not its settings (PostgreSQL manual, ALTER ROLE).
+_SETTINGS = """INSERT INTO pg_db_role_setting
+    SELECT setdatabase, '{login}'::regrole, setconfig FROM pg_db_role_setting
+    WHERE setrole = {role} AND setdatabase IN
+        (0, (SELECT oid FROM pg_database WHERE datname = current_database()))"""
+_IMPATIENT = f"SET LOCAL lock_timeout = '{PATIENCE:g}s'"
+_THERE = "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)"
+
+
+class Logins:
+    """Those of one lease. Safe to use from several threads. data: what the lease was granted."""
+
+    def __init__(self, workshop: Workshop, data: Mapping[str, Json]) -> None:
+        self._workshop = workshop
+        self._cluster = workshop.cluster
+        self._database: str = data["database"]
+        self._data = data
+        self._lock = threading.Lock()
+        self._made: dict[str, Account] = {}
+        self._users: list[str] = []
+        self._is_over = False
+
+    def get(self, role: str) -> dict[str, Json]:
+        """Return account and parameters for connections as `role`: the same ones at each call.
+
+        A call may make more tables accessible: those that have been made since the last.
+        Raises IsolationFailed, and psycopg.Error.
+        """
+        with self._lock, self._cluster.admin.open(self._database) as connection:
+            if self._is_over:
+                raise IsolationFailed(f"the test that asks for the role {role!r} is over")
+            found = roles.find(connection, role, self._cluster.names, self._data["schema"])
+            if self._cluster.server.is_external:
+                return self._begun_as(role, found)
+            account = self._login(connection, role, found)
+        return self._answer(account.user, account.password, self._data["parameters"])
+
+    def end(self) -> list[str]:
+        """Drop them all and end their sessions; return a sentence for each that was left open."""
+        with self._lock:
+            self._is_over = True
+            return self._end() if self._users else []
+
+    def _begun_as(self, role: str, found: roles.Role | None) -> dict[str, Json]:
+        """Return the lease's own account, whose sessions begin with SET ROLE."""
+        user, parameters = self._data["user"], dict(self._data["parameters"])
+        options = roles.becoming(found, role, user, parameters.get("options", ""))
+        return self._answer(user, self._data["password"], {**parameters, "options": options})
+
+    def _login(self, connection: Connection[Any], role: str, found: roles.Role | None) -> Account:
+        """Return the login for `role`; it may use all that is there by now."""
+        account, statements = self._made.get(role), list[str]()
+        if account is None:
+            account = Account.of(self._cluster.new_login(role))
+            self._users.append(account.user)  # first: if anything comes between, it goes
+            statements = self._entry(account, found)
+        if found is None:
+            statements += self._rights(connection, quoted(account.user))
+        _run(connection, statements)
+        self._made[role] = account
+        return account
+
+    def _entry(self, account: Account, found: roles.Role | None) -> list[str]:
+        """Return what makes a login, and lets it into the test's database and no other."""
+        user = quoted(account.user)
+        made = [f"CREATE ROLE {user} {LOGIN} PASSWORD '{account.verifier}'"]
+        if not self._data["schema"]:  # all tests may enter the one that they share
+            made.append(f"GRANT CONNECT ON DATABASE {quoted(self._database)} TO {user}")
+        if found is not None:
+            made.append(f"GRANT {quoted(found.name)} TO {user}")
+            made.append(_SETTINGS.format(login=user, role=found.oid))
+        return made
+
+    def _rights(self, connection: Connection[Any], user: str) -> list[str]:
+        """Return what gives an application's rights in the test's part of the database."""
+        own = [self._data["schema"]] if self._data["schema"] else []
+        schemas = ", ".join(own or [name for (name,) in connection.execute(_SCHEMAS.encode())])
+        if not schemas:
+            return []
+        return [
+            f"GRANT USAGE ON SCHEMA {schemas} TO {user}",
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schemas} TO {user}",
+            f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schemas} TO {user}",
+        ]
+
+    def _end(self) -> list[str]:
+        admin = self._cluster.admin
+        users = [name for (name,) in admin.rows(_THERE, (self._users,))]
+        for user in users:
+            admin.rows(f"ALTER ROLE {quoted(user)} NOLOGIN")  # before its sessions are counted
+        left = [each for user in users for each in settle(admin, Where(OF_ROLE, (user,)))]
+        # Others', too: a transaction that has changed a table would hold up what follows.
+        left += self._workshop.settle(self._data)
+        heir = quoted(self._cluster.account(self._database).user)
+        with admin.open(self._database) as connection:
+            for user in map(quoted, users):
+                # What it has made stays: people may want to look at it.
+                heirs = f"REASSIGN OWNED BY {user} TO {heir}"
+                _run(connection, [heirs, f"DROP OWNED BY {user}", f"DROP ROLE {user}"])
+        self._cluster.accounts.count_dropped()
+        return left
+
+    def _answer(self, user: str, password: str, parameters: Mapping[str, Json]) -> dict[str, Json]:
+        return {"user": user, "password": password, "parameters": dict(parameters)}
+
+
+def _run(connection: Connection[Any], statements: Sequence[str]) -> None:
+    """Run all of them, or none. Raises IsolationFailed where the test itself stands in the way."""
+    from psycopg import errors
+
+    try:
+        connection.execute("; ".join([_IMPATIENT, *statements]).encode())
+    except errors.LockNotAvailable as error:
+        raise IsolationFailed(
+            "a login for a role could not be given its rights",
+            cause=f"a transaction that has changed a table is open ({error.diag.message_primary})",
+            looked_at="the test's own connections",
+            fix="commit, or roll back, before you call postgres_database.as_role(...)",
+        ) from None
