@@ -9,7 +9,7 @@ replaced.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.errors import IsolationFailed
@@ -78,6 +78,8 @@ class Logins:
 
     def _login(self, connection: Connection[Any], role: str, found: roles.Role | None) -> Account:
         """Return the login for `role`; it may use all that is there by now."""
+        from psycopg import errors
+
         account, statements = self._made.get(role), list[str]()
         if account is None:
             account = Account.of(self._cluster.new_login(role))
@@ -85,7 +87,10 @@ class Logins:
             statements = self._entry(account, found)
         if found is None:
             statements += self._rights(connection, quoted(account.user))
-        _run(connection, statements)
+        try:
+            _together(connection, *statements)
+        except errors.LockNotAvailable as error:
+            raise _open_transaction(role, error.diag.message_primary) from None
         self._made[role] = account
         return account
 
@@ -125,7 +130,7 @@ class Logins:
             for user in map(quoted, users):
                 # What it has made stays: people may want to look at it.
                 heirs = f"REASSIGN OWNED BY {user} TO {heir}"
-                _run(connection, [heirs, f"DROP OWNED BY {user}", f"DROP ROLE {user}"])
+                _together(connection, heirs, f"DROP OWNED BY {user}", f"DROP ROLE {user}")
         self._cluster.accounts.count_dropped()
         return left
 
@@ -133,16 +138,15 @@ class Logins:
         return {"user": user, "password": password, "parameters": dict(parameters)}
 
 
-def _run(connection: Connection[Any], statements: Sequence[str]) -> None:
-    """Run all of them, or none. Raises IsolationFailed where the test itself stands in the way."""
-    from psycopg import errors
+def _together(connection: Connection[Any], *statements: str) -> None:
+    """Run all of them, or none; none waits for long. Raises psycopg.Error."""
+    connection.execute("; ".join([_IMPATIENT, *statements]).encode())
 
-    try:
-        connection.execute("; ".join([_IMPATIENT, *statements]).encode())
-    except errors.LockNotAvailable as error:
-        raise IsolationFailed(
-            "a login for a role could not be given its rights",
-            cause=f"a transaction that has changed a table is open ({error.diag.message_primary})",
-            looked_at="the test's own connections",
-            fix="commit, or roll back, before you call postgres_database.as_role(...)",
-        ) from None
+
+def _open_transaction(role: str, cause: str | None) -> IsolationFailed:
+    return IsolationFailed(
+        f"the login for the role {role!r} could not be given its rights",
+        cause=f"a transaction that has changed a table's definition or rights is open ({cause})",
+        looked_at="the test's own connections",
+        fix=f"commit, or roll back, before postgres_database.as_role({role!r})",
+    )
