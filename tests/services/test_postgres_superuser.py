@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from tests.services.postgres_server import Asker, query, started
+from tests.services.test_postgres_templates import Counting
 from wflo_testkit.services.postgres import PostgresServer
 from wflo_testkit.services.postgres.isolation import PostgresIsolation
 from wflo_testkit.services.postgres.surroundings import Surroundings
@@ -49,6 +50,10 @@ STATE = """SELECT (SELECT string_agg(r::text, ' ' ORDER BY rolname) FROM pg_auth
         FROM pg_database WHERE datname !~ '^wflo_')
     || (SELECT count(*) FROM pg_replication_slots)
     || (SELECT string_agg(d::text, ' ' ORDER BY d::text) FROM pg_shdescription d)"""
+
+POLICY = """CREATE ROLE {0}; CREATE TABLE t (whose text); GRANT SELECT ON t TO {0};
+    ALTER TABLE t ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY of_role ON t TO {0} USING (whose = '{0}')"""
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +133,38 @@ def test_a_second_schema_is_not_taken_for_a_change(asker: Asker) -> None:
             pass
 
     assert asker.warnings == []
+
+
+def test_what_a_second_schema_makes_stays_and_logins_leave_no_trace(
+    asker: Asker, server: PostgresServer
+) -> None:
+    """Else the role would be taken for a change by the test, and go."""
+    query(server, "DROP ROLE IF EXISTS reader, writer")
+    schemas = {role: Counting(f"makes {role}", POLICY.format(role)) for role in ("reader", "writer")}
+    for role in ("reader", "writer", "reader", "nobody", "writer"):
+        schema = schemas.get(role, schemas["reader"])
+        with asker.database(schema=schema, keep=role == "writer") as handle:
+            query(handle, "INSERT INTO t VALUES ('reader'), ('writer')")
+            with psycopg.connect(handle.as_role(role)) as login, asker.database("empty_database"):
+                found = [whose for (whose,) in login.execute("SELECT whose FROM t")]
+            assert found == ([role] if role in schemas else [])
+
+    assert asker.warnings == []
+    assert query(server, "SELECT rolname FROM pg_roles WHERE rolname ~ '^wflo'") == []
+    assert query(server, "SELECT rolname FROM pg_roles WHERE rolname = 'reader'") == [("reader",)]
+
+
+def test_without_accepting_what_a_schema_makes_it_is_taken_for_a_change(
+    asker: Asker, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query(server, "DROP ROLE IF EXISTS late")
+    with asker.database():
+        pass
+    monkeypatch.setattr(Surroundings, "accept", lambda _: None)
+    with asker.database(schema=Counting("late", "CREATE ROLE late")):
+        pass
+
+    assert "the whole server was changed (role late)" in asker.warnings[0]
 
 
 def query_url(url: str, sql: str) -> None:

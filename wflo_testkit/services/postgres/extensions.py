@@ -3,7 +3,6 @@ else (PostgreSQL manual, CREATE EXTENSION: "trusted")."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from wflo_testkit.errors import IsolationFailed, ServiceUnavailable
@@ -14,7 +13,6 @@ from wflo_testkit.services.postgres.server import PostgresServer
 SCHEMA = "wflo_extensions"
 """Where they are in the database of mode `schema`, whose tests have no `public` in their path."""
 
-_DENIED = re.compile(r'permission denied to create extension "([^"]+)"')
 _THERE = "SELECT extname FROM pg_extension"
 
 
@@ -57,17 +55,6 @@ def require(admin: Admin, server: PostgresServer, names: Sequence[str]) -> None:
     for name in names:
         if name not in there:
             raise _denied(server, name, f"the database {server.database!r} does not have it")
-
-
-def advice(cause: object) -> str:
-    """Return what to do about an error that is about the right to make an extension; else ""."""
-    found = _DENIED.search(str(cause))
-    if found is None:
-        return ""
-    return (
-        f'set postgres_extensions = ["{found[1]}"] in [tool.wflo-testkit]: then the administrator '
-        "of the kit's server makes it before the schema is applied"
-    )
 
 
 def _denied(server: PostgresServer, name: str, cause: object) -> ServiceUnavailable:

@@ -11,7 +11,7 @@ from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.model import Json
 from wflo_testkit.service import Lease, TestContext
 from wflo_testkit.services.postgres.address import Address
-from wflo_testkit.services.postgres.extensions import advice
+from wflo_testkit.services.postgres.advice import advice
 from wflo_testkit.services.postgres.schema import Schema, schema_of
 from wflo_testkit.services.postgres.server import environment
 
@@ -36,6 +36,7 @@ class PostgresDatabase:
         connect; "" where there is none.
     container, administrator: id of the server's container, and who needs no password in there;
         "" if external.
+    call: asks the broker for something, by a verb, while the test runs.
     """
 
     name: str
@@ -205,7 +206,7 @@ def database(lease: Lease, test: TestContext) -> Iterator[PostgresDatabase]:
 
 
 def refused(_lease: Lease, failure: str) -> list[str]:
-    """Return what to do where a test failed that wanted to make an extension, else nothing."""
+    """Return what to do where a test failed for want of an administrator's right, else nothing."""
     known = advice(failure)
     return [known] if known else []
 

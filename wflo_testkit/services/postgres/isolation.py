@@ -99,6 +99,8 @@ class PostgresIsolation:
 
     def built(self, token: str, error: str | None) -> None:
         self._templates.built(token, error)
+        if self._surroundings is not None and error is None:
+            self._asked(self._surroundings.accept)
 
     def call(self, lease_id: str, verb: str, args: Mapping[str, Json]) -> Json:
         """Do something for a lease.

@@ -55,13 +55,14 @@ class Logins:
         A call may make more tables accessible: those that have been made since the last.
         Raises IsolationFailed, and psycopg.Error.
         """
-        with self._lock, self._cluster.admin.open(self._database) as connection:
+        with self._lock:
             if self._is_over:
                 raise IsolationFailed(f"the test that asks for the role {role!r} is over")
-            found = roles.find(connection, role, self._cluster.names, self._data["schema"])
-            if self._cluster.server.is_external:
-                return self._begun_as(role, found)
-            account = self._login(connection, role, found)
+            with self._cluster.admin.open(self._database) as connection:
+                found = roles.find(connection, role, self._cluster.names, self._data["schema"])
+                if self._cluster.server.is_external:
+                    return self._begun_as(role, found)
+                account = self._login(connection, role, found)
         return self._answer(account.user, account.password, self._data["parameters"])
 
     def end(self) -> list[str]:

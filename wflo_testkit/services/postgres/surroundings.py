@@ -52,7 +52,8 @@ Found = dict[tuple[str, str], tuple[str, dict[str, Any]]]
 
 
 class Surroundings:
-    """The state of a server around its databases, as it was when the first test came.
+    """The state of a server around its databases, as it was when the first test came, with what
+    schemas have made since.
 
     stem: what the names of the kit's own databases begin with.
     """
@@ -73,6 +74,10 @@ class Surroundings:
             )
             for catalog, (key, name, which) in _CATALOGS.items()
         )
+        self._before = self._look()
+
+    def accept(self) -> None:
+        """Take what is there now for the state to go back to: a schema has been applied."""
         self._before = self._look()
 
     def undo(self, database: str) -> list[str]:

@@ -58,7 +58,7 @@ def schema_of(value: Any) -> Schema | None:
 def failed(what: str, cause: object, *, looked_at: str = "", fix: str = "") -> SchemaFailed:
     """Return the error for a schema that cannot be used or applied."""
     from wflo_testkit.errors import SchemaFailed
-    from wflo_testkit.services.postgres.extensions import advice
+    from wflo_testkit.services.postgres.advice import advice
 
     where = "the value of the fixture postgres_schema (or <server name>_schema)"
     return SchemaFailed(
