@@ -18,18 +18,18 @@ from wflo_testkit.services.postgres.sweep import sweep
 
 __all__ = ["server"]
 
-CONFTEST = f'''
+CONFTEST = f"""
     import psycopg
     import pytest
 
     def schema(url):
         with psycopg.connect(url) as connection:
-            connection.execute("""{WHOLE}""")
+            connection.execute({WHOLE!r})
 
     @pytest.fixture(scope="session")
     def postgres_schema():
         return schema
-'''
+"""
 TOGETHER = """
     import psycopg
     import pytest
@@ -79,6 +79,14 @@ FAILS = """
         psycopg.connect(url, dbname="postgres")
 """
 
+DEAF = """
+    from wflo_testkit.plugin import fixtures
+
+    fixtures._call = lambda context, lease_id, verb, **args: context.live.broker.call(
+        lease_id, verb, args
+    )
+"""
+
 
 @pytest.mark.usefixtures("kept_servers")
 def test_workers_have_logins_of_one_name_at_once(run_suite: Run) -> None:
@@ -110,6 +118,18 @@ def test_a_failing_test_shows_no_password_of_it(
     assert len(password) > 20
     assert password not in str(result.stdout) + str(result.stderr)
     result.stdout.fnmatch_lines(["*postgresql://wflo_*_as_*_app:[*][*][*]@*"])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("kept_servers")
+def test_without_a_note_of_what_the_broker_answers_it_would(
+    run_suite: Run, pytester: pytest.Pytester
+) -> None:
+    """A mutant of the masking."""
+    result = run_suite(FAILS, "-n", "0", "--showlocals", conftest=CONFTEST + DEAF)
+
+    result.assert_outcomes(failed=1)
+    assert (pytester.path / "password").read_text() in str(result.stdout)
 
 
 @pytest.mark.parametrize("killed", [True, False], ids=["killed", "ended"])

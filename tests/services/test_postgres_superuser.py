@@ -140,7 +140,9 @@ def test_what_a_second_schema_makes_stays_and_logins_leave_no_trace(
 ) -> None:
     """Else the role would be taken for a change by the test, and go."""
     query(server, "DROP ROLE IF EXISTS reader, writer")
-    schemas = {role: Counting(f"makes {role}", POLICY.format(role)) for role in ("reader", "writer")}
+    schemas = {
+        role: Counting(f"makes {role}", POLICY.format(role)) for role in ("reader", "writer")
+    }
     for role in ("reader", "writer", "reader", "nobody", "writer"):
         schema = schemas.get(role, schemas["reader"])
         with asker.database(schema=schema, keep=role == "writer") as handle:
