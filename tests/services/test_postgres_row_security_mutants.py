@@ -17,7 +17,6 @@ from tests.services.test_postgres_row_security import BODIES, WHOLE, logins_on
 from tests.services.test_postgres_templates import Counting
 from wflo_testkit.services.postgres import PostgresDatabase, PostgresServer
 from wflo_testkit.services.postgres.logins import Logins
-from wflo_testkit.services.postgres.recycling import reading
 from wflo_testkit.wait import wait_until
 
 __all__ = ["asker", "server_that_recycles", "shared_isolation"]
@@ -51,12 +50,18 @@ def test_the_next_test_has_a_database_without_its_rights(asker: Asker) -> None:
     assert asker.isolation.figures()["replaced"] >= before + 12
 
 
-def test_without_a_look_at_catalogs_it_would_have_them(
+def test_were_it_taken_for_a_fresh_one_the_next_test_would_have_them(
     asker: Asker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = f"NOT relisshared AND oid >= {reading.FIRST_OWN}"
-    monkeypatch.setattr(reading, "_COUNTED", reading._COUNTED.replace("NOT relisshared", own))
-    monkeypatch.setitem(reading.MARKS, "the database's own row", "SELECT 'unseen'")
+    recycler, end = asker.isolation._recycler, Logins.end
+
+    def end_and_watch(logins: Logins) -> list[str]:
+        left = end(logins)
+        if logins._users:
+            recycler.watch(logins._database, logins._data["template"])
+        return left
+
+    monkeypatch.setattr(Logins, "end", end_and_watch)
     asker.schema = Counting("granted, unseen", WHOLE)
 
     with pytest.raises(AssertionError, match="rights of an earlier test"):
@@ -68,7 +73,7 @@ def test_without_an_end_it_outlives_its_database(
 ) -> None:
     asker.schema = Counting("endless", WHOLE)
     with monkeypatch.context() as patched:
-        patched.setattr(Logins, "end", lambda _: [])
+        patched.setattr(Logins, "_end", lambda _: [])
         with asker.database() as handle:
             handle.as_role("app")
     wait_until(lambda: handle.name not in databases(server), timeout=30)

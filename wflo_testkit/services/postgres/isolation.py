@@ -179,6 +179,8 @@ class PostgresIsolation:
         one what is kept stays until another run sweeps it. Raises IsolationFailed for what else
         is left there.
         """
+        for held in list(self._held.values()):
+            held.logins.close()
         self._pool.close()
         self._recycler.close()
         server = self._cluster.server

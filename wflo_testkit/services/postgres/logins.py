@@ -3,7 +3,7 @@
 Such a login is a member of the role of that name, if the server has one; else it has the rights
 that an application needs (docs/row-level-security.md argues them). It goes with the test. What is
 granted to it is written in the test's database, which so is no longer what its template is: it is
-replaced.
+replaced, for it is not watched any longer.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Logins:
         self._lock = threading.Lock()
         self._made: dict[str, Account] = {}
         self._users: list[str] = []
+        self._connection: Connection[Any] | None = None
         self._is_over = False
 
     def get(self, role: str) -> dict[str, Json]:
@@ -58,18 +59,38 @@ class Logins:
         with self._lock:
             if self._is_over:
                 raise IsolationFailed(f"the test that asks for the role {role!r} is over")
-            with self._cluster.admin.open(self._database) as connection:
-                found = roles.find(connection, role, self._cluster.names, self._data["schema"])
-                if self._cluster.server.is_external:
-                    return self._begun_as(role, found)
-                account = self._login(connection, role, found)
+            connection = self._inside()
+            found = roles.find(connection, role, self._cluster.names, self._data["schema"])
+            if self._cluster.server.is_external:
+                return self._begun_as(role, found)
+            account = self._login(connection, role, found)
         return self._answer(account.user, account.password, self._data["parameters"])
 
     def end(self) -> list[str]:
         """Drop them all and end their sessions; return a sentence for each that was left open."""
         with self._lock:
             self._is_over = True
-            return self._end() if self._users else []
+            try:
+                return self._end() if self._users else []
+            finally:
+                self._close()
+
+    def close(self) -> None:
+        """Leave all as it is: the server goes, or all that this run has made there."""
+        with self._lock:
+            self._is_over = True
+            self._close()
+
+    def _inside(self) -> Connection[Any]:
+        """Return a connection of the kit's to the test's database: that which has watched it."""
+        if self._connection is None or self._connection.closed:
+            link = self._workshop.recycler.give_up(self._database)
+            self._connection = link.leave() if link else self._cluster.admin.open(self._database)
+        return self._connection
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
 
     def _begun_as(self, role: str, found: roles.Role | None) -> dict[str, Json]:
         """Return the lease's own account, whose sessions begin with SET ROLE."""
@@ -119,19 +140,19 @@ class Logins:
         ]
 
     def _end(self) -> list[str]:
-        admin = self._cluster.admin
-        users = [name for (name,) in admin.rows(_THERE, (self._users,))]
+        connection = self._inside()
+        users = [name for (name,) in connection.execute(_THERE, (self._users,))]
         for user in users:
-            admin.rows(f"ALTER ROLE {quoted(user)} NOLOGIN")  # before its sessions are counted
+            _together(connection, f"ALTER ROLE {quoted(user)} NOLOGIN")  # then look who is in
+        admin = self._cluster.admin
         left = [each for user in users for each in settle(admin, Where(OF_ROLE, (user,)))]
         # Others', too: a transaction that has changed a table would hold up what follows.
         left += self._workshop.settle(self._data)
         heir = quoted(self._cluster.account(self._database).user)
-        with admin.open(self._database) as connection:
-            for user in map(quoted, users):
-                # What it has made stays: people may want to look at it.
-                heirs = f"REASSIGN OWNED BY {user} TO {heir}"
-                _together(connection, heirs, f"DROP OWNED BY {user}", f"DROP ROLE {user}")
+        for user in map(quoted, users):
+            # What it has made stays: people may want to look at it.
+            heirs = f"REASSIGN OWNED BY {user} TO {heir}"
+            _together(connection, heirs, f"DROP OWNED BY {user}", f"DROP ROLE {user}")
         self._cluster.accounts.count_dropped()
         return left
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from wflo_testkit.services.postgres.admin import Admin, Row
 
 if TYPE_CHECKING:
+    from psycopg import Connection
     from psycopg.pq.abc import PGresult
 
 TIMEOUT = 60.0
@@ -93,6 +94,11 @@ class Link:
         with self._lock:
             self._connection.fileno()  # a lost one has none, and would be silent for ever
             return not self._answers.select(timeout=0)
+
+    def leave(self) -> Connection[Row]:
+        """Return the connection, which is the caller's from now on."""
+        self._answers.close()
+        return self._connection
 
     def close(self) -> None:
         """End the session."""

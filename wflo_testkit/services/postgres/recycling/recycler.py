@@ -84,10 +84,15 @@ class Recycler:
 
     def forget(self, database: str) -> None:
         """Watch no longer: the database is about to be dropped, or to be kept."""
+        if link := self.give_up(database):
+            link.close()
+
+    def give_up(self, database: str) -> Link | None:
+        """Watch no longer: what comes now is the kit's own doing, and the database is not to be
+        given out again. Returns the link to it, now the caller's, if it was watched."""
         with self._lock:
             case = self._cases.pop(database, None)
-        if case is not None:
-            case.link.close()
+        return case.link if case is not None else None
 
     def close(self) -> None:
         """Watch nothing any more."""
