@@ -81,7 +81,9 @@ def _rows(option: Option) -> Iterator[str]:
         text += f" One of {', '.join(f'`{choice}`' for choice in option.choices)}."
     if option.variables:
         text += f" Also read from {', '.join(f'`{name}`' for name in option.variables)}."
-    if not option.on_command_line:
+    if not option.in_environment:
+        text += " In the file only."
+    elif not option.on_command_line:
         text += " Not on the command line."
     yield f"| `{option.key}` | {_default(option.default)} | {text} |"
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wflo_testkit.errors import IsolationFailed
@@ -20,6 +21,8 @@ from wflo_testkit.model import LeaseRequest as LeaseRequest  # whoever writes a 
 from wflo_testkit.outline import Fixture
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wflo_testkit.isolation import Isolation
 
 
@@ -32,6 +35,7 @@ class Option:
     choices: the only values allowed, if not empty.
     variables: further environment variables that set it, weaker than WFLO_TESTKIT_<KEY>.
     on_command_line: whether `--wflo-<key>` exists.
+    in_environment: whether WFLO_TESTKIT_<KEY> exists; without both it stands in the file only.
     """
 
     key: str
@@ -40,6 +44,7 @@ class Option:
     choices: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     on_command_line: bool = True
+    in_environment: bool = True
 
 
 class TestContext(Protocol):
@@ -50,6 +55,19 @@ class TestContext(Protocol):
     @property
     def nodeid(self) -> str:
         """The test's id."""
+
+    @property
+    def run(self) -> str:
+        """The run's id."""
+
+    @property
+    def records(self) -> Path | None:
+        """A folder of this user's for what a service wants to know in later runs; it need not
+        exist. None where nothing can be kept."""
+
+    @property
+    def root(self) -> Path:
+        """The project's folder, to which paths in settings are relative: pytest's rootdir."""
 
     @property
     def server(self) -> Server:
@@ -65,6 +83,9 @@ class TestContext(Protocol):
 
     def sibling(self, suffix: str) -> Any:
         """Return the value of the fixture `<server name>_<suffix>`."""
+
+    def variables(self, handle: Any) -> Mapping[str, str]:
+        """Return the user's variables that name no other server, filled from `handle`."""
 
     def warn(self, message: str) -> None:
         """Warn about something that the test left open, with the test's name."""

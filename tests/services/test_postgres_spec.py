@@ -65,6 +65,15 @@ def test_arguments_that_are_no_pairs_are_explained(arguments: Any) -> None:
         spec(arguments=arguments)
 
 
+def test_an_entry_that_names_no_database_is_explained_before_anything_starts() -> None:
+    with pytest.raises(SettingError, match="postgres_schema_connects_to cannot hold 'app'"):
+        spec(schema_connects_to=["localhost:5432/app", "app"])
+    with pytest.raises(SettingError, match="neither host:port/database nor the path"):
+        SERVICE.spec("postgres", {"url": "postgresql://u@h/d", "schema_connects_to": ["h:d"]})
+
+    assert spec(schema_connects_to=["localhost:5432/app"]) == spec()
+
+
 def test_the_image_is_the_official_one_unless_it_is_set() -> None:
     from wflo_testkit.catalog import official
 

@@ -24,9 +24,12 @@ STORE = (
     Option(key="store_mode", default="whole", help="mode", choices=("whole", "part")),
     Option(key="store_parts", default=3, help="count"),
     Option(key="store_names", default=["default"], help="names"),
+    Option(
+        key="store_peers", default=[], help="peers", on_command_line=False, in_environment=False
+    ),
 )
 SERVICES = {
-    "store": ["image", "startup_timeout", "url", "mode", "parts", "names"],
+    "store": ["image", "startup_timeout", "url", "mode", "parts", "names", "peers"],
     "store_front": ["image"],
 }
 OPTIONS = (*GENERAL, *STORE, Option(key="store_front_image", default="front", help="image"))
@@ -215,6 +218,25 @@ def test_an_unknown_key_that_resembles_nothing_lists_what_is_known(load: Load) -
         load("[tool.wflo-testkit]\nzzzzzzzz = 'x'\n")
 
 
+def test_what_stands_in_the_file_only_is_not_read_from_a_variable(load: Load) -> None:
+    toml = """
+    [tool.wflo-testkit]
+    store_peers = ["a"]
+    [tool.wflo-testkit.servers.orders]
+    service = "store"
+    peers = ["b"]
+    """
+    names = ["WFLO_TESTKIT_STORE_PEERS", "WFLO_TESTKIT_ORDERS_PEERS"]
+    settings = load(toml, environ=dict.fromkeys(names, "x"))
+
+    assert settings["store_peers"] == ["a"]
+    assert settings.server("orders")["peers"] == ["b"]
+    assert settings.warnings == [
+        f"the environment variable {name} sets nothing: that setting stands in pyproject.toml only"
+        for name in sorted(names)
+    ]
+
+
 def test_an_unknown_variable_is_a_warning_that_names_the_nearest_known(load: Load) -> None:
     settings = load("", {"WFLO_TESTKIT_STORE_IMAG": "x", "WFLO_OTHER": "y"})
 
@@ -297,6 +319,7 @@ def test_an_extra_server_has_the_services_settings_overridden_by_its_own(load: L
         "mode": "part",
         "parts": 9,
         "names": ["default"],
+        "peers": [],
     }
     assert settings.server("store")["parts"] == 5
     assert settings.server_source("orders", "parts") == (

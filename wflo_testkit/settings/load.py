@@ -78,7 +78,7 @@ class Settings:
             name: _own_values(name, services[service], service, table, project, environ)
             for name, service in servers.items()
         }
-        known = _variables(options, servers, services)
+        known = _variables(table, servers, services)
         return cls(values, services, servers, own, _warnings(environ, known))
 
     def __getitem__(self, key: str) -> Any:
@@ -130,7 +130,7 @@ def _value(
 def _from_environment(
     option: Option, names: Sequence[str], environ: Mapping[str, str]
 ) -> Setting | None:
-    for name in names:
+    for name in names if option.in_environment else ():
         if text := environ.get(name, ""):
             source = f"environment: {name}"
             return Setting(from_text(option, text, source), source)
@@ -191,16 +191,27 @@ def _own_values(
 
 
 def _variables(
-    options: Sequence[Option], servers: Mapping[str, str], services: Mapping[str, Sequence[str]]
-) -> list[str]:
-    own = [variable(option.key) for option in options]
-    more = [variable(f"{name}_{word}") for name, s in servers.items() for word in services[s]]
-    return own + more
+    table: Mapping[str, Option], servers: Mapping[str, str], services: Mapping[str, Sequence[str]]
+) -> dict[str, Option]:
+    """Return each variable that a setting could have, those that stand in the file only too."""
+    own = {variable(key): option for key, option in table.items()}
+    more = {
+        variable(f"{name}_{word}"): table[f"{service}_{word}"]
+        for name, service in servers.items()
+        for word in services[service]
+    }
+    return own | more
 
 
-def _warnings(environ: Mapping[str, str], known: Sequence[str]) -> list[str]:
+def _warnings(environ: Mapping[str, str], options: Mapping[str, Option]) -> list[str]:
+    known = [name for name, option in options.items() if option.in_environment]
     unknown = sorted(n for n in environ if n.startswith(PREFIX) and n not in known)
     return [
-        f"the environment variable {name} sets nothing: {project_file.suggestion(name, known)}"
+        f"the environment variable {name} sets nothing: "
+        + (
+            f"that setting stands in {project_file.FILE} only"
+            if name in options
+            else project_file.suggestion(name, known)
+        )
         for name in unknown
     ]

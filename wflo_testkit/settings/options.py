@@ -87,7 +87,8 @@ GENERAL: tuple[Option, ...] = (
         default={},
         on_command_line=False,
         help="Environment variables for code under test, as templates that the fixture "
-        'wflo_env fills: `DATABASE_URL = "{postgres.url}"`.',
+        "wflo_env fills, and which a schema sees while it is applied: `DATABASE_URL = "
+        '"{postgres.url}"`, or `"{postgres.sqlalchemy_url:asyncpg}"`.',
     ),
 )
 

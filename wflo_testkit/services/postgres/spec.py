@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from wflo_testkit.errors import SettingError
@@ -56,6 +57,14 @@ OPTIONS = (
         help='extensions that the administrator makes before any schema is applied: ["vector"]',
         on_command_line=False,
     ),
+    Option(
+        key="postgres_schema_connects_to",
+        default=[],
+        help="databases besides its own that a schema may connect to while it is applied: "
+        '["localhost:5432/app", "data/app.sqlite"], paths relative to the root folder',
+        on_command_line=False,
+        in_environment=False,
+    ),
 )
 
 SOCKETS = "/var/tmp"  # noqa: S108 - in the container
@@ -84,8 +93,10 @@ PGDATA = "/pgdata"
 def spec(name: str, settings: Mapping[str, Any]) -> Spec:
     """Return what to run for the server `name`; nothing when `url` names an external one.
 
-    Raises SettingError for a `url` or `arguments` that cannot be used.
+    Raises SettingError for a `url`, `arguments` or `schema_connects_to` that cannot be used.
     """
+    if entries := settings.get("schema_connects_to"):
+        _refuse_unreadable(entries)
     if url := settings.get("url"):
         # Tests use the account of the URL: the kit makes no roles on somebody else's server.
         given = {"role": "given", **_extensions(settings)}
@@ -138,6 +149,13 @@ def _extensions(settings: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return the option of a server that is to have extensions; they are part of what it is."""
     names = list(dict.fromkeys(settings.get("extensions") or ()))
     return {"extensions": names} if names else {}
+
+
+def _refuse_unreadable(entries: Sequence[str]) -> None:
+    from wflo_testkit.services.postgres.schema.guard.places import named
+
+    for entry in entries:
+        named(entry, Path())
 
 
 def _flags(settings: Mapping[str, Any]) -> list[str]:
