@@ -18,7 +18,9 @@ class clock:  # noqa: N801 - reads as `clock.monotonic()`
     """
 
     monotonic = staticmethod(time.monotonic)
-    _offset = time.time() - time.monotonic()
+    loaded = time.time()
+    """When this process loaded the kit, before any conftest; seconds since the epoch."""
+    _offset = loaded - time.monotonic()
 
     @classmethod
     def wall(cls) -> float:
