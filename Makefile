@@ -7,14 +7,15 @@ PYTEST := $(PYTHON_IN_VENV) -m pytest -p tests.strictness
 # Tests start hundreds of Python processes: let them share what they compile.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-all lint bench soak examples clean lock
+.PHONY: help setup demo test test-all lint bench soak trees examples clean lock
 
 help:
 	@echo 'make demo      run the example service and its tests on real containers'
 	@echo 'make test      run the tests'
-	@echo 'make test-all  run every test but soak and bench'
+	@echo 'make test-all  run every test but soak, bench and trees'
 	@echo 'make lint      check style, format and types'
 	@echo 'make bench     measure; make soak: run long; make examples: every example'
+	@echo 'make trees     apply the migrations of Dagster, Langflow and Airflow (1.8 GB of packages)'
 	@echo 'make setup     only the set-up; make lock: refresh requirements.lock; make clean: undo'
 
 setup:
@@ -24,16 +25,21 @@ demo: setup
 	@$(PYTHON_IN_VENV) scripts/demo.py
 
 test: setup
-	@$(PYTEST) tests -m "not slow and not soak" --wflo-require -n $(WORKERS)
+	@$(PYTEST) tests -m "not slow and not soak and not trees" --wflo-require -n $(WORKERS)
 
 test-all: setup
-	@$(PYTEST) tests -m "not soak and not alone" --wflo-require -n $(WORKERS)
+	@$(PYTHON_IN_VENV) scripts/trees.py optuna mlflow prefect
+	@$(PYTEST) tests -m "not soak and not trees and not alone" --wflo-require -n $(WORKERS)
 	@$(PYTEST) tests -m alone --wflo-require
 
 soak: setup
 	@rm -rf build/soak
 	@$(PYTEST) tests -m soak --wflo-require
 	@$(PYTHON_IN_VENV) -m tests.lifecycle.soak.ledger
+
+trees: setup
+	@$(PYTHON_IN_VENV) scripts/trees.py dagster langflow airflow
+	@$(PYTEST) tests/trees -m trees --wflo-require
 
 bench: setup
 	@$(PYTHON_IN_VENV) -m benchmarks
