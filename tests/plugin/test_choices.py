@@ -129,6 +129,7 @@ def test_a_variable_that_sets_nothing_is_named_at_the_end(
 ENV = """
 [tool.wflo-testkit.env]
 SHOP_DATABASE = "{postgres.url}"
+SHOP_ENGINE = "{postgres.sqlalchemy_url:asyncpg}"
 SHOP_CACHE = "redis://{redis.host}:{redis.port}/{redis.db}"
 """
 
@@ -140,7 +141,9 @@ def test_wflo_env_fills_the_users_own_variables(run_suite: Run) -> None:
         def test(wflo_env, postgres_database, redis_database):
             where = f"{redis_database.host}:{redis_database.port}/{redis_database.db}"
             assert wflo_env == {
-                "SHOP_DATABASE": postgres_database.url, "SHOP_CACHE": f"redis://{where}",
+                "SHOP_DATABASE": postgres_database.url,
+                "SHOP_ENGINE": postgres_database.sqlalchemy_url("asyncpg"),
+                "SHOP_CACHE": f"redis://{where}",
             }
         """,
         pyproject=ENV,
@@ -150,12 +153,45 @@ def test_wflo_env_fills_the_users_own_variables(run_suite: Run) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("kept_servers")
-def test_wflo_env_names_what_is_nowhere(run_suite: Run) -> None:
+def test_a_schema_sees_those_that_name_its_own_server(run_suite: Run) -> None:
     result = run_suite(
-        "def test(wflo_env):\n    pass\n", pyproject=ENV.replace("postgres.url", "postgres.uri")
+        """
+        import os
+        import psycopg
+        import pytest
+
+        def fill(url):
+            assert os.environ["SHOP_DATABASE"] == url
+            assert "SHOP_CACHE" not in os.environ
+            with psycopg.connect(os.environ["SHOP_DATABASE"]) as connection:
+                connection.execute("CREATE TABLE filled (id int)")
+
+        @pytest.fixture(scope="session")
+        def postgres_schema():
+            return fill
+
+        def test(postgres_database):
+            assert "SHOP_DATABASE" not in os.environ
+            with psycopg.connect(postgres_database.url) as connection:
+                connection.execute("SELECT * FROM filled")
+        """,
+        pyproject=ENV,
+    )
+    result.assert_outcomes(passed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("kept_servers")
+@pytest.mark.parametrize(
+    ("asked", "fix"),
+    [("postgres.uri", "url"), ("postgres.url:psycopg", "postgres.url takes no argument")],
+)
+def test_wflo_env_names_what_is_nowhere(run_suite: Run, asked: str, fix: str) -> None:
+    result = run_suite(
+        "def test(wflo_env):\n    pass\n", pyproject=ENV.replace("postgres.url", asked)
     )
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*SHOP_DATABASE asks for {postgres.uri}*", "*to fix:*url*"])
+    result.stdout.fnmatch_lines([f"*SHOP_DATABASE asks for {{{asked}}}*", f"*to fix:*{fix}*"])
     result.stdout.no_fnmatch_line("*Traceback*")
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from wflo_testkit.broker.api import Ask, Broker
@@ -29,6 +30,9 @@ class Asker:
     settings: Mapping[str, Any]
     mode: str = ""
     nodeid: str = "test_it.py::test"
+    run: str = "a0a0a0a0"
+    records: Path | None = None
+    root: Path = field(default_factory=Path.cwd)
     warnings: list[str] = field(default_factory=list)
 
     __test__ = False
@@ -36,6 +40,9 @@ class Asker:
     def afresh(self) -> Asker:
         """Return the same without warnings."""
         return replace(self, warnings=[])
+
+    def variables(self, handle: Any) -> Mapping[str, str]:
+        return {}
 
     def sibling(self, suffix: str) -> Any:
         raise NotImplementedError(suffix)

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.services.asker import Asker, asker, run_of_its_own
+from tests.services.bystander import bystander
 from wflo_testkit.broker.core import Core
 from wflo_testkit.services.kafka import library
+
+__all__ = ["bystander"]
 
 library.load()  # before the modules that import kafka-python, since warnings are errors here
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import secrets
 import shutil
 import tempfile
@@ -9,7 +10,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,14 @@ def asker(shared_isolation: PostgresIsolation, server: PostgresServer) -> Asker:
     return Asker(shared_isolation, server)
 
 
+@cache
+def records() -> Path:
+    """Return the folder in which all runs of this process note what schemas were made from."""
+    folder = tempfile.mkdtemp(prefix="wflo-tests-")
+    atexit.register(shutil.rmtree, folder)
+    return Path(folder)
+
+
 @dataclass
 class Asker:
     """A test process: asks for leases and builds what they need, as the plugin does.
@@ -131,12 +140,20 @@ class Asker:
     warnings: list[str] = field(default_factory=list)
     settings: Mapping[str, Any] = field(default_factory=dict)
     nodeid: str = "test_it.py::test"
+    env: Mapping[str, str] = field(default_factory=dict)
+    run: str = "a0a0a0a0"
+    records: Path | None = field(default_factory=records)
+    root: Path = field(default_factory=Path.cwd)
 
     __test__ = False
 
     def sibling(self, suffix: str) -> Any:
         assert suffix == "schema"
         return self.schema
+
+    def variables(self, handle: Any) -> Mapping[str, str]:
+        """Return the setting `env` of these tests, filled."""
+        return {name: text.format(postgres=handle) for name, text in self.env.items()}
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)

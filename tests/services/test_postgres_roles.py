@@ -25,6 +25,8 @@ from wflo_testkit.services.postgres.isolation import PostgresIsolation
 
 __all__ = ["asker", "server_of_each_version", "shared_isolation"]
 
+pytestmark = pytest.mark.slow
+
 ROLES = """
     CREATE ROLE app NOLOGIN;
     CREATE ROLE "The Reader" NOLOGIN;

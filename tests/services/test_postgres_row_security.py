@@ -26,6 +26,8 @@ from wflo_testkit.services.postgres import PostgresDatabase, PostgresServer, log
 
 __all__ = ["asker", "server_of_each_version", "shared_isolation"]
 
+pytestmark = pytest.mark.slow
+
 MODES = ["database", "schema", "create"]
 LEFT_IN = ["database", "schema", pytest.param("create", marks=pytest.mark.slow)]
 SCHEMA = """
@@ -192,7 +194,6 @@ def test_a_connection_of_its_own_that_is_left_open_is_ended_and_told_of(
     assert logins_on(server) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_what_the_test_has_left_open_itself_does_not_keep_it(
     asker: Asker, server: PostgresServer, mode: str

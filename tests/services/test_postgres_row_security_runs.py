@@ -18,6 +18,8 @@ from wflo_testkit.services.postgres.sweep import sweep
 
 __all__ = ["server"]
 
+pytestmark = pytest.mark.slow
+
 CONFTEST = f"""
     import psycopg
     import pytest

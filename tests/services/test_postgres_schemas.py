@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,15 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase
 
+from tests.cases import quick
+from tests.services import alembic_projects
+from tests.services.bystander import at_hand
 from tests.services.postgres_server import Asker, asker, query, server, shared_isolation
 from wflo_testkit.errors import SchemaFailed
+from wflo_testkit.services.postgres import SERVICE
 from wflo_testkit.services.postgres.schema import schema_of
 
-__all__ = ["asker", "server", "shared_isolation"]
+__all__ = ["asker", "at_hand", "server", "shared_isolation"]
 
 
 def tables(handle: Any) -> list[str]:
@@ -55,16 +58,16 @@ async def fill_async(url: str) -> None:
     await connection.close()
 
 
-@pytest.mark.parametrize("mode", ["database", "schema", "create", "rollback"])
+@pytest.mark.parametrize("mode", quick(SERVICE.modes, ("database",)))
 def test_each_kind_brings_its_tables_in_each_mode(asker: Asker, tmp_path: Path, mode: str) -> None:
     schema = [
         metadata("from_metadata"),
         sql_file(tmp_path, "CREATE TABLE from_sql (id int);"),
-        alembic_project(tmp_path / "migrations"),
+        alembic_projects.write(tmp_path, alembic_projects.PLAIN) / "alembic.ini",
         fill,
     ]
     with asker.database(schema=schema, mode=mode) as handle:
-        assert tables(handle) == ["alembic_version", "filled", "from_metadata", "from_sql", "moved"]
+        assert tables(handle) == ["a", "alembic_version", "filled", "from_metadata", "from_sql"]
 
 
 def test_a_coroutine_function_will_do(asker: Asker) -> None:
@@ -267,184 +270,3 @@ def test_a_callable_may_bring_its_own_fingerprint() -> None:
     apply.fingerprint = "v2"  # type: ignore[attr-defined]
 
     assert fingerprint(apply) != before
-
-
-# -- Alembic
-
-SYNC_ENV = """
-    import logging
-    from logging.config import fileConfig
-    from alembic import context
-    from sqlalchemy import engine_from_config, pool
-
-    config = context.config
-    if config.config_file_name is not None:
-        fileConfig(config.config_file_name)
-    connectable = engine_from_config(
-        config.get_section(config.config_ini_section, {}),
-        prefix="sqlalchemy.", poolclass=pool.NullPool)
-    with connectable.connect() as connection:
-        context.configure(connection=connection, target_metadata=None)
-        with context.begin_transaction():
-            context.run_migrations()
-"""
-ASYNC_ENV = """
-    import asyncio
-    from alembic import context
-    from sqlalchemy import pool
-    from sqlalchemy.ext.asyncio import async_engine_from_config
-
-    config = context.config
-
-    def migrate(connection):
-        context.configure(connection=connection, target_metadata=None)
-        with context.begin_transaction():
-            context.run_migrations()
-
-    async def main():
-        engine = async_engine_from_config(
-            config.get_section(config.config_ini_section, {}),
-            prefix="sqlalchemy.", poolclass=pool.NullPool)
-        async with engine.connect() as connection:
-            await connection.run_sync(migrate)
-        await engine.dispose()
-
-    asyncio.run(main())
-"""
-DEAF_ENV = "print('this env.py migrates another database')"
-FIRST = """
-    import sqlalchemy as sa
-    from alembic import op
-    revision, down_revision = "001", None
-
-    def upgrade():
-        op.create_table("moved", sa.Column("id", sa.Integer, primary_key=True))
-"""
-INI = """\
-[alembic]
-script_location = {location}
-sqlalchemy.url = {url}
-[loggers]
-keys = root
-[handlers]
-keys = console
-[formatters]
-keys = plain
-[logger_root]
-level = WARNING
-handlers = console
-[handler_console]
-class = StreamHandler
-args = (sys.stderr,)
-formatter = plain
-[formatter_plain]
-format = %(message)s
-"""
-
-
-def alembic_project(
-    folder: Path,
-    env: str = SYNC_ENV,
-    url: str = "driver://user:pass@localhost/x",
-    location: str = "%(here)s/scripts",
-) -> Path:
-    versions = folder / "scripts" / "versions"
-    versions.mkdir(parents=True)
-    (versions.parent / "env.py").write_text(textwrap.dedent(env))
-    (versions / "001_first.py").write_text(textwrap.dedent(FIRST))
-    ini = folder / "alembic.ini"
-    ini.write_text(INI.format(location=location, url=url))
-    return ini
-
-
-@pytest.mark.parametrize(
-    ("env", "url"),
-    [
-        (SYNC_ENV, "driver://user:pass@localhost/x"),
-        (SYNC_ENV, "postgresql+psycopg://localhost/x"),
-        (ASYNC_ENV, "postgresql+asyncpg://localhost/x"),
-        (ASYNC_ENV, ""),
-    ],
-)
-@pytest.mark.parametrize("mode", ["database", "schema"])
-def test_migrations_run_with_the_driver_that_env_py_is_written_for(
-    asker: Asker, tmp_path: Path, env: str, url: str, mode: str
-) -> None:
-    ini = alembic_project(tmp_path, env, url)
-    with asker.database(schema=ini, mode=mode) as handle:
-        assert tables(handle) == ["alembic_version", "moved"]
-
-
-def test_a_relative_script_location_is_found_beside_the_ini(asker: Asker, tmp_path: Path) -> None:
-    with asker.database(schema=alembic_project(tmp_path, location="scripts")) as handle:
-        assert tables(handle) == ["alembic_version", "moved"]
-
-
-def test_a_migration_changes_the_fingerprint(tmp_path: Path) -> None:
-    ini = alembic_project(tmp_path)
-    before = fingerprint(ini)
-    (tmp_path / "scripts/versions/001_first.py").write_text(FIRST + "# changed")
-
-    assert fingerprint(ini) != before
-
-
-def test_a_file_that_a_migration_may_read_changes_the_fingerprint(tmp_path: Path) -> None:
-    ini = alembic_project(tmp_path)
-    before = fingerprint(ini)
-    (tmp_path / "scripts/versions/seeds.csv").write_text("1,tea")
-
-    assert fingerprint(ini) != before
-
-
-def test_what_a_fingerprint_cannot_tell_is_not_kept_for_another_run(tmp_path: Path) -> None:
-    ini = alembic_project(tmp_path)
-    file = sql_file(tmp_path, "SELECT 1")
-
-    def declared(_url: str) -> None: ...
-
-    declared.fingerprint = "v1"  # type: ignore[attr-defined]
-    assert all(schema_of(each).lasts for each in (ini, file, metadata("a"), declared, [ini, file]))  # type: ignore[union-attr]
-
-    (tmp_path / "scripts/versions/001_first.py").write_text(
-        "Base.metadata.create_all(op.get_bind())"
-    )
-    assert not any(schema_of(each).lasts for each in (ini, fill, [file, fill]))  # type: ignore[union-attr]
-
-
-def test_env_pys_file_config_leaves_the_suites_logging_alone(asker: Asker, tmp_path: Path) -> None:
-    root, mine = logging.getLogger(), logging.getLogger("shop")
-    before = root.level, list(root.handlers)
-    with asker.database(schema=alembic_project(tmp_path)):
-        assert (root.level, list(root.handlers)) == before
-        assert not mine.disabled
-
-
-def test_migrations_that_go_elsewhere_are_noticed(asker: Asker, tmp_path: Path) -> None:
-    ini = alembic_project(tmp_path, DEAF_ENV)
-    with (
-        pytest.raises(SchemaFailed, match="did not reach the test's database"),
-        asker.database(schema=ini),
-    ):
-        pass
-
-
-def test_a_failing_migration_names_the_ini(asker: Asker, tmp_path: Path) -> None:
-    ini = alembic_project(tmp_path)
-    (tmp_path / "scripts/versions/002.py").write_text(
-        'from alembic import op\nrevision, down_revision = "002", "001"\n'
-        'def upgrade(): op.execute("SELECT nonsense")\n'
-    )
-    with pytest.raises(SchemaFailed, match="nonsense") as caught, asker.database(schema=ini):
-        pass
-
-    assert str(ini) in str(caught.value.looked_at)
-
-
-def test_an_ini_without_scripts_is_named(tmp_path: Path) -> None:
-    ini = tmp_path / "alembic.ini"
-    ini.write_text("[alembic]\nscript_location = %(here)s/nowhere\n")
-    with pytest.raises(SchemaFailed, match="does not exist"):
-        schema_of(ini).fingerprint  # type: ignore[union-attr]  # noqa: B018
-    ini.write_text("[other]\n")
-    with pytest.raises(SchemaFailed, match="names no script_location"):
-        schema_of(ini).fingerprint  # type: ignore[union-attr]  # noqa: B018

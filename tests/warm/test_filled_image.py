@@ -7,12 +7,15 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import docker
 import pytest
 
 from tests.conftest import Run
 from tests.images_at_hand import image_of
+from tests.services import changing_schemas
+from tests.services.alembic_projects import Files
 from wflo_testkit import services
 from wflo_testkit.broker.warming import order_of
 from wflo_testkit.model import Content
@@ -165,13 +168,15 @@ class Project:
         self.notes = notes
         self._client = client
 
-    def run(self, files: dict[str, str], *options: str) -> tuple[str, dict[str, object]]:
+    def run(
+        self, files: Files, *options: str, suite: str = SUITE, passed: int = 2
+    ) -> tuple[str, Any]:
         """Run the suite; return where its server came from, and what its first test saw."""
         texts = {name: dedent(text) for name, text in files.items()}
         result = self._run(
-            SUITE, "--wflo-require", "--wflo-report=report.json", *options, files=texts
+            suite, "--wflo-require", "--wflo-report=report.json", *options, files=texts
         )
-        result.assert_outcomes(passed=2)
+        result.assert_outcomes(passed=passed)
         [row] = json.loads((self.folder / "report.json").read_text())["services"]
         return row["origin"], json.loads((self.folder / "seen.json").read_text())
 
@@ -224,6 +229,27 @@ def test_a_schema_is_inside_for_the_next_run_until_it_changes(
         assert owner != "wflo_ready"
     assert second == first
     assert sign in json.dumps(third)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), changing_schemas.CHANGES.values(), ids=changing_schemas.CHANGES
+)
+def test_what_a_schema_depends_on_is_as_it_was_or_the_schema_is_applied_again(
+    project: Project, fresh_environment: pytest.MonkeyPatch, before: Files, after: Files
+) -> None:
+    suite: dict[str, Any] = {"suite": changing_schemas.SUITE, "passed": 1}
+    project.run(before, **suite)
+    project.await_images(2)
+    origin, seen = project.run(before, **suite)
+    applied = (project.folder / "applied").read_text()
+    fresh_environment.setenv("CI", "true")  # images are used, and none is made after this test
+    guessed_wrong, changed = project.run(after, **suite)
+
+    assert origin.endswith("warm and filled")
+    assert applied == "once "
+    assert "changed" not in seen
+    assert guessed_wrong.endswith("warm and filled")
+    assert "changed" in changed
 
 
 @pytest.mark.timeout(600)

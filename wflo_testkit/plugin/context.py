@@ -6,12 +6,13 @@ import difflib
 import warnings
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from wflo_testkit.errors import LeftoverFound, LeftoverWarning, SettingError
-from wflo_testkit.plugin import outcome
+from wflo_testkit.plugin import env, outcome
 from wflo_testkit.plugin.kit import KIT
 from wflo_testkit.plugin.prefetch import OWN_SERVER, chosen_mode
 from wflo_testkit.plugin.shims import OWN_SERVERS
@@ -42,6 +43,21 @@ class Context:
         """Its pytest id, for messages."""
         return self.node.nodeid
 
+    @property
+    def run(self) -> str:
+        """The run's id."""
+        return self.live.kit.run
+
+    @property
+    def records(self) -> Path | None:
+        """Where services write down what a later run wants to know; None for nowhere."""
+        return self.live.records
+
+    @property
+    def root(self) -> Path:
+        """pytest's rootdir."""
+        return self.live.kit.config.rootpath
+
     @cached_property
     def server(self) -> Server:
         """The ready server of the fixture. Raises TestkitError."""
@@ -68,6 +84,10 @@ class Context:
     def sibling(self, suffix: str) -> Any:
         """Return the value of another fixture of the same server."""
         return self._request.getfixturevalue(f"{self.name}_{suffix}")
+
+    def variables(self, handle: Any) -> Mapping[str, str]:
+        """Return the variables of the setting `env` that name no other server, from `handle`."""
+        return env.filled_from(handle, self.name, self.live)
 
     def warn(self, message: str) -> None:
         """Tell of a leftover, naming the test. Raises LeftoverFound where the setting says so."""

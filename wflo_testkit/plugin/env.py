@@ -1,8 +1,8 @@
-"""The fixture `wflo_env`: the user's own environment variables, filled from handles."""
+"""The user's own environment variables, filled from handles: for tests, and for schemas."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from string import Formatter
 from typing import Any
 
@@ -17,29 +17,56 @@ from wflo_testkit.plugin.plainly import plainly
 def filled(request: pytest.FixtureRequest) -> dict[str, str]:
     """Return the variables of the setting `env` with their placeholders filled."""
     live = request.config.stash[KIT].live
+
+    def handle_of(name: str) -> Any:
+        return request.getfixturevalue(f"{name}_{live.service(name).leases[0].name}")
+
     with plainly(live):
         templates: Mapping[str, str] = live.settings["env"]
-        return {key: _filled(key, text, live, request) for key, text in templates.items()}
+        return {key: _filled(key, text, live, handle_of) for key, text in templates.items()}
 
 
-def _filled(key: str, text: str, live: Live, request: pytest.FixtureRequest) -> str:
-    parts = []
-    for literal, field, _spec, _conversion in Formatter().parse(text):
-        parts.append(literal)
-        if field is not None:
-            parts.append(str(_value(key, field, live, request)))
-    return "".join(parts)
+def filled_from(handle: Any, name: str, live: Live) -> dict[str, str]:
+    """Return those variables whose placeholders all name the server `name`, filled from `handle`.
+
+    The others would start servers that nobody has asked for. Raises SettingError.
+    """
+    templates: Mapping[str, str] = live.settings["env"]
+    return {
+        key: _filled(key, text, live, lambda _name: handle)
+        for key, text in templates.items()
+        if all(field.partition(".")[0] == name for _, field, _ in _parts(text) if field)
+    }
 
 
-def _value(key: str, field: str, live: Live, request: pytest.FixtureRequest) -> Any:
+def _parts(text: str) -> Iterator[tuple[str, str | None, str]]:
+    """Yield each text, the placeholder that follows, if one does, and what its colon is before."""
+    for literal, field, argument, _conversion in Formatter().parse(text):
+        yield literal, field, argument or ""
+
+
+def _filled(key: str, text: str, live: Live, handle_of: Callable[[str], Any]) -> str:
+    return "".join(
+        literal + ("" if field is None else str(_value(key, field, argument, live, handle_of)))
+        for literal, field, argument in _parts(text)
+    )
+
+
+def _value(key: str, field: str, argument: str, live: Live, handle_of: Callable[[str], Any]) -> Any:
+    """Return what a handle has under that name; a method is called, with the argument if given."""
     name, _, attribute = field.partition(".")
     if name not in live.kit.servers:
         raise _unknown(key, field, f"the servers are: {', '.join(live.kit.servers)}", live)
-    handle = request.getfixturevalue(f"{name}_{live.service(name).leases[0].name}")
+    handle = handle_of(name)
     if attribute.startswith("_") or not hasattr(handle, attribute):
         public = [word for word in dir(handle) if not word.startswith("_")]
         raise _unknown(key, field, f"{name} has: {', '.join(public)}", live)
-    return getattr(handle, attribute)
+    value = getattr(handle, attribute)
+    if callable(value):
+        return value(argument) if argument else value()
+    if argument:
+        raise _unknown(key, f"{field}:{argument}", f"{field} takes no argument", live)
+    return value
 
 
 def _unknown(key: str, field: str, known: str, live: Live) -> SettingError:

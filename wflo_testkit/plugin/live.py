@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Iterable, Mapping
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -51,6 +52,16 @@ class Live:
             command_line={o.key: getattr(config.option, dest(o.key), None) for o in every},
             fixtures={name: suffixes(service) for name, service in self.table.items()},
         )
+
+    @cached_property
+    def records(self) -> Path | None:
+        """The folder for what services know of earlier runs; None for a user without a home."""
+        from wflo_testkit.runtime.reuse.home import Home
+
+        try:
+            return Home().folder.with_name("records")
+        except RuntimeError:  # of Path.home, for a number that is nobody's
+            return None
 
     @property
     def requires_docker(self) -> bool:

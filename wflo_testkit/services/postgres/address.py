@@ -28,6 +28,11 @@ class Address:
     database: str
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def server(self) -> str:
+        """Host and port: what a socket connects to."""
+        return f"{self.host}:{self.port}"
+
     def url(self) -> str:
         """Return the libpq URI: postgresql://user:password@host:port/database?parameters."""
         return f"postgresql://{self._place()}{_query(self.parameters)}"

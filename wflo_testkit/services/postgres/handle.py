@@ -10,9 +10,10 @@ from typing import Any
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.model import Json
 from wflo_testkit.service import Lease, TestContext
-from wflo_testkit.services.postgres.address import Address
+from wflo_testkit.services.postgres.address import Address, parse
 from wflo_testkit.services.postgres.advice import advice
 from wflo_testkit.services.postgres.schema import Schema, schema_of
+from wflo_testkit.services.postgres.schema.project import Project
 from wflo_testkit.services.postgres.server import environment
 
 
@@ -179,7 +180,35 @@ def build(test: TestContext, data: Mapping[str, Json]) -> None:
 
 
 def wanted(test: TestContext) -> Schema | None:
-    return schema_of(test.sibling("schema"))
+    """Return what the fixture `<server>_schema` wants the test's database to hold."""
+    return schema_of(test.sibling("schema"), _project(test))
+
+
+def _project(test: TestContext) -> Project:
+    from wflo_testkit.services.postgres.schema.keys import keys_of
+
+    return Project(
+        root=test.root,
+        keys=keys_of(test),
+        connects_to=test.settings.get("schema_connects_to") or (),
+        variables=lambda url: test.variables(_being_filled(test, url)),
+    )
+
+
+def _being_filled(test: TestContext, url: str) -> PostgresDatabase:
+    """Return the handle of a database that a schema is applied to."""
+    address, server = parse(url), test.server
+    return PostgresDatabase(
+        name=address.database,
+        host=address.host,
+        port=address.port,
+        user=address.user,
+        password=address.password,
+        mode="",
+        internal_host=server.internal_host,
+        internal_port=server.internal_port if server.internal_ports else 0,
+        parameters=address.parameters,
+    )
 
 
 @contextmanager

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from wflo_testkit.errors import SchemaFailed
+from wflo_testkit.services.postgres.schema.project import Project
+
+_OF_ALEMBIC = (".ini", ".cfg", ".conf", ".toml")
 
 
 class Schema(Protocol):
@@ -29,29 +32,37 @@ class Schema(Protocol):
         """Take away again what `apply` made, as far as the kind of schema knows how."""
 
 
-def schema_of(value: Any) -> Schema | None:
+def schema_of(value: Any, project: Project | None = None) -> Schema | None:
     """Return the Schema for a value of the `postgres_schema` fixture; None for none.
 
-    value: MetaData, a path of an .sql file or an alembic.ini, a folder of .sql files, a callable
-        that takes the database's URL, or a list of these, applied in order.
+    value: MetaData, a path of an .sql file, of an alembic.ini or a pyproject.toml, a folder of
+        .sql files or of migrations, an Alembic Config, a callable that takes the database's URL,
+        or a list of these, applied in order.
+    project: by default the one in the current folder, without settings.
     Raises SchemaFailed for anything else, and for a file that is not there.
     """
     if value is None:
         return None
+    project = project or Project()
     if isinstance(value, str | os.PathLike):
-        return _from_path(Path(value))
+        return _from_path(Path(value), project)
     if _is_metadata(value):
         from wflo_testkit.services.postgres.schema.metadata import MetaDataSchema
 
-        return MetaDataSchema(value)
+        return MetaDataSchema(value, project)
+    if _is_config(value):
+        from wflo_testkit.services.postgres.schema.alembic import AlembicSchema, of_config
+
+        return AlembicSchema(of_config(value), project)
     if isinstance(value, Sequence):
         from wflo_testkit.services.postgres.schema.several import Several
 
-        return Several([schema for each in value if (schema := schema_of(each)) is not None])
+        found = [schema_of(each, project) for each in value]
+        return Several([schema for schema in found if schema is not None])
     if callable(value) and not hasattr(value, "metadata"):
         from wflo_testkit.services.postgres.schema.function import FunctionSchema
 
-        return FunctionSchema(value)
+        return FunctionSchema(value, project)
     raise _unusable(value)
 
 
@@ -69,12 +80,13 @@ def failed(what: str, cause: object, *, looked_at: str = "", fix: str = "") -> S
     )
 
 
-def _from_path(path: Path) -> Schema:
+def _from_path(path: Path, project: Project) -> Schema:
+    if (path.is_file() and path.suffix in _OF_ALEMBIC) or (path / "env.py").is_file():
+        from wflo_testkit.services.postgres.schema.alembic import AlembicSchema, of_path
+
+        return AlembicSchema(of_path(path), project)
     if path.is_dir():
-        files = sorted(path.glob("*.sql"))
-        if not files:
-            raise failed(f"the folder {path} holds no .sql file", "nothing to apply")
-        return schema_of(files)  # type: ignore[return-value]  # a list is never None
+        return _from_folder(path, project)
     if not path.is_file():
         raise failed(
             f"the schema file {path} does not exist",
@@ -86,11 +98,16 @@ def _from_path(path: Path) -> Schema:
         from wflo_testkit.services.postgres.schema.sql import SqlSchema
 
         return SqlSchema(path)
-    if path.suffix == ".ini":
-        from wflo_testkit.services.postgres.schema.alembic import AlembicSchema
-
-        return AlembicSchema(path)
     raise _unusable(path)
+
+
+def _from_folder(path: Path, project: Project) -> Schema:
+    files = sorted(path.glob("*.sql"))
+    if not files:
+        raise failed(
+            f"the folder {path} holds no .sql file", "nor an env.py of Alembic: nothing to apply"
+        )
+    return schema_of(files, project)  # type: ignore[return-value]  # a list is never None
 
 
 def _is_metadata(value: Any) -> bool:
@@ -99,12 +116,18 @@ def _is_metadata(value: Any) -> bool:
     return module is not None and isinstance(value, module.MetaData)
 
 
+def _is_config(value: Any) -> bool:
+    """Tell without importing Alembic."""
+    module = sys.modules.get("alembic.config")
+    return module is not None and isinstance(value, module.Config)
+
+
 def _unusable(value: Any) -> SchemaFailed:
     hint = (
         "return its metadata: Base.metadata"
         if hasattr(value, "metadata")
         else (
-            "return a MetaData, the path of an .sql file or of an alembic.ini, "
+            "return a MetaData, the path of an .sql file or of an alembic.ini, an Alembic Config, "
             "a callable that takes a URL, or a list of these"
         )
     )

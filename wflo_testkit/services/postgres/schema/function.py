@@ -2,104 +2,99 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import inspect
-import os
-import threading
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.aio import run_in_new_loop
+from wflo_testkit.services.postgres.address import parse
 from wflo_testkit.services.postgres.schema import failed
+from wflo_testkit.services.postgres.schema.guarded import guarded
+from wflo_testkit.services.postgres.schema.project import Project
+from wflo_testkit.services.postgres.schema.threads import in_thread
 
-_seen: dict[int, Any] = {}
-"""Callables that are known by their id alone: held, so that an id stays theirs."""
+if TYPE_CHECKING:
+    from wflo_testkit.services.postgres.schema.guard import Guard
 
 
 class FunctionSchema:
     """Runs once per run, whatever it does: its content cannot be hashed.
 
     A callable may say more: with an attribute `fingerprint` (a string) it runs again only when
-    that changes.
+    that changes, or its own code, or what it read the last time.
     """
 
-    def __init__(self, function: Callable[[str], Any]) -> None:
+    def __init__(self, function: Callable[[str], Any], project: Project) -> None:
         self._function = function
+        self._project = project
+        self._keys = project.keys
+        given = getattr(function, "fingerprint", None)
+        self._is_vouched_for = given is not None
+        self._given = "" if given is None else f"given {given} "
 
     @property
     def fingerprint(self) -> str:
-        given = getattr(self._function, "fingerprint", None)
-        text = f"given {given}" if given is not None else _identity(self._function)
-        return hashlib.sha256(f"callable {text}".encode()).hexdigest()
+        if self._is_vouched_for:
+            return self._keys.key(self._identity)
+        return self._identity
 
     @property
     def lasts(self) -> bool:
         """Only the callable itself can know what it depends on."""
-        return getattr(self._function, "fingerprint", None) is not None
+        return self._is_vouched_for and self._keys.lasts(self._identity)
 
     def apply(self, url: str) -> None:
-        """Call it with the libpq URI; a coroutine is run to its end in a loop of its own."""
-        try:
-            result = self._function(url)
-            if inspect.isawaitable(result):
-                _run(result)
-        except Exception as error:
-            raise failed(
-                f"the schema callable {_name(self._function)} failed",
-                error,
-                looked_at=_source(self._function),
-            ) from error
+        """Call it with the libpq URI; a coroutine is run to its end in a loop of its own.
+
+        Raises SchemaFailed, also where it was refused a connection to another database.
+        """
+        what, source = f"the schema callable {_name(self._function)}", _source(self._function)
+        with guarded(url, self._project, what, source) as guard:
+            try:
+                with self._recorded(url, guard):
+                    result = self._function(url)
+                    if inspect.isawaitable(result):
+                        in_thread(lambda: run_in_new_loop(_waited_for(result)))
+            except Exception as error:
+                raise failed(f"{what} failed", error, looked_at=source) from error
 
     def remove(self, url: str) -> None:
         """Do nothing: how to undo a callable is not known. Its database is dropped."""
 
+    @functools.cached_property
+    def _identity(self) -> str:
+        from wflo_testkit.services.postgres.schema.identity import identity
 
-def _identity(function: Any) -> str:
-    """Name a callable so that workers agree on it where they can.
+        told = identity(self._function, is_vouched_for=self._is_vouched_for)
+        return hashlib.sha256(f"callable {self._given}{told}".encode()).hexdigest()
 
-    Two closures of one function differ by what they hold; an object counts for this process.
-    """
-    if isinstance(function, functools.partial):
-        return f"partial {_identity(function.func)} {function.args!r} {function.keywords!r}"
-    if inspect.isfunction(function):
-        held = [cell.cell_contents for cell in function.__closure__ or ()]
-        code = function.__code__
-        return (
-            f"{_name(function)} {code.co_code.hex()} {code.co_names!r} {_constants(code)!r}"
-            f" {function.__defaults__!r} {held!r}"
+    @contextlib.contextmanager
+    def _recorded(self, url: str, guard: Guard) -> Iterator[None]:
+        """Record what it reads, where a later run may have what it makes."""
+        if not self._is_vouched_for or self._keys.has_recorded(self._identity):
+            yield
+            return
+        from wflo_testkit.services.postgres.schema.manifest import ANOTHER_DATABASE, Recorder
+
+        recorder = Recorder(
+            root=self._project.root,
+            whole_process=False,
+            start=_file(self._function),
+            own_variables=self._project.variables(url),
+            database=parse(url).server,
         )
-    _seen[id(function)] = function
-    return f"{_name(function)} {os.getpid()} {id(function)}"
+        with recorder:
+            yield
+        if guard.has_left:
+            recorder.cannot_keep(ANOTHER_DATABASE)
+        self._keys.record(self._identity, recorder.manifest())
 
 
-def _constants(code: Any) -> list[Any]:
-    """Return the constants; inner code by its bytes, since its repr holds an address."""
-    return [
-        (each.co_code.hex(), _constants(each)) if inspect.iscode(each) else each
-        for each in code.co_consts
-    ]
-
-
-def _run(awaitable: Awaitable[Any]) -> None:
-    """Await in a thread of its own: this one may have a running loop."""
-
-    async def wait() -> None:
-        await awaitable
-
-    failure: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            run_in_new_loop(wait())
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-            failure.append(error)
-
-    thread = threading.Thread(target=work, name="wflo-schema")
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
+async def _waited_for(awaitable: Awaitable[Any]) -> None:
+    await awaitable
 
 
 def _name(function: Any) -> str:
@@ -108,5 +103,20 @@ def _name(function: Any) -> str:
 
 
 def _source(function: Any) -> str:
-    code = getattr(inspect.unwrap(function), "__code__", None)
+    code = _code(function)
     return f"{code.co_filename}:{code.co_firstlineno}" if code else _name(function)
+
+
+def _file(function: Any) -> str:
+    code = _code(function)
+    return str(code.co_filename) if code else ""
+
+
+def _code(function: Any) -> Any:
+    """Return the code that runs, None where it is not Python's."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    inner = inspect.unwrap(function)
+    if not inspect.isroutine(inner):
+        inner = inspect.getattr_static(type(inner), "__call__", None)
+    return getattr(inner, "__code__", None)
