@@ -235,6 +235,16 @@ def query(where: Server | PostgresDatabase, sql: str, database: str = "") -> lis
         return cursor.fetchall() if cursor.description else []
 
 
+def tables(handle: PostgresDatabase) -> list[str]:
+    """Return the tables that are found without naming a schema."""
+    found = query(
+        handle,
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND oid >= 16384"
+        " AND pg_table_is_visible(oid) ORDER BY 1",
+    )
+    return [row[0] for row in found]
+
+
 def databases(server: PostgresServer) -> set[str]:
     """Return the names of all databases that the kit has made."""
     return {row[0] for row in query(server, "SELECT datname FROM pg_database") if "wflo" in row[0]}

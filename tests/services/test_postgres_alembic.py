@@ -26,20 +26,10 @@ from tests.services.alembic_projects import (
     write,
 )
 from tests.services.bystander import at_hand
-from tests.services.postgres_server import Asker, asker, query, server, shared_isolation
+from tests.services.postgres_server import Asker, asker, server, shared_isolation, tables
 from wflo_testkit.errors import SchemaFailed
 
 __all__ = ["asker", "at_hand", "server", "shared_isolation"]
-
-
-def tables(handle: Any) -> list[str]:
-    """Return those that are found without naming a schema."""
-    found = query(
-        handle,
-        "SELECT relname FROM pg_class WHERE relkind = 'r' AND oid >= 16384"
-        " AND pg_table_is_visible(oid) ORDER BY 1",
-    )
-    return [row[0] for row in found]
 
 
 def applied(asker: Asker, root: Path, layout: Layout, **more: Any) -> list[str]:

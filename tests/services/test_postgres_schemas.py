@@ -15,21 +15,12 @@ from sqlalchemy.orm import DeclarativeBase
 from tests.cases import quick
 from tests.services import alembic_projects
 from tests.services.bystander import at_hand
-from tests.services.postgres_server import Asker, asker, query, server, shared_isolation
+from tests.services.postgres_server import Asker, asker, query, server, shared_isolation, tables
 from wflo_testkit.errors import SchemaFailed
 from wflo_testkit.services.postgres import SERVICE
 from wflo_testkit.services.postgres.schema import schema_of
 
 __all__ = ["asker", "at_hand", "server", "shared_isolation"]
-
-
-def tables(handle: Any) -> list[str]:
-    found = query(
-        handle,
-        "SELECT relname FROM pg_class WHERE relkind = 'r' AND oid >= 16384"
-        " AND pg_table_is_visible(oid) ORDER BY 1",
-    )
-    return [row[0] for row in found]
 
 
 def metadata(*names: str, **options: Any) -> sa.MetaData:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from wflo_testkit.errors import SchemaFailed
+from wflo_testkit.services.postgres.schema.failure import failed
 from wflo_testkit.services.postgres.schema.project import Project
 
 _OF_ALEMBIC = (".ini", ".cfg", ".conf", ".toml")
@@ -64,20 +65,6 @@ def schema_of(value: Any, project: Project | None = None) -> Schema | None:
 
         return FunctionSchema(value, project)
     raise _unusable(value)
-
-
-def failed(what: str, cause: object, *, looked_at: str = "", fix: str = "") -> SchemaFailed:
-    """Return the error for a schema that cannot be used or applied."""
-    from wflo_testkit.errors import SchemaFailed
-    from wflo_testkit.services.postgres.advice import advice
-
-    where = "the value of the fixture postgres_schema (or <server name>_schema)"
-    return SchemaFailed(
-        what,
-        cause=cause if isinstance(cause, BaseException) else str(cause),
-        looked_at=f"{looked_at}; it is {where}" if looked_at else where,
-        fix=advice(cause) or fix or "correct it there; the database is made anew for the next test",
-    )
 
 
 def _from_path(path: Path, project: Project) -> Schema:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.aio import run_in_new_loop
 from wflo_testkit.services.postgres.address import parse
-from wflo_testkit.services.postgres.schema import failed
+from wflo_testkit.services.postgres.schema.failure import failed
 from wflo_testkit.services.postgres.schema.guarded import guarded
 from wflo_testkit.services.postgres.schema.project import Project
 from wflo_testkit.services.postgres.schema.threads import in_thread

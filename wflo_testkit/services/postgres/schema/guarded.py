@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from wflo_testkit.services.postgres.schema import failed
+from wflo_testkit.services.postgres.schema.failure import failed
 from wflo_testkit.services.postgres.schema.project import Project
 
 if TYPE_CHECKING:

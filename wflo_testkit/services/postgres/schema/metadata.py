@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.services.postgres.address import parse
-from wflo_testkit.services.postgres.schema import failed
+from wflo_testkit.services.postgres.schema.failure import failed
 from wflo_testkit.services.postgres.schema.guarded import guarded
 from wflo_testkit.services.postgres.schema.outline import Outline
 from wflo_testkit.services.postgres.schema.project import Project

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wflo_testkit.services.postgres.schema import failed
+from wflo_testkit.services.postgres.schema.failure import failed
 from wflo_testkit.services.postgres.schema.statements import Statement, Unreadable, statements
 
 if TYPE_CHECKING:

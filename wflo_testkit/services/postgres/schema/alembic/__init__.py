@@ -7,8 +7,8 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from wflo_testkit.services.postgres.schema import failed
 from wflo_testkit.services.postgres.schema.alembic.source import Source, of_config, of_path
+from wflo_testkit.services.postgres.schema.failure import failed
 from wflo_testkit.services.postgres.schema.guarded import refused
 from wflo_testkit.services.postgres.schema.project import Project
 

@@ -75,7 +75,10 @@ class Guard:
             self.has_left = self.has_left or (place != self._own and bool(place.host))
 
     def __enter__(self) -> Self:
-        entrances.watch()
+        from wflo_testkit.services.postgres.schema.guard.drivers import ENTRANCES, hear_of_sqlite
+
+        hear_of_sqlite()
+        entrances.watch(ENTRANCES)
         governing.begin(self)
         return self
 

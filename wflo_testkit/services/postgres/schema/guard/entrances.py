@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import update_wrapper
 from importlib.abc import MetaPathFinder
@@ -74,17 +74,15 @@ def enter(key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return replaced.original(*args, **kwargs)
 
 
-def watch() -> None:
-    """Begin to stand before every entrance, of modules that are imported later, too."""
+def watch(entrances: Sequence[Entrance]) -> None:
+    """Begin to stand before these entrances, those of modules that are imported later, too."""
     global _guards
-    from wflo_testkit.services.postgres.schema.guard.drivers import ENTRANCES, hear_of_sqlite
-
     with _lock:
         _guards += 1
         if _guards == 1:
-            hear_of_sqlite()
+            _FINDER.entrances = entrances
             sys.meta_path.insert(0, _FINDER)
-            for entrance in ENTRANCES:
+            for entrance in entrances:
                 _replace(entrance)
 
 
@@ -149,10 +147,10 @@ async def _awaited(*args: Any, **kwargs: Any) -> Any:
 class _Finder(MetaPathFinder):
     """Finds nothing by itself, but takes note when a guarded package has been imported."""
 
-    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
-        from wflo_testkit.services.postgres.schema.guard.drivers import ENTRANCES
+    entrances: Sequence[Entrance] = ()
 
-        own = [each for each in ENTRANCES if each.module == fullname]
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        own = [each for each in self.entrances if each.module == fullname]
         if not own:
             return None
         others = (finder for finder in sys.meta_path if finder is not self)
