@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.reuse.parts import Processes, remove_all_of
+from tests.services.bystander import bystander
 from tests.services.third_party import notes_service
 from wflo_testkit.broker.core import Core
 from wflo_testkit.broker.reuse import Reuse
@@ -18,6 +19,8 @@ from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.reuse.shelf import Shelf
 from wflo_testkit.runtime.session import Session
 from wflo_testkit.service import Service
+
+__all__ = ["bystander"]
 
 Begin = Callable[..., Core]
 

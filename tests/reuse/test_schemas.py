@@ -8,8 +8,11 @@ import pytest
 
 from tests.conftest import Run
 from tests.services.alembic_projects import Files
+from tests.services.bystander import at_hand
 from tests.services.changing_schemas import CHANGES, SUITE
 from wflo_testkit.runtime.reuse.home import Home
+
+__all__ = ["at_hand"]
 
 pytestmark = pytest.mark.slow
 

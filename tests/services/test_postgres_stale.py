@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Run
+from tests.services.bystander import at_hand
+
+__all__ = ["at_hand"]
 
 pytestmark = pytest.mark.slow
 

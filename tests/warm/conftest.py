@@ -10,6 +10,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from tests.services.bystander import bystander
 from tests.warm.parts import Processes, remove_all_of
 from wflo_testkit import catalog
 from wflo_testkit.broker.core import Core
@@ -21,6 +22,8 @@ from wflo_testkit.runtime.warm import making
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order
 from wflo_testkit.service import Service
+
+__all__ = ["bystander"]
 
 Begin = Callable[..., Core]
 

@@ -16,6 +16,7 @@ from tests.conftest import Run
 from tests.images_at_hand import image_of
 from tests.services import changing_schemas
 from tests.services.alembic_projects import Files
+from tests.services.bystander import at_hand
 from wflo_testkit import services
 from wflo_testkit.broker.warming import order_of
 from wflo_testkit.model import Content
@@ -23,6 +24,8 @@ from wflo_testkit.runtime import images
 from wflo_testkit.runtime.warm import making, stock, work
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.wait import wait_until
+
+__all__ = ["at_hand"]
 
 pytestmark = pytest.mark.slow
 
