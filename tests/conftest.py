@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -61,6 +61,18 @@ def kept_servers(fresh_environment: pytest.MonkeyPatch) -> None:
     """
     fresh_environment.setenv("XDG_CACHE_HOME", os.environ[KEPT])
     fresh_environment.setenv("WFLO_TESTKIT_REUSE", "1")
+
+
+@pytest.fixture
+def own_kept_servers(fresh_environment: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """The same, with servers that one test's suites have to themselves.
+
+    Eight templates stay on a kept server: on one for all tests there is no room for the ninth.
+    """
+    fresh_environment.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    fresh_environment.setenv("WFLO_TESTKIT_REUSE", "1")
+    yield
+    remove_all_of(Home(tmp_path / "cache" / "wflo-testkit" / "servers"))
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ Calls = Callable[..., int]
 
 
 @pytest.fixture
-def calls(run_suite: Run, pytester: pytest.Pytester, kept_servers: None) -> Calls:
+def calls(run_suite: Run, pytester: pytest.Pytester, own_kept_servers: None) -> Calls:
     """calls(*options, files={...}) runs the suite and says how often its schema was applied."""
     conftest = CONFTEST % secrets.token_hex(4)
 

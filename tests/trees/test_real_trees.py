@@ -15,7 +15,7 @@ from tests.trees import suites
 from tests.trees.suites import Tree
 from wflo_testkit.services.postgres.handle import PostgresDatabase
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.usefixtures("kept_servers")]
+pytestmark = [pytest.mark.timeout(400), pytest.mark.usefixtures("own_kept_servers")]
 
 SMALL = [suites.OPTUNA, suites.MLFLOW, suites.PREFECT]
 LARGE = [suites.DAGSTER, suites.LANGFLOW, suites.AIRFLOW]
