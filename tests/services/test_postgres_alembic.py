@@ -313,14 +313,14 @@ def test_the_error_says_where_the_address_came_from(
     quick(["a variable", "the application's engine", "a settings object"], ("a variable",)),
 )
 def test_a_variable_of_the_setting_env_leads_to_the_tests_database(
-    asker: Asker, root: Path, shape: str
+    asker: Asker, root: Path, at_hand: str, shape: str
 ) -> None:
     address = "postgresql+psycopg://{0.user}:{0.password}@{0.host}:{0.port}/{0.name}"
     asker.env = {"DATABASE_URL": address.replace("0", "postgres")}
     write(root, {**ELSEWHERE[shape], **scripts(env=ELSEWHERE[shape]["mig/env.py"])})
 
     assert applied(asker, root, Layout({})) == ["a", "alembic_version"]
-    assert os.environ["DATABASE_URL"] != ""
+    assert os.environ["DATABASE_URL"] == at_hand
 
 
 def test_what_a_setting_names_may_be_connected_to(asker: Asker, root: Path, at_hand: str) -> None:

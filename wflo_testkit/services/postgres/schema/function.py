@@ -30,7 +30,6 @@ class FunctionSchema:
     def __init__(self, function: Callable[[str], Any], project: Project) -> None:
         self._function = function
         self._project = project
-        self._keys = project.keys
         given = getattr(function, "fingerprint", None)
         self._is_vouched_for = given is not None
         self._given = "" if given is None else f"given {given} "
@@ -38,13 +37,13 @@ class FunctionSchema:
     @property
     def fingerprint(self) -> str:
         if self._is_vouched_for:
-            return self._keys.key(self._identity)
+            return self._project.keys.key(self._identity)
         return self._identity
 
     @property
     def lasts(self) -> bool:
         """Only the callable itself can know what it depends on."""
-        return self._is_vouched_for and self._keys.lasts(self._identity)
+        return self._is_vouched_for and self._project.keys.lasts(self._identity)
 
     def apply(self, url: str) -> None:
         """Call it with the libpq URI; a coroutine is run to its end in a loop of its own.
@@ -74,7 +73,7 @@ class FunctionSchema:
     @contextlib.contextmanager
     def _recorded(self, url: str, guard: Guard) -> Iterator[None]:
         """Record what it reads, where a later run may have what it makes."""
-        if not self._is_vouched_for or self._keys.has_recorded(self._identity):
+        if not self._is_vouched_for or self._project.keys.has_recorded(self._identity):
             yield
             return
         from wflo_testkit.services.postgres.schema.manifest import ANOTHER_DATABASE, Recorder
@@ -90,7 +89,7 @@ class FunctionSchema:
             yield
         if guard.has_left:
             recorder.cannot_keep(ANOTHER_DATABASE)
-        self._keys.record(self._identity, recorder.manifest())
+        self._project.keys.record(self._identity, recorder.manifest())
 
 
 async def _waited_for(awaitable: Awaitable[Any]) -> None:

@@ -150,6 +150,7 @@ class _Finder(MetaPathFinder):
     entrances: Sequence[Entrance] = ()
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        """Return what the other finders find for a guarded package, None for any other module."""
         own = [each for each in self.entrances if each.module == fullname]
         if not own:
             return None
@@ -166,6 +167,7 @@ def _after_import(name: str, loader: Any, own: list[Entrance]) -> None:
     execute = loader.exec_module
 
     def exec_module(module: ModuleType) -> None:
+        """Execute a module, and stand before its entrances if it is the one that was looked for."""
         execute(module)
         if module.__name__ != name:  # some loaders serve many modules, that of a zip file for one
             return

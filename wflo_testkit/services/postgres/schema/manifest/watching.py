@@ -81,6 +81,7 @@ class _Missed:
     def find_spec(
         name: str, path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        """Note that nobody has found the module; find nothing either."""
         for recorder in _hearing():
             recorder.missed(name, sys.path if path is None else path)
         return None
@@ -89,6 +90,7 @@ class _Missed:
 def _recorded(call: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(call)
     def recorded(path: Any, *args: Any, **kwargs: Any) -> Any:
+        """Do what is asked, and note that it was asked, whether or not it raised."""
         try:
             return call(path, *args, **kwargs)
         finally:
