@@ -45,6 +45,7 @@ class Settings:
         self._values = values
         self._services = services
         self._own = own
+        self._effective: dict[str, Mapping[str, Any]] = {}
         self.servers = servers
         self.warnings = warnings
 
@@ -92,12 +93,15 @@ class Settings:
         """Return key -> source of every setting that is not at its default."""
         return {key: s.source for key, s in self._values.items() if s.source != PLACES[0]}
 
-    def server(self, name: str) -> dict[str, Any]:
+    def server(self, name: str) -> Mapping[str, Any]:
         """Return the effective settings of the server `name`, without the service's prefix.
 
-        What is set for the whole service, then what is set for this server alone.
+        What is set for the whole service, then what is set for this server alone. Each test asks.
         """
-        return {word: setting.value for word, setting in self._of_server(name).items()}
+        if name not in self._effective:
+            found = {word: setting.value for word, setting in self._of_server(name).items()}
+            self._effective[name] = found
+        return self._effective[name]
 
     def server_source(self, name: str, word: str) -> str:
         """Say where one of a server's settings comes from."""

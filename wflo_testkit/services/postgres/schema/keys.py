@@ -82,11 +82,10 @@ class Keys:
 
 
 @functools.cache
-def _keys(run: str, folder: Path | None) -> Keys:
-    return Keys(run, folder)
+def _keys(run: str, records: Path | None) -> Keys:
+    return Keys(run, records and records / "schemas")
 
 
 def keys_of(test: TestContext) -> Keys:
     """Return the keys of the test's run; one object for a process."""
-    folder = test.records and test.records / "schemas"
-    return _keys(test.run, folder)
+    return _keys(test.run, test.records)
