@@ -6,32 +6,14 @@ import itertools
 import threading
 from functools import cached_property
 
-from wflo_testkit.errors import IsolationFailed, ServiceUnavailable
-from wflo_testkit.services.postgres import entrance, extensions, sessions
+from wflo_testkit.services.postgres import entrance, extensions
 from wflo_testkit.services.postgres.accounts import Account, Accounts, quoted
 from wflo_testkit.services.postgres.admin import Admin
+from wflo_testkit.services.postgres.databases import Databases
 from wflo_testkit.services.postgres.lasting import Lasting
 from wflo_testkit.services.postgres.names import READY, Names
 from wflo_testkit.services.postgres.ownership import hand_over
 from wflo_testkit.services.postgres.server import PostgresServer
-
-# A copy of a database leaves ALTER DATABASE ... SET behind (PostgreSQL manual, Template Databases),
-# and tests log in as another role than the one that applied the schema. The rows are copied as they
-# are: written as statements, lists such as search_path would need quoting of their own.
-_HAS_SETTINGS = """SELECT 1 FROM pg_db_role_setting s
-    WHERE s.setdatabase = (SELECT oid FROM pg_database WHERE datname = %s)
-    OR s.setdatabase = 0 AND s.setrole = (SELECT oid FROM pg_roles WHERE rolname = %s)"""
-_COPY_SETTINGS = """INSERT INTO pg_db_role_setting
-    SELECT CASE s.setdatabase WHEN 0 THEN 0 ELSE new.oid END,
-        CASE s.setrole WHEN applied.oid THEN new.datdba ELSE s.setrole END, s.setconfig
-    FROM pg_db_role_setting s, pg_database old, pg_database new, pg_roles applied
-    WHERE new.datname = %s AND old.datname = %s AND applied.rolname = %s
-        AND (s.setdatabase = old.oid OR s.setdatabase = 0 AND s.setrole = applied.oid)"""
-
-_TO_DROP = """SELECT datistemplate,
-        ARRAY(SELECT quote_literal(gid) FROM pg_prepared_xacts WHERE database = datname)
-    FROM pg_database WHERE datname = %s"""
-
 
 LARGEST = 40_000_000
 """Bytes of a template that is worth keeping for later runs: 300 tables have 19 MB."""
@@ -46,6 +28,7 @@ class Cluster:
     def __init__(self, server: PostgresServer, run: str) -> None:
         self.server = server
         self.admin = Admin(server)
+        self.databases = Databases(self.admin, server)
         self.names = Names(run)
         self._lock = threading.Lock()
         self._extensions: list[str] = server.options.get("extensions") or []
@@ -58,21 +41,7 @@ class Cluster:
         # What is inside the server is the run's that the server belongs to.
         ready = "" if server.is_shared or server.is_external else READY.role
         self.accounts = Accounts(self.admin, self.names.role, closed, ready)
-        self._with_settings: set[str] = set()
         self.lasting = Lasting(self.admin)
-
-    @cached_property
-    def version(self) -> int:
-        """The server's version as a number: 170011 is 17.11."""
-        with self.admin.connection() as connection:
-            return connection.info.server_version
-
-    @cached_property
-    def may_create_databases(self) -> bool:
-        """Whether the account that the kit uses may create databases. Raises psycopg.Error."""
-        return self._ask(
-            "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
-        )
 
     @property
     def confines(self) -> bool:
@@ -88,7 +57,7 @@ class Cluster:
 
         Not up to 15, where a member of the role that owns it could become that role.
         """
-        return self.confines and self.server.is_shared and self.version >= 160000
+        return self.confines and self.server.is_shared and self.databases.version >= 160000
 
     @cached_property
     def sockets(self) -> str:
@@ -99,7 +68,7 @@ class Cluster:
         """
         import psycopg
 
-        if not self.server.sockets or not self.confines or self.version < entrance.SINCE:
+        if not self.server.sockets or not self.confines or self.databases.version < entrance.SINCE:
             return ""
         try:
             entrance.ask_for_passwords(self.admin)
@@ -114,25 +83,13 @@ class Cluster:
         return self.accounts.find(database) or self.accounts.owner()
 
     def require(self, privilege: str, mode: str) -> None:
-        """Check that the account may "create databases", or "create schemas" in its database.
+        """Check that the account may do what `mode` needs; see Databases.require.
 
         Raises ServiceUnavailable, saying what to grant.
         """
-        user, database = quoted(self.server.user), quoted(self.server.database)
-        if privilege == "create databases":
-            allowed, grant = self.may_create_databases, f"ALTER ROLE {user} CREATEDB"
-        else:
-            allowed = self._ask("SELECT has_database_privilege(current_database(), 'CREATE')")
-            grant = f"GRANT CREATE ON DATABASE {database} TO {user}"
-        if allowed and privilege != "create databases":
+        self.databases.require(privilege, mode)
+        if privilege != "create databases":
             extensions.require(self.admin, self.server, self._extensions)
-        if not allowed:
-            raise ServiceUnavailable(
-                f"Postgres isolation {mode!r} cannot be had on {self.server.name}",
-                cause=f"the role {self.server.user!r} may not {privilege}",
-                looked_at=f"{self.server.host}:{self.server.port}, {self.server.database!r}",
-                fix=f"{grant}; or let the kit start its own server",
-            )
 
     def empty(self) -> str:
         """Return the template of databases without a schema: it has the extensions asked for.
@@ -186,7 +143,7 @@ class Cluster:
 
     def leave(self, template: str, fingerprint: str) -> str:
         """Leave a sealed template to later runs, too; return what it is called from now on."""
-        if not self.lasts or template in self._with_settings or self.size(template) > LARGEST:
+        if not self.lasts or not self.may_stay(template):
             return template
         name = self.lasting.keep(template, fingerprint)
         if name != template:
@@ -208,17 +165,16 @@ class Cluster:
         with self._lock:
             self._made.update(names.values())
         for ready, name in names.items():
-            self._run(f"ALTER DATABASE {quoted(ready)} RENAME TO {quoted(name)}")
+            self.databases.run(f"ALTER DATABASE {quoted(ready)} RENAME TO {quoted(name)}")
             self.lasting.belongs(name, owner)
         return list(names.values())
 
-    def size(self, name: str) -> int:
-        """Return how many bytes a database takes."""
-        return int(self.admin.rows("SELECT pg_database_size(%s)", (name,))[0][0])
-
-    def has_settings(self, name: str) -> bool:
-        """Whether a sealed template brings settings of the database, or of who made it."""
-        return name in self._with_settings
+    def may_stay(self, template: str) -> bool:
+        """Whether a sealed template is of use to later runs: small, and without settings of the
+        database, or of who made it, which would stay behind."""
+        return (
+            not self.databases.has_settings(template) and self.databases.size(template) <= LARGEST
+        )
 
     def new_name(self) -> str:
         """Return a name for a clone that no other one has."""
@@ -235,43 +191,26 @@ class Cluster:
             return
         origin = self.lasting.owner(template)
         self.copy(name, template, self.accounts.make(name, origin).user)
-        self._run(f"REVOKE CONNECT ON DATABASE {quoted(name)} FROM PUBLIC")
+        self.databases.run(f"REVOKE CONNECT ON DATABASE {quoted(name)} FROM PUBLIC")
         if origin:
             hand_over(self.admin, name, origin, name)
-        if self.version < 150000:
+        if self.databases.version < 150000:
             # Later ones let the owner of the database have it (manual, The Public Schema), and are
             # watched from now on, by the same connection.
             self.admin.rows(f"ALTER SCHEMA public OWNER TO {quoted(name)}", database=name)
             self.admin.leave(name)
 
     def copy(self, name: str, template: str, owner: str) -> None:
-        """Create a database with all that `template` holds, as it stands there.
-
-        FILE_COPY is twice as fast as WAL_LOG while fsync is off (measured: 8 against 18 ms for
-        30 tables); the choice exists since 15, before that every copy was one.
-        """
-        copied = " STRATEGY FILE_COPY" if self.version >= 150000 and self._is_own else ""
+        """Create a database with all that `template` holds, as it stands there."""
         with self._lock:
             self._made.add(name)
-        self._run(
-            f"CREATE DATABASE {quoted(name)} TEMPLATE {quoted(template)}"
-            f" OWNER {quoted(owner)}{copied}"
-        )
-        if template in self._with_settings:
-            self.admin.rows(_COPY_SETTINGS, (name, template, self._applier(template)))
+        self.databases.copy(name, template, owner)
+        if self.databases.has_settings(template):
+            self.databases.copy_settings(name, template, self._applier(template))
 
     def seal(self, name: str) -> None:
-        """Turn a database into a finished template: nobody may connect, no test may change it.
-
-        The flag is set last, so that a half-made template is recognised by its absence.
-        """
-        self.admin.leave(name)
-        sessions.settle(self.admin, sessions.Where(sessions.IN_DATABASE, (name,)))
-        if self._is_own:
-            if self.admin.rows(_HAS_SETTINGS, (name, self._applier(name))):
-                self._with_settings.add(name)
-            self._run(f"ALTER DATABASE {quoted(name)} OWNER TO {quoted(self.server.user)}")
-        self._run(f"ALTER DATABASE {quoted(name)} IS_TEMPLATE true ALLOW_CONNECTIONS false")
+        """Turn a database into a finished template; see Databases.seal."""
+        self.databases.seal(name, self._applier(name))
 
     def drop(self, name: str) -> None:
         """Drop a database that this run made, with whoever is connected, and its role.
@@ -281,21 +220,10 @@ class Cluster:
         with self._lock:
             if name not in self._made:
                 return
-        self.drop_any(name)
+        self.databases.drop(name)
         self.accounts.drop(name)
         with self._lock:
             self._made.discard(name)
-
-    def drop_any(self, name: str) -> None:
-        """Drop a database of whichever run, templates included."""
-        self.admin.leave(name)
-        for is_template, prepared in self.admin.rows(_TO_DROP, (name,)):
-            for transaction in prepared:  # it would outlive every session, and hold up the drop
-                self.admin.rows(f"ROLLBACK PREPARED {transaction}", database=name)
-            self.admin.leave(name)
-            if is_template:
-                self._run(f"ALTER DATABASE {quoted(name)} IS_TEMPLATE false")
-            self._run(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)")
 
     def drop_role(self) -> None:
         """Drop the run's roles, once they own nothing any more."""
@@ -323,24 +251,4 @@ class Cluster:
     @property
     def search_path(self) -> str:
         """What follows a test's own schema in its search_path: a list of names, or ""."""
-        return f",{extensions.SCHEMA}" if self._extensions and self._is_own else ""
-
-    @property
-    def _is_own(self) -> bool:
-        return not self.server.is_external
-
-    def _ask(self, sql: str) -> bool:
-        return bool(self.admin.rows(sql)[0][0])
-
-    def _run(self, sql: str) -> None:
-        import psycopg
-
-        try:
-            self.admin.rows(sql)
-        except psycopg.Error as error:
-            raise IsolationFailed(
-                f"Postgres {self.server.name}: {' '.join(sql.split()[:3])} failed",
-                cause=str(error).strip(),
-                looked_at=f"{self.server.host}:{self.server.port} as {self.server.user!r}",
-                fix="see the server's log; a full disk or tmpfs is the usual reason",
-            ) from None
+        return f",{extensions.SCHEMA}" if self._extensions and not self.server.is_external else ""

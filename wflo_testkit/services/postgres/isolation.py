@@ -12,7 +12,7 @@ from typing import TypeVar
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.model import Build, Content, Json, Server
 from wflo_testkit.service import LeaseRequest
-from wflo_testkit.services.postgres.cluster import LARGEST, Cluster
+from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.logins import Logins
 from wflo_testkit.services.postgres.modes import all_modes
 from wflo_testkit.services.postgres.modes.schema import SchemaMode
@@ -61,7 +61,7 @@ class PostgresIsolation:
 
         Of a template that came with the server clones are begun: it is likely to be wanted.
         """
-        if self._asked(lambda: self._cluster.may_create_databases):
+        if self._asked(lambda: self._cluster.databases.may_create):
             self._asked(self._cluster.account)
             self._asked(lambda: self._cluster.sockets)
             for template in self._asked(self._templates.inherit):
@@ -159,9 +159,7 @@ class PostgresIsolation:
         if favourite is None or not cluster.confines or cluster.server.is_shared:
             return None
         fingerprint, template = favourite
-        if template.inherited or not template.lasts or cluster.has_settings(template.database):
-            return None
-        if cluster.size(template.database) > LARGEST:
+        if template.inherited or not template.lasts or not cluster.may_stay(template.database):
             return None
         # Nobody may connect to the template itself; in a clone, `public` can be the test's.
         copy = cluster.new_name()
@@ -226,7 +224,7 @@ class PostgresIsolation:
             )
         if request.kind == "empty_database":
             mode = "database"
-        if mode == "database" and not self._asked(lambda: self._cluster.may_create_databases):
+        if mode == "database" and not self._asked(lambda: self._cluster.databases.may_create):
             mode = "schema"
         return mode
 

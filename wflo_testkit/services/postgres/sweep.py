@@ -33,7 +33,7 @@ def sweep(server: Server, runs: Sequence[str]) -> Iterator[None]:
         try:
             _end_makers(cluster.admin, f'CREATE DATABASE "{cluster.names.stem}')
             for (name,) in cluster.admin.rows(_DATABASES, (cluster.names.stem,)):
-                cluster.drop_any(name)
+                cluster.databases.drop(name)
                 yield
             if server.is_external:
                 yield from _drop_schemas(cluster.admin, cluster.names.stem)

@@ -63,7 +63,7 @@ class Recycler:
         Counters prove nothing where tests may falsify them: as superusers, and on servers where
         the kit does not know what their role may do. Up to 14 they went by UDP and could get lost.
         """
-        return self._cluster.confines and self._cluster.version >= 150000
+        return self._cluster.confines and self._cluster.databases.version >= 150000
 
     def watch(self, database: str, template: str) -> None:
         """Record a fresh clone before anybody has used it. Raises psycopg.Error."""
