@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import textwrap
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,45 @@ def test_a_failing_callable_is_named_with_its_file() -> None:
 
     assert "ZeroDivisionError: oops" in str(caught.value.cause)
     assert str(Path(__file__)) in str(caught.value.looked_at)
+
+
+def test_a_callable_that_yields_is_told_that_nothing_of_it_has_run() -> None:
+    def lazy(_url: str) -> Iterator[None]:
+        yield
+
+    async def lazily(_url: str) -> AsyncIterator[None]:
+        yield
+
+    for each in (lazy, lazily):
+        with pytest.raises(SchemaFailed, match="it yields, so nothing of it has run"):
+            schema_of(each).apply("postgresql://nowhere")  # type: ignore[union-attr]
+
+
+def test_a_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "schema.sql"
+    path.write_bytes("SELECT 'Grüße'".encode("latin-1"))
+
+    with pytest.raises(SchemaFailed, match=r"schema\.sql cannot be read as UTF-8") as caught:
+        schema_of(path)
+
+    assert "UnicodeDecodeError" in str(caught.value.cause)
+    assert str(path) in str(caught.value.looked_at)
+
+
+def test_a_listener_of_the_metadata_that_fails_is_explained(asker: Asker) -> None:
+    bad = metadata("orders")
+
+    def fail(*_args: object, **_more: object) -> None:
+        raise ZeroDivisionError("oops")
+
+    sa.event.listen(bad, "after_create", fail)
+    with (
+        pytest.raises(SchemaFailed, match="create_all of the schema's 1 tables failed") as caught,
+        asker.database(schema=bad),
+    ):
+        pass
+
+    assert "ZeroDivisionError: oops" in str(caught.value.cause)
 
 
 def test_metadata_that_cannot_be_created_is_explained(asker: Asker) -> None:

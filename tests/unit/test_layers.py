@@ -6,7 +6,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -96,6 +96,60 @@ def at_module_level(path: Path) -> Iterator[str]:
             todo.extend(each for each in ast.iter_child_nodes(node) if isinstance(each, ast.stmt))
 
 
+def dotted(path: Path, root: Path = ROOT) -> str:
+    """Return the name by which a file of the package is imported."""
+    parts = path.relative_to(root.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def at_run_time(path: Path) -> Iterator[str]:
+    """Yield the dotted name of every import in a file, in functions too, but for type checkers."""
+    todo: list[ast.AST] = [ast.parse(path.read_text())]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            todo.extend(node.orelse)
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        todo.extend(ast.iter_child_nodes(node))
+
+
+def circles(root: Path = ROOT) -> set[frozenset[str]]:
+    """Return the groups of files of a package that all lead to one another by their imports."""
+    files = {dotted(path, root): path for path in root.rglob("*.py")}
+
+    def file_of(name: str) -> str:
+        """Return the file that an import loads: a module, or the package that has the name."""
+        while name and name not in files:
+            name = name.rpartition(".")[0]
+        return name
+
+    direct = {
+        name: {file_of(each) for each in at_run_time(path)} - {"", name}
+        for name, path in files.items()
+    }
+    reached = {name: closure(name, direct) for name in direct}
+    return {
+        frozenset(each for each in found if name in reached[each])
+        for name, found in reached.items()
+        if name in found
+    }
+
+
+def closure(name: str, direct: Mapping[str, Collection[str]]) -> set[str]:
+    """Return all that `name` leads to."""
+    found: set[str] = set()
+    todo = [name]
+    while todo:
+        new = set(direct[todo.pop()]) - found
+        found |= new
+        todo += new
+    return found
+
+
 def test_every_module_belongs_to_a_known_part() -> None:
     assert {part_of(path) for path in MODULES} - {""} <= set(BELOW)
 
@@ -113,6 +167,40 @@ def test_a_part_imports_only_what_lies_below_it(part: str) -> None:
     ]
 
     assert wrong == []
+
+
+KNOWN_CIRCLES = {
+    frozenset(
+        f"wflo_testkit.plugin.{name}"
+        for name in ("context", "env", "fixtures", "kit", "live", "outcome", "plainly", "shims")
+    ),
+}
+"""Files that import one another still. Here nothing is ever added; what is gone is taken out."""
+
+
+def test_no_files_import_one_another_in_a_circle_but_those_that_are_known() -> None:
+    assert circles() == KNOWN_CIRCLES
+
+
+def test_planted_circles_are_seen_in_every_form(tmp_path: Path) -> None:
+    root = tmp_path / "shop"
+    for name, text in {
+        "__init__": "",
+        "one": "from shop import two",
+        "two": "def later():\n    from shop.three import x",
+        "three": "import shop.one",
+        "typed": "if TYPE_CHECKING:\n    from shop import alone",
+        "alone": "from shop.typed import Typed\nfrom shop.one import x",
+        "inner/__init__": "def later():\n    from shop.inner.part import x",
+        "inner/part": "from shop.inner import y",
+    }.items():
+        (root / f"{name}.py").parent.mkdir(parents=True, exist_ok=True)
+        (root / f"{name}.py").write_text(text)
+
+    assert circles(root) == {
+        frozenset({"shop.one", "shop.two", "shop.three"}),
+        frozenset({"shop.inner", "shop.inner.part"}),
+    }
 
 
 def test_no_service_imports_another() -> None:

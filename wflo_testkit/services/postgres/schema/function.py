@@ -55,6 +55,8 @@ class FunctionSchema:
             try:
                 with self._recorded(url, guard):
                     result = self._function(url)
+                    if inspect.isgenerator(result) or inspect.isasyncgen(result):
+                        raise TypeError("it yields, so nothing of it has run; let it return")
                     if inspect.isawaitable(result):
                         in_thread(lambda: run_in_new_loop(_waited_for(result)))
             except Exception as error:

@@ -24,6 +24,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePath
 from typing import Any
 
+from wflo_testkit.services.postgres.schema import tables
+
 _PLAIN = (
     *(type(None), bool, int, float, complex, str, bytes, bytearray, type(...), range, slice),
     *(dt.date, dt.time, dt.timedelta, dt.timezone, decimal.Decimal),
@@ -144,7 +146,7 @@ class _Teller:
             yield from self._parts("enum", (kind, value.name, value.value))
         elif _is_metadata(value):
             self.is_fickle = True
-            yield f"metadata {_fingerprint(value)};"
+            yield f"metadata {tables.known(value, identity).fingerprint};"
         elif "__dataclass_fields__" in vars(kind):
             self.is_fickle = True
             fields = {name: getattr(value, name, None) for name in kind.__dataclass_fields__}
@@ -182,7 +184,7 @@ class _Teller:
         yield f"{_file(module)};"
         if not _is_library(_file(module)) and _is_metadata(found := _static(value, "metadata")):
             self.is_fickle = True
-            yield f"metadata {_fingerprint(found)};"
+            yield f"metadata {tables.known(found, identity).fingerprint};"
 
     def _opaque(self, value: Any) -> Iterator[str]:
         kind = type(value)
@@ -260,10 +262,3 @@ def _is_library(file: str) -> bool:
 def _is_metadata(value: Any) -> bool:
     module = sys.modules.get("sqlalchemy")
     return module is not None and isinstance(value, module.MetaData)
-
-
-def _fingerprint(metadata: Any) -> str:
-    from wflo_testkit.services.postgres.schema.metadata import MetaDataSchema
-    from wflo_testkit.services.postgres.schema.project import Project
-
-    return MetaDataSchema(metadata, Project()).fingerprint

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from wflo_testkit.errors import TestkitError
 from wflo_testkit.services.postgres.address import parse
 from wflo_testkit.services.postgres.schema.failure import failed
 from wflo_testkit.services.postgres.schema.guarded import guarded
-from wflo_testkit.services.postgres.schema.outline import Outline
 from wflo_testkit.services.postgres.schema.project import Project
+from wflo_testkit.services.postgres.schema.tables import Known, known
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import Connection, MetaData
-
-_KEPT = "wflo-testkit"
-"""Where a MetaData's own `info` holds what is known of it, for as long as it lives itself."""
 
 
 class MetaDataSchema:
@@ -44,10 +38,7 @@ class MetaDataSchema:
 
     @functools.cached_property
     def _known(self) -> Known:
-        known = self._metadata.info.get(_KEPT)
-        if not isinstance(known, Known) or not known.outline.is_same():
-            self._metadata.info[_KEPT] = known = _known(self._metadata)
-        return known
+        return known(self._metadata, _identity)
 
     def apply(self, url: str) -> None:
         """Create every table, and the Postgres schemas that tables name."""
@@ -93,92 +84,16 @@ class MetaDataSchema:
             # Listeners of the MetaData's events are the project's own code.
             with guarded(url, self._project, told, names), engine.begin() as connection:
                 work(connection)
-        except sqlalchemy.exc.SQLAlchemyError as error:
+        except TestkitError:
+            raise
+        except Exception as error:
             raise failed(f"{told} failed", error, looked_at=names) from error
         finally:
             engine.dispose()
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What was found out about a MetaData, and how to tell that it still holds."""
-
-    outline: Outline
-    fingerprint: str
-    lasts: bool
-
-
-def _known(metadata: MetaData) -> Known:
-    try:
-        text, lasts = "\n".join(sorted(_ddl(metadata))), True
-    except Exception:  # noqa: BLE001 - whatever a listener raises that is given no real connection
-        text, lasts = "\n".join(_without_listeners(metadata)), False
-    fingerprint = hashlib.sha256(f"metadata {text}".encode()).hexdigest()
-    return Known(Outline(metadata), fingerprint, lasts)
-
-
-def _ddl(metadata: MetaData) -> list[str]:
-    """Return what create_all would say, as text, one statement each, with its values."""
-    from sqlalchemy import create_mock_engine
-
-    statements: list[str] = []
-
-    def note(sql: Any, *values: Any, **keys: Any) -> None:
-        """Note a statement; an address in its values would differ in every process."""
-        compiled = sql.compile(dialect=engine.dialect)
-        told = _plain(f"{compiled.params} {values} {keys}")
-        statements.append(f"{compiled} {told}")
-
-    engine: Any = create_mock_engine("postgresql+psycopg://", note)
-    metadata.create_all(engine, checkfirst=False)
-    return statements
-
-
-def _without_listeners(metadata: MetaData) -> Iterator[str]:
-    """Yield what can be told without running a listener: tables as text, listeners by what they
-    are."""
-    from sqlalchemy.dialects import postgresql
-    from sqlalchemy.schema import CreateIndex, CreateTable
-
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # it has no annotations
-    targets: list[Any] = [metadata, *(table for _key, table in sorted(metadata.tables.items()))]
-    for table in targets[1:]:
-        yield _text(CreateTable(table), dialect)
-        yield from sorted(_text(CreateIndex(index), dialect) for index in table.indexes)
-        yield _plain(repr([(each.type, each.comment, table.comment) for each in table.columns]))
-    for target in targets:
-        for listener in (*target.dispatch.before_create, *target.dispatch.after_create):
-            yield from _identity(listener)
-
-
-def _text(statement: Any, dialect: Any) -> str:
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        return str(statement.compile(dialect=dialect))
-    except SQLAlchemyError as error:  # `apply` meets it, too, and tells
-        return _plain(str(error))
-
-
-def _identity(listener: Any) -> Iterator[str]:
-    """Yield what a listener is; those by which SQLAlchemy makes enum types are in the tables."""
-    from sqlalchemy.schema import BaseDDLElement
-    from sqlalchemy.types import TypeEngine
-
+def _identity(listener: Any) -> str:
+    """Tell listeners apart; few have any, and what it imports takes some milliseconds."""
     from wflo_testkit.services.postgres.schema.identity import identity
 
-    if isinstance(listener, BaseDDLElement):
-        yield identity({"ddl": type(listener), **vars(listener)})
-    elif not isinstance(getattr(_called(listener), "__self__", None), TypeEngine):
-        yield identity(listener)
-
-
-def _called(function: Any) -> Any:
-    while isinstance(function, functools.partial):
-        function = function.func
-    return function
-
-
-def _plain(text: str) -> str:
-    """Leave out addresses, which differ in every process."""
-    return re.sub("0x[0-9a-f]+", "", text)
+    return identity(listener)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from wflo_testkit.services.postgres.schema import Schema
+if TYPE_CHECKING:
+    from wflo_testkit.services.postgres.schema import Schema
 
 
 class Several:

@@ -19,7 +19,11 @@ class SqlSchema:
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
-        self._text = path.read_text(encoding="utf-8-sig")
+        try:
+            self._text = path.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            what = f"the schema file {path.name} cannot be read as UTF-8"
+            raise failed(what, error, looked_at=str(self._path)) from None
 
     @property
     def fingerprint(self) -> str:
