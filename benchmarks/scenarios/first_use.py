@@ -18,7 +18,7 @@ from benchmarks.measured import Measured
 from benchmarks.table import Row, row
 
 ROWS = (
-    ("kafka", "acknowledged", "first acknowledged record (P6)", at_most(0.010)),
+    ("kafka", "acknowledged", "first acknowledged record (P6)", at_most(0.030)),
     ("kafka", "received", "subscribe to first record (P6)", at_most(0.150)),
     ("temporal", "completed", "first workflow completed (P6)", at_most(0.100)),
 )

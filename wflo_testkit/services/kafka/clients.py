@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wflo_testkit.service import TestContext
 from wflo_testkit.services.kafka import library
 from wflo_testkit.services.kafka.handle import KafkaTopics
-from wflo_testkit.services.kafka.quick import producing, quick_client
+from wflo_testkit.services.kafka.quick import quick_client
 
 if TYPE_CHECKING:
     from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
@@ -29,7 +29,7 @@ def producer(handle: KafkaTopics, test: TestContext) -> Iterator[KafkaProducer]:
     made = KafkaProducer(
         bootstrap_servers=handle.bootstrap_servers,
         max_block_ms=_MILLISECONDS,
-        kafka_client=producing(test.server),
+        kafka_client=quick_client,
         allow_auto_create_topics=bool(test.settings.get("auto_create_topics", False)),
         metrics_enabled=False,
     )
