@@ -181,8 +181,6 @@ class Service:
     server: the Server subclass with `url` and `env`.
     external: (spec whose `external` is set) -> Server; connects to nothing.
     isolation: (server, run id) -> Isolation; the run id is part of every name it makes.
-    greet: like `probe`, for a server that was ready before: needs no client library, so that
-        attaching to it takes milliseconds. None: `probe` does it.
     sweep: (shared or external server, ids of runs that are over) -> drops what those runs left on
         it. An iterator, so that it can be ended between two steps; another run begins it anew.
     guestbook: (external server) -> where its runs sign in; without one nobody can tell which
@@ -205,7 +203,6 @@ class Service:
     conveniences: tuple[Convenience, ...] = ()
     inputs: tuple[Input, ...] = ()
     options: tuple[Option, ...] = ()
-    greet: Callable[[Server], None] | None = None
     sweep: Callable[[Server, Sequence[str]], Iterator[None]] | None = None
     guestbook: Callable[[Server], Guestbook] | None = None
     warm: Callable[[Spec, str], Recipe | None] | None = None

@@ -64,6 +64,22 @@ def garble(_server: Server, home: Home) -> None:
     home.write(path.name, path.read_text()[:100])
 
 
+def add_a_field(_server: Server, home: Home) -> None:
+    """Write what a later version of the kit might."""
+    rewrite(home, invented_later="x")
+
+
+def take_a_field_away(_server: Server, home: Home) -> None:
+    [path] = home.files("*.json")
+    record = json.loads(path.read_text())
+    del record["server"]["host"]
+    home.write(path.name, json.dumps(record))
+
+
+def give_a_field_another_type(_server: Server, home: Home) -> None:
+    rewrite(home, ports=[1])
+
+
 def open_to_all(_server: Server, home: Home) -> None:
     home.files("*.json")[0].chmod(0o644)
 

@@ -11,7 +11,9 @@ import pytest
 from tests.reuse.conftest import Begin
 from tests.reuse.damages import (
     Damage,
+    add_a_field,
     garble,
+    give_a_field_another_type,
     name_another_daemon,
     newer_image,
     open_to_all,
@@ -21,6 +23,7 @@ from tests.reuse.damages import (
     restart,
     rewrite,
     stop,
+    take_a_field_away,
     take_its_port,
 )
 from tests.reuse.parts import docker, kept_by
@@ -36,7 +39,7 @@ from wflo_testkit.wait import clock, wait_until
 
 DAMAGES = (
     *(stop, remove, pause, restart, take_its_port, point_elsewhere, name_another_daemon),
-    *(newer_image, garble, open_to_all),
+    *(newer_image, garble, open_to_all, add_a_field, take_a_field_away, give_a_field_another_type),
 )
 
 LIMIT = 1.0
@@ -108,8 +111,12 @@ def test_it_is_found_within_a_second_and_replaced(
 def test_a_server_that_nobody_uses_and_that_answers_nothing_is_replaced(
     begin: Begin, spec: Spec, home: Home, server: Server
 ) -> None:
-    core = begin(greet=starting_up)
-    replaced = core.servers.get(spec)
+    def deaf(found: Server) -> None:
+        if found.container_id == server.container_id:
+            raise ConnectionError("no answer")
+        notes_service.SERVICE.probe(found)
+
+    replaced = begin(probe=deaf).servers.get(spec)
 
     assert replaced.container_id != server.container_id
     assert kept_by(home) == [replaced.container_id]
@@ -152,16 +159,16 @@ def test_a_server_that_is_still_starting_up_is_not_taken(
     begin: Begin, spec: Spec, server: Server
 ) -> None:
     # Until once it is quick: the machine that runs these tests may be busy.
-    assert any(found_out(begin(greet=starting_up), spec) <= LIMIT for _ in range(5))
+    assert any(found_out(begin(probe=starting_up), spec) <= LIMIT for _ in range(5))
 
 
-def test_mutant_without_the_greeting_it_is_taken(
+def test_mutant_without_the_probe_it_is_taken(
     begin: Begin, spec: Spec, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reuse.Reuse, "_answers", lambda *_args: True)
 
     with pytest.raises(AssertionError):
-        found_out(begin(greet=starting_up), spec)
+        found_out(begin(probe=starting_up), spec)
 
 
 def test_every_finding_says_what_is_wrong(server: Server, home: Home) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from tests.reuse.conftest import Begin
-from tests.reuse.damages import Damage, newer_image, pause, stop
+from tests.reuse.damages import Damage, add_a_field, garble, newer_image, pause, stop
 from tests.reuse.parts import is_up, kept_by, row_of
 from tests.services.third_party import notes_service
 from wflo_testkit.broker import reuse
@@ -27,13 +29,13 @@ def test_a_slow_answer_is_no_reason_to_remove_what_another_run_uses(
             raise TimeoutError("no answer yet")
         notes_service.SERVICE.probe(server)
 
-    core = begin(greet=slow)
+    core = begin(probe=slow)
 
     assert core.servers.get(spec).container_id == used.container_id
     assert row_of(core)["reused"] == "found"
 
 
-@pytest.mark.parametrize("damage", [pause, newer_image], ids=lambda d: d.__name__)
+@pytest.mark.parametrize("damage", [pause, newer_image, add_a_field], ids=lambda d: d.__name__)
 def test_what_another_run_uses_is_not_removed_while_it_is_up(
     begin: Begin, spec: Spec, home: Home, damage: Damage
 ) -> None:
@@ -48,6 +50,27 @@ def test_what_another_run_uses_is_not_removed_while_it_is_up(
     assert not own.is_shared
     assert f"run {first.servers._run} uses it" in str(row_of(core)["note"])
     assert notes_service.ask(own, "PING") == "PONG"
+
+
+def test_what_another_run_uses_stays_though_its_record_is_lost_and_its_maker_dead(
+    begin: Begin, spec: Spec, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = begin()
+    used = first.servers.get(spec)
+    garble(used, home)
+    rival = shelf.Shelf.rival
+
+    def orphaned(self: shelf.Shelf, spec: Spec, key: str) -> shelf.Rival | None:
+        found = rival(self, spec, key)
+        return found and dataclasses.replace(found, is_orphan=True)
+
+    monkeypatch.setattr(shelf.Shelf, "rival", orphaned)
+    core = begin()
+    own = core.servers.get(spec)
+
+    assert is_up(used)
+    assert not own.is_shared
+    assert f"run {first.servers._run} uses it" in str(row_of(core)["note"])
 
 
 def test_mutant_without_marks_of_use_it_is_removed(

@@ -8,18 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from wflo_testkit.model import Spec
+from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime.reuse import home as home_module
 from wflo_testkit.runtime.reuse.home import Home, home_of
 from wflo_testkit.runtime.reuse.records import LAYOUT, Record, Records, key_of, project_of
 
 KEY = "0123456789abcdef"
+SERVER = Server(
+    service="s", name="notes", host="127.0.0.1", ports={"main": 1}, container_id="c1", image="i"
+)
 RECORD = Record(
     key=KEY,
     name="notes",
     project="here",
     daemon="unix:///x",
-    server={"container_id": "c1", "password": "secret"},
+    server={**SERVER.to_json(), "password": "secret"},
     image_id="i",
     started_at="2026",
     made=1.0,
@@ -82,6 +85,34 @@ def test_what_cannot_be_understood_is_no_record(records: Records, home: Home, te
     assert records.read(KEY) is None
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *({"max_idle": "60"}, {"made": None}, {"name": 1}, {"server": []}, {"server": {}}),
+        *({"server": RECORD.server | each} for each in ({"ports": [1]}, {"ports": {"main": [1]}})),
+        *({"server": RECORD.server | each} for each in ({"host": None}, {"container_id": ""})),
+        {"of_a_later_version": 1},
+    ],
+    ids=str,
+)
+def test_a_record_with_fields_of_other_types_is_none(
+    records: Records, home: Home, changed: dict[str, object]
+) -> None:
+    records.write(RECORD)
+    [path] = home.files("*.json")
+    home.write(path.name, json.dumps(json.loads(path.read_text()) | changed))
+
+    assert records.read(KEY) is None
+
+
+def test_what_a_service_has_added_to_its_server_is_left_to_the_service(
+    records: Records, home: Home
+) -> None:
+    records.write(dataclasses.replace(RECORD, server={**RECORD.server, "of_the_service": 1}))
+
+    assert records.read(KEY) is not None
+
+
 def test_a_record_under_another_key_or_layout_is_none(records: Records, home: Home) -> None:
     records.write(RECORD)
     [path] = home.files("*.json")
@@ -110,7 +141,7 @@ def test_the_folder_is_closed_to_others_again(home: Home) -> None:
 
 def test_forgetting_spares_the_record_of_a_successor(records: Records, home: Home) -> None:
     records.write(RECORD)
-    successor = dataclasses.replace(RECORD, server={"container_id": "c2"})
+    successor = dataclasses.replace(RECORD, server={**RECORD.server, "container_id": "c2"})
     records.write(successor)
     with home.lock():
         records.forget(RECORD)

@@ -56,6 +56,18 @@ def test_a_living_process_uses_what_it_has_marked(uses: Uses) -> None:
     assert uses.over(KEY) == []
 
 
+@pytest.mark.parametrize(
+    "changed", [{"owner": 1}, {"run": None}, {"ended": "no"}, {"of_a_later_version": 1}], ids=str
+)
+def test_a_mark_that_cannot_be_understood_counts_as_a_living_run(
+    uses: Uses, home: Home, changed: dict[str, object]
+) -> None:
+    plant(home, "theirs", **changed)
+
+    assert uses.living(KEY) == ["theirs"]
+    assert uses.over(KEY) == []
+
+
 def test_a_mark_ends_with_its_process(uses: Uses, home: Home) -> None:
     plant(home, "theirs", owner=dead_owner())
 

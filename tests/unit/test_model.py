@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wflo_testkit.model import Server, Spec
+from wflo_testkit.model import Server, Spec, read
 from wflo_testkit.runtime.placeholders import with_address, with_password
 
 TEXT = st.text(max_size=12)
@@ -217,3 +218,41 @@ def test_fields_cannot_be_changed(cls: type) -> None:
 
     with pytest.raises(dataclasses.FrozenInstanceError):
         thing.name = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"invented_later": 1}, "Server: unknown field 'invented_later'"),
+        ({"ports": [5432]}, "Server: the field 'ports' is not collections.abc.Mapping[str, int]"),
+        (
+            {"ports": {"main": "5432"}},
+            "Server: the field 'ports' is not collections.abc.Mapping[str, int]",
+        ),
+        ({"host": None}, "Server: the field 'host' is not str"),
+        ({"seconds": True}, "Server: the field 'seconds' is not float"),
+        ({"is_shared": 1}, "Server: the field 'is_shared' is not bool"),
+    ],
+)
+def test_plain_data_of_another_version_names_the_field_that_is_wrong(
+    changed: dict[str, object], said: str
+) -> None:
+    data = Server(service="s", name="s", host="h", ports={"main": 1}).to_json()
+
+    with pytest.raises(ValueError, match=re.escape(said)):
+        Server.from_json(data | changed)
+
+
+def test_plain_data_without_a_field_or_without_any_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="'name'"):
+        Spec.from_json({"service": "s"})
+    with pytest.raises(ValueError, match="list instead of named fields"):
+        Spec.from_json([])  # type: ignore[arg-type]
+
+
+def test_fields_whose_types_cannot_be_told_are_taken_as_they_are() -> None:
+    @dataclasses.dataclass
+    class Loose:
+        value: Unimported  # type: ignore[name-defined]  # noqa: F821 - as for a type checker alone
+
+    assert read(Loose, {"value": 1}).value == 1

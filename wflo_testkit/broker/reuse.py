@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from wflo_testkit.broker.starting import Starter
+from wflo_testkit.broker.starting import Starter, answers
 from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime.address import Endpoint
 from wflo_testkit.runtime.containers import Containers, NameTaken
@@ -144,9 +144,13 @@ class Reuse:
         record = self._shelf.find(key)
         if record is None:
             return None
-        server = service.server.from_json(record.server)
-        finding = self._shelf.examine(record)
-        if not finding.reason and self._answers(service, server, record):
+        finding, server = self._shelf.examine(record), None
+        try:
+            server = service.server.from_json(record.server)
+        except ValueError as error:
+            reason = f"its record is of another version ({error})"
+            finding = dataclasses.replace(finding, reason=finding.reason or reason)
+        if server and not finding.reason and self._answers(service, server, record):
             self._shelf.attached(record)
             return dataclasses.replace(server, seconds=clock.monotonic() - began)
         if finding.is_ours:
@@ -154,10 +158,9 @@ class Reuse:
         return None
 
     def _answers(self, service: Service, server: Server, record: Record) -> bool:
-        greet = service.greet or service.probe
         patience = BUSY_PATIENCE if self._users(record) else IDLE_PATIENCE
         try:
-            wait_until(lambda: _greeted(greet, server), timeout=patience, poll=POLL)
+            wait_until(lambda: answers(service, server), timeout=patience, poll=POLL)
         except WaitTimeout:
             return False
         return True
@@ -210,6 +213,10 @@ class Reuse:
             if record is not None and record.container_id == rival.id:
                 return True
             if rival.is_orphan:
+                if users := shelf.uses.living(key, but=shelf.run, container=rival.id):
+                    raise CannotReuse(
+                        f"its record is of no use, and run {', '.join(users)} uses it"
+                    )
                 shelf.engine.remove(rival.id)
             return rival.is_orphan
 
@@ -229,8 +236,3 @@ class Reuse:
         with self._lock:
             self._threads.append(thread)
         thread.start()
-
-
-def _greeted(greet: Callable[[Server], None], server: Server) -> bool:
-    greet(server)
-    return True

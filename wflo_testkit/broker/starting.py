@@ -6,7 +6,7 @@ import dataclasses
 import secrets
 from typing import TYPE_CHECKING
 
-from wflo_testkit.errors import ServiceUnavailable, StartFailed
+from wflo_testkit.errors import ServiceUnavailable, SettingError, StartFailed, TestkitError
 from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime.containers import Containers, Running
 from wflo_testkit.runtime.images import ResolvedImage
@@ -89,7 +89,7 @@ class Starter:
         server = _server(spec, service, running, password)
         try:
             wait_until(
-                lambda: _answers(service, server),
+                lambda: answers(service, server),
                 timeout=spec.startup_timeout,
                 poll=POLL,
                 describe=spec.name,
@@ -135,9 +135,9 @@ def connect(spec: Spec, service: Service) -> Server:
             looked_at=f"server {spec.name!r}: an address is set, so none is started",
             fix="leave the test out of this run, or unset the address",
         )
-    server = dataclasses.replace(service.external(spec), key=spec.fingerprint)
+    server = dataclasses.replace(_external(spec, service), key=spec.fingerprint)
     try:
-        wait_until(lambda: _answers(service, server), timeout=EXTERNAL_TIMEOUT, describe=spec.name)
+        wait_until(lambda: answers(service, server), timeout=EXTERNAL_TIMEOUT, describe=spec.name)
     except WaitTimeout as error:
         address = f"{server.host}:{server.port}"
         raise ServiceUnavailable(
@@ -149,7 +149,23 @@ def connect(spec: Spec, service: Service) -> Server:
     return server
 
 
-def _answers(service: Service, server: Server) -> bool:
+def _external(spec: Spec, service: Service) -> Server:
+    """Return what the service reads from an address, which a hook may have set unchecked."""
+    try:
+        return service.external(spec)
+    except TestkitError:
+        raise
+    except Exception as error:
+        raise SettingError(
+            f"the address of the external server {spec.name!r} cannot be used",
+            cause=error,
+            looked_at=f"{spec.external!r} of a {spec.service} server",
+            fix="write it as the setting for such an address takes it",
+        ) from error
+
+
+def answers(service: Service, server: Server) -> bool:
+    """Return True once the server can be used. Raises what its probe raises until then."""
     service.probe(server)
     return True
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wflo_testkit.model import Json, Spec
+from wflo_testkit.model import Json, Server, Spec, read
 from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.wait import clock
 
@@ -110,10 +110,13 @@ class Records:
         if text is None:
             return None
         try:
-            record = Record(**json.loads(text), used=self._home.touched(path))
-            is_sound = record.layout == LAYOUT and record.key == path.stem and record.container_id
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            record = read(Record, {**json.loads(text), "used": self._home.touched(path)})
+            # What a service adds to it is for who knows the service.
+            known = {f.name for f in dataclasses.fields(Server)}
+            server = read(Server, {k: v for k, v in record.server.items() if k in known})
+        except (FileNotFoundError, ValueError, TypeError):
             return None
+        is_sound = record.layout == LAYOUT and record.key == path.stem and server.container_id
         return record if is_sound else None
 
 

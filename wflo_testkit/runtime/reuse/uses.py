@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from wflo_testkit.model import read
 from wflo_testkit.runtime import labels
 from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.wait import clock
@@ -77,8 +78,8 @@ class Uses:
     def _read(self, path: Path) -> Use:
         """Return a mark; one that cannot be understood is nobody's, and not proven over."""
         try:
-            return Use(**json.loads(self._home.read(path) or ""))
-        except (ValueError, TypeError):
+            return read(Use, json.loads(self._home.read(path) or ""))
+        except ValueError:
             return Use(path.name.split(".")[1], "")
 
     def _write(self, key: str, use: Use) -> None:

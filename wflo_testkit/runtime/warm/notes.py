@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wflo_testkit.model import read
 from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.wait import clock
 
@@ -24,7 +25,7 @@ RETRY = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a warm image is not there. made: seconds since the epoch."""
+    """Why a warm image is not there. at: seconds since the epoch."""
 
     key: str
     name: str
@@ -110,21 +111,15 @@ class Notes:
             text = json.dumps({"content": content})
             self.home.write(self._guess(project, server).name, text)
 
-    def forgive(self, key: str) -> None:
-        """Forget a failure, so that the image may be made again."""
-        with contextlib.suppress(OSError):
-            self._failure(key).unlink(missing_ok=True)
-
     def _files(self, pattern: str) -> list[Path]:
         with contextlib.suppress(OSError):
             return self.home.files(pattern)
         return []
 
     def _read_failure(self, path: Path) -> Failure | None:
-        found = self._read(path)
         try:
-            failure = Failure(path.name.split(".")[0], found["name"], found["reason"], found["at"])
-        except KeyError:
+            failure = read(Failure, {"key": path.name.split(".")[0], **self._read(path)})
+        except ValueError:
             return None
         return failure if clock.wall() - failure.at < RETRY else None
 
