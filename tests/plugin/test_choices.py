@@ -134,6 +134,17 @@ SHOP_CACHE = "redis://{redis.host}:{redis.port}/{redis.db}"
 """
 
 
+def test_a_variable_with_a_brace_too_few_is_named(run_suite: Run) -> None:
+    result = run_suite(
+        "def test(wflo_env):\n    pass\n",
+        pyproject='[tool.wflo-testkit.env]\nSHOP_DATABASE = "{postgres.url"\n',
+    )
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["the variable SHOP_DATABASE cannot be filled", "*looked at:*pyproject.toml*"]
+    )
+
+
 @pytest.mark.usefixtures("kept_servers")
 def test_wflo_env_fills_the_users_own_variables(run_suite: Run) -> None:
     result = run_suite(

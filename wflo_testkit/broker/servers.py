@@ -196,6 +196,10 @@ class Servers:
                 isolation.close()
         except TestkitError:
             started.kept += 1  # on a shared server another run clears what is left
+        except Exception as error:
+            started.kept += 1
+            what = f"what the run made on {started.spec.name} could not be removed"
+            raise IsolationFailed(what, cause=error) from error
         finally:
             if started.visit is not None:
                 started.visit.end()
@@ -256,6 +260,13 @@ def _said(error: BaseException) -> str:
     return error.what if isinstance(error, TestkitError) else without_passwords(str(error))
 
 
+def _figures(isolation: Isolation | None) -> dict[str, int]:
+    with contextlib.suppress(Exception):  # another package's own code must not cost the summary
+        if isinstance(isolation, Counts):
+            return dict(isolation.figures())
+    return {}
+
+
 def _row(started: Started) -> dict[str, Json]:
     row: dict[str, Json] = {
         "name": started.spec.name,
@@ -265,9 +276,7 @@ def _row(started: Started) -> dict[str, Json]:
         "seconds": None,
         "error": None,
         "leases": started.leases,
-        "figures": dict(started.isolation.figures())
-        if isinstance(started.isolation, Counts)
-        else {},
+        "figures": _figures(started.isolation),
         "reused": started.reused,
         "note": started.note,
     }

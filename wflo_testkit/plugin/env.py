@@ -35,20 +35,31 @@ def filled_from(handle: Any, name: str, live: Live) -> dict[str, str]:
     return {
         key: _filled(key, text, live, lambda _name: handle)
         for key, text in templates.items()
-        if all(field.partition(".")[0] == name for _, field, _ in _parts(text) if field)
+        if all(field.partition(".")[0] == name for _, field, _ in _parts(key, text, live) if field)
     }
 
 
-def _parts(text: str) -> Iterator[tuple[str, str | None, str]]:
-    """Yield each text, the placeholder that follows, if one does, and what its colon is before."""
-    for literal, field, argument, _conversion in Formatter().parse(text):
-        yield literal, field, argument or ""
+def _parts(key: str, text: str, live: Live) -> Iterator[tuple[str, str | None, str]]:
+    """Yield each text, the placeholder that follows, if one does, and what its colon is before.
+
+    Raises SettingError for braces that do not match.
+    """
+    try:
+        for literal, field, argument, _conversion in Formatter().parse(text):
+            yield literal, field, argument or ""
+    except ValueError as error:
+        raise SettingError(
+            f"the variable {key} cannot be filled",
+            cause=error,
+            looked_at=f"{live.settings.source('env')}, key {key}",
+            fix="write a placeholder as {server.word}, and a brace that is none twice",
+        ) from None
 
 
 def _filled(key: str, text: str, live: Live, handle_of: Callable[[str], Any]) -> str:
     return "".join(
         literal + ("" if field is None else str(_value(key, field, argument, live, handle_of)))
-        for literal, field, argument in _parts(text)
+        for literal, field, argument in _parts(key, text, live)
     )
 
 

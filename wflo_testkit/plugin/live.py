@@ -13,7 +13,7 @@ import pytest
 
 from wflo_testkit import errors, services, settings
 from wflo_testkit.errors import SettingError, TestkitError
-from wflo_testkit.plugin import outcome, prefetch
+from wflo_testkit.plugin import outcome, prefetch, spec_hook
 from wflo_testkit.plugin.passwords import Passwords
 from wflo_testkit.plugin.shims import dest
 from wflo_testkit.service import suffixes
@@ -95,11 +95,8 @@ class Live:
         Raises SettingError.
         """
         if name not in self._specs:
-            spec = self.service(name).spec(name, self.settings.server(name))
-            # What somebody makes of it may reach other servers by name; the kit's own does not.
-            asked = dataclasses.replace(spec, networked=True)
-            changed = self.kit.config.hook.pytest_wflo_spec(spec=asked)
-            self._specs[name] = spec if changed is None else changed
+            settings, hook = self.settings.server(name), self.kit.config.hook.pytest_wflo_spec
+            self._specs[name] = spec_hook.resolved(self.service(name), name, settings, hook)
         return self._specs[name]
 
     def server(self, name: str, unique: str = "") -> Server:
@@ -131,8 +128,8 @@ class Live:
                 spec = self._unique(name)
                 if not spec.per_process or tests[name] >= self.kit.processes:
                     self.broker.prefetch(spec)
-            except TestkitError:
-                continue  # the fixture meets the same error and reports it
+            except (TestkitError, pytest.skip.Exception, pytest.fail.Exception):
+                continue  # the fixture meets the same, and reports it
         if self._core is not None:
             self._core.hurry()
 

@@ -108,14 +108,24 @@ def record(item: pytest.Item, report: pytest.TestReport) -> None:
     if report.when != "teardown":
         outcome.failed = True
     for server in outcome.servers.values():
-        if text := _last_lines(server.logs(outcome.began)):
-            report.sections.append((f"{server.name} log since the test began", text))
+        with suppress(TestkitError):  # whoever could tell is gone
+            if text := _last_lines(server.logs(outcome.began)):
+                report.sections.append((f"{server.name} log since the test began", text))
     for fixture, refused in outcome.refusals.items():
-        with suppress(TestkitError):  # it cannot be asked, or is given back already
-            if lines := refused(report.longreprtext):
-                report.sections.append((f"what {fixture} was refused", "\n".join(lines)))
+        if lines := _refused(refused, report.longreprtext):
+            report.sections.append((f"what {fixture} was refused", "\n".join(lines)))
     if kept := _kept(outcome):
         report.sections.append(("kept for you to look at, while the server lives", kept))
+
+
+def _refused(refused: Callable[[str], Sequence[str]], failure: str) -> Sequence[str]:
+    """Ask a service's own code, which must not cost the report."""
+    try:
+        return refused(failure)
+    except TestkitError:  # it cannot be asked, or is given back already
+        return ()
+    except Exception as error:  # noqa: BLE001 - another package's
+        return (f"(it could not be asked: {type(error).__name__}: {error})",)
 
 
 def _kept(outcome: Outcome) -> str:

@@ -33,7 +33,10 @@ def write(reporter: pytest.TerminalReporter, kit: Kit) -> None:
     for warning in live.settings.warnings if rows else ():
         reporter.line(f"warning: {warning}", yellow=True)
     if path:
-        _save(Path(path), kit, rows)
+        try:
+            _save(Path(path), kit, rows)
+        except OSError as error:
+            reporter.line(f"warning: the report could not be written: {error}", yellow=True)
 
 
 def _line(row: dict[str, Any], width: int) -> str:

@@ -92,19 +92,33 @@ def _entries() -> Iterator[EntryPoint]:
 
 
 def _loaded(entry: EntryPoint) -> Service:
-    from wflo_testkit.service import Service
+    """Return the row that an entry point names, once all that pytest is told of it can be told."""
+    from wflo_testkit import service
+    from wflo_testkit.settings import options
 
-    service = entry.load()
-    if not isinstance(service, Service):
+    where = f"{entry.value} of {entry.dist.name if entry.dist else 'unknown'}"
+    try:
+        row = entry.load()
+        if isinstance(row, service.Service):
+            service.fixtures(row), options.flags(options.every({row.name: row}))
+            return row
+    except Exception as error:
         raise _refused(
-            f"the entry point {entry.name!r} is a {type(service).__name__}, not a Service",
-            looked_at=f"{entry.value} of {entry.dist.name if entry.dist else 'unknown'}",
-            fix="let it name a Service, or uninstall that package",
-        )
-    return service
+            f"the entry point {entry.name!r} cannot be used",
+            cause=error,
+            looked_at=where,
+            fix="correct the row that it names, or uninstall that package",
+        ) from error
+    raise _refused(
+        f"the entry point {entry.name!r} is a {type(row).__name__}, not a Service",
+        looked_at=where,
+        fix="let it name a Service, or uninstall that package",
+    )
 
 
-def _refused(what: str, *, looked_at: str, fix: str) -> SettingError:
+def _refused(
+    what: str, *, looked_at: str, fix: str, cause: BaseException | None = None
+) -> SettingError:
     from wflo_testkit.errors import SettingError
 
-    return SettingError(what, looked_at=looked_at, fix=fix)
+    return SettingError(what, cause=cause, looked_at=looked_at, fix=fix)
