@@ -16,7 +16,7 @@ from tests.services.third_party import notes_service
 from wflo_testkit.broker.core import Core
 from wflo_testkit.errors import DockerUnavailable, ImageUnavailable, StartFailed
 from wflo_testkit.model import Server, Spec
-from wflo_testkit.runtime import daemon
+from wflo_testkit.runtime import containers, daemon
 from wflo_testkit.runtime.address import Endpoint
 from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.runtime.session import Session
@@ -66,6 +66,48 @@ def test_an_exited_container_is_noticed_at_once_and_its_log_is_shown(
     assert not patience.passed
     assert "exited with code 1" in caught.value.what
     assert "no-such-option" in str(caught.value.cause)
+
+
+def test_a_daemon_that_publishes_no_port_is_told_of_as_a_failed_start(
+    core: Core, spec: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No daemon of ours does that, so its answers are changed.
+    monkeypatch.setattr(containers, "PUBLISHED", 0.2)
+    monkeypatch.setattr(containers.ports, "host_port", lambda *_args: None)
+    with pytest.raises(StartFailed) as caught:
+        core.servers.get(spec)
+
+    assert "has no address after 0.2 s" in caught.value.what
+    assert "Docker has not published all of the ports 6379" in str(caught.value.cause)
+    assert "container " in str(caught.value.looked_at)
+
+
+def test_what_is_kept_carries_no_label_of_a_foreign_reaper(spec: Spec) -> None:
+    from testcontainers.core.labels import LABEL_SESSION_ID, SESSION_ID
+
+    of_foreign_reaper = f"{LABEL_SESSION_ID}={SESSION_ID}"
+    kept, guarded = (Session(secrets.token_hex(4), keep=keep) for keep in (True, False))
+    networked = dataclasses.replace(spec, networked=True)
+    found, networks = {}, {}
+    for session in (kept, guarded):
+        server = Core({"notes": notes_service.SERVICE}, session).servers.get(networked)
+        api = session.client.client.api
+        try:
+            own = api.inspect_container(server.container_id)["Config"]["Labels"]
+            networks[session] = api.inspect_network(session.network)["Labels"]
+            found[session] = [name for name in own if name.startswith("org.testcontainers")]
+            matching = api.containers(all=True, filters={"label": of_foreign_reaper})
+            assert (server.container_id in {each["Id"] for each in matching}) is (
+                session is guarded
+            )
+        finally:
+            api.remove_container(server.container_id, force=True, v=True)
+            api.remove_network(session.network)
+            session.close()
+
+    assert found[kept] == []
+    assert LABEL_SESSION_ID in found[guarded], "else this looks for the wrong label"
+    assert not [name for own in networks.values() for name in own if "testcontainers" in name]
 
 
 def test_a_container_that_runs_out_of_memory_is_called_so(

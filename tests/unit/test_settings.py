@@ -322,9 +322,6 @@ def test_an_extra_server_has_the_services_settings_overridden_by_its_own(load: L
         "peers": [],
     }
     assert settings.server("store")["parts"] == 5
-    assert settings.server_source("orders", "parts") == (
-        "pyproject.toml: [tool.wflo-testkit.servers.orders] parts"
-    )
 
 
 def test_a_service_whose_name_begins_with_anothers_keeps_its_settings_to_itself(

@@ -41,7 +41,7 @@ def at(seconds_ago: float) -> str:
 def container(owner: str, status: str, *, created: float, ended: float = 0.0) -> dict[str, Any]:
     """Return what Docker says of a maker's container, the parts that count."""
     return {
-        "Config": {"Labels": {labels.OWNER: owner}, "Cmd": ["timeout", "60", "sh"]},
+        "Config": {"Labels": {labels.OWNER: owner}, "Cmd": makers.limited(["sh"], LIMIT)},
         "Created": at(created),
         "State": {
             "Status": status,
@@ -83,9 +83,10 @@ def test_it_is_when_its_maker_is_dead_or_has_had_its_time(
 @pytest.mark.parametrize(
     ("command", "limit"),
     [
-        (["timeout", "60", "sh"], 60.0),
-        (["timeout"], makers.LONGEST),
-        (["timeout", "-k", "1"], makers.LONGEST),
+        (makers.limited(["sh", "make.sh"], 59.5), 60.0),
+        (makers.limited([], 60.0), 60.0),
+        (["timeout", "60", "sh"], makers.LONGEST),
+        (["sh", "-c", "sleep 60"], makers.LONGEST),
         (["sleep", "60"], makers.LONGEST),
         (None, makers.LONGEST),
     ],

@@ -11,7 +11,7 @@ import pytest
 from tests.cases import quick
 from tests.warm.parts import Processes, give, images_of, made, makers_of, of, said
 from wflo_testkit.runtime import labels, leftovers
-from wflo_testkit.runtime.warm import making, stock, work
+from wflo_testkit.runtime.warm import makers, making, stock, work
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order
 from wflo_testkit.wait import wait_until
@@ -52,7 +52,7 @@ def test_the_image_runs_as_the_one_below_it_and_says_nothing_of_its_maker(
     assert {name: own[name] for name in own.keys() - inherited} == making.marks(order)
     assert labels.RUN not in own, "the reaper would take the image along"
     top = client.api.history(image)[0]
-    assert top["CreatedBy"] == f"sh -c {making._LIMITED} sh 60 sh /tmp/wflo-make.sh"
+    assert top["CreatedBy"] == f"sh -c {makers._LIMITED} sh 60 sh /tmp/wflo-make.sh"
 
 
 @pytest.mark.parametrize(
@@ -126,6 +126,27 @@ def test_the_container_of_a_killed_maker_is_swept_by_the_next_run(
     assert [str(thing) for thing in dead] == [f"container {order.container}"]
     leftovers.remove_all(dead)
     assert makers_of(client, order.key) == []
+
+
+def test_who_waits_in_vain_for_another_maker_is_told_so_without_docker(
+    notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(*_args: object) -> str:
+        raise making.Taken
+
+    words = dict.fromkeys(("key", "name", "reference", "base", "kit", "script", "check"), "words")
+    never = Order(files={}, limit=0.1, password="", **words)  # type: ignore[arg-type]
+    monkeypatch.setattr(makers, "SLACK", 0.0)
+    monkeypatch.setattr(makers, "PATIENCE", 0.0)
+    monkeypatch.setattr(stock, "find", lambda *_args: "")
+    monkeypatch.setattr(making, "make", taken)
+    monkeypatch.setattr(work, "_is_settled", lambda *_args: False)
+
+    with pytest.raises(making.MakingFailed, match=r"could not be made in 0\.2 s") as caught:
+        work.get(None, never, notes)  # type: ignore[arg-type]
+
+    assert caught.value.cause == "another process is still making it"
+    assert "docker rm -f wflo-warm-words" in str(caught.value.fix)
 
 
 def test_two_makers_agree_on_one(

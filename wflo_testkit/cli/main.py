@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -35,15 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser with every subcommand that is installed."""
+    """Return the parser with every subcommand."""
     top = argparse.ArgumentParser(
         prog="wflo-testkit", description="Containers for tests: images, set-up, clean-up."
     )
     subparsers = top.add_subparsers(metavar="COMMAND", required=True)
     for name in COMMANDS:
-        module = f"wflo_testkit.cli.{name}"
-        if importlib.util.find_spec(module) is not None:
-            importlib.import_module(module).register(subparsers)
+        importlib.import_module(f"wflo_testkit.cli.{name}").register(subparsers)
     return top
 
 

@@ -12,7 +12,7 @@ from wflo_testkit.errors import StartFailed
 from wflo_testkit.model import Spec
 from wflo_testkit.runtime import images, labels, logs, ports
 from wflo_testkit.runtime.placeholders import with_address, with_password
-from wflo_testkit.wait import wait_until
+from wflo_testkit.wait import WaitTimeout, wait_until
 
 if TYPE_CHECKING:
     import docker
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 STOPPED = (137, 143)
 """Exit codes of a process that SIGKILL or SIGTERM has ended."""
+PUBLISHED = 10.0
+"""Seconds in which Docker has published the ports of a container that it has started."""
 HOST_NAME = 63
 """Characters of a host name, at most (hostname(7))."""
 
@@ -250,9 +252,16 @@ class Containers:
             if container.status == "exited":
                 self._raise_exited(spec, str(container.id))
 
-        return wait_until(
-            published, timeout=10, poll=0.01, describe="published ports", give_up=exited
-        )
+        try:
+            return wait_until(published, timeout=PUBLISHED, poll=0.01, give_up=exited)
+        except WaitTimeout as error:
+            missing = ", ".join(str(port) for port in spec.ports.values())
+            raise StartFailed(
+                f"{spec.name} ({spec.image}) has no address after {PUBLISHED:g} s",
+                cause=error.__cause__ or f"Docker has not published all of the ports {missing}",
+                looked_at=f"container {str(container.id)[:12]} at {self._place.address}",
+                fix="restart Docker: its networking is stuck, or something else changes containers",
+            ) from None
 
     def _raise_exited(self, spec: Spec, container_id: str) -> None:
         raise StartFailed(

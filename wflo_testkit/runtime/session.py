@@ -170,13 +170,17 @@ class Session:
     def create(self, reference: str, *, alias: str, sockets: str, **config: Any) -> Container:
         """Create a container; testcontainers adds its own labels to those in `config`.
 
+        Not to what is kept: its session's label would hand that to the reaper of whoever uses
+        testcontainers in this process.
         alias: what it is called on the run's network. sockets: see model.Spec.
         """
         with self._making():
+            client = self.client
+            create = client.client.containers.create if self._keep else client.create
             container = self._sockets.lend(
-                self.client.client.api,
+                client.client.api,
                 sockets,
-                lambda mounts: self.client.create(reference, mounts=mounts, **config),
+                lambda mounts: create(reference, mounts=mounts, **config),
             )
             with self._lock:
                 if self._network:

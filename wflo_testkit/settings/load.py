@@ -103,10 +103,6 @@ class Settings:
             self._effective[name] = found
         return self._effective[name]
 
-    def server_source(self, name: str, word: str) -> str:
-        """Say where one of a server's settings comes from."""
-        return self._of_server(name)[word].source
-
     def _of_server(self, name: str) -> dict[str, Setting]:
         service = self.servers.get(name, name)
         shared = {word: self._values[f"{service}_{word}"] for word in self._services[service]}

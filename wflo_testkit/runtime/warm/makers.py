@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,17 @@ LONGEST = 900.0
 """Seconds that a container may take which does not tell."""
 
 
+# `timeout` must not be the container's first process: busybox's signals the process that it was
+# itself, which as the first is deaf to signals from its own container (pid_namespaces(7)); the one
+# of coreutils 9.10 ends at once with 125. If nothing came after it, `sh` would give it its place.
+_LIMITED = 'timeout "$@"; exit $?'
+
+
+def limited(command: Sequence[str], seconds: float) -> list[str]:
+    """Return a command that runs `command` for so many seconds at most."""
+    return ["sh", "-c", _LIMITED, "sh", str(math.ceil(seconds)), *command]
+
+
 def is_nobodys(found: Mapping[str, Any], limit: float, now: float) -> bool:
     """Say whether a maker's container has been left behind.
 
@@ -48,10 +60,11 @@ def is_nobodys(found: Mapping[str, Any], limit: float, now: float) -> bool:
 
 
 def limit_of(found: Mapping[str, Any]) -> float:
-    """Return the seconds that a maker's container may take: it runs `timeout SECONDS ...`."""
-    command = found["Config"]["Cmd"] or []
-    is_ours = command[:1] == ["timeout"] and command[1:2] and command[1].isdigit()
-    return float(command[1]) if is_ours else LONGEST
+    """Return the seconds that a maker's container may take, which it tells; see `limited`."""
+    match found["Config"]["Cmd"]:
+        case ["sh", "-c", str(script), "sh", str(seconds), *_] if script == _LIMITED:
+            return float(seconds)
+    return LONGEST
 
 
 def is_maker(found: Mapping[str, Any], key: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from wflo_testkit.errors import TestkitError
 from wflo_testkit.runtime import images, labels
 from wflo_testkit.runtime.containers import STOPPED, archive
 from wflo_testkit.runtime.warm import stock
-from wflo_testkit.runtime.warm.makers import CHECK_LIMIT, ENDED, MAKER, SLACK
+from wflo_testkit.runtime.warm.makers import CHECK_LIMIT, ENDED, MAKER, SLACK, limited
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import REPOSITORY, Order, Warm, tag_of
 from wflo_testkit.wait import WaitTimeout, wait_until
@@ -22,10 +21,6 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 SCRIPT = "/tmp/wflo-make.sh"  # noqa: S108 - in the container
-# `timeout` must not be the container's first process: busybox's signals the process that it was
-# itself, which as the first is deaf to signals from its own container (pid_namespaces(7)); the one
-# of coreutils 9.10 ends at once with 125. If nothing came after it, `sh` would give it its place.
-_LIMITED = 'timeout "$@"; exit $?'
 LATE = 124
 """What `timeout` exits with when it has ended its command (timeout(1))."""
 SHARES = 256
@@ -140,7 +135,7 @@ def _container(
     try:
         container = client.containers.create(
             image,
-            command=["sh", "-c", _LIMITED, "sh", str(math.ceil(limit)), *command],
+            command=limited(command, limit),
             name=name or None,
             labels={**labels.of_kept(MAKER), labels.WARM: key},
             network_mode="none",

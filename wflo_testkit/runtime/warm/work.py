@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wflo_testkit.runtime.warm import makers, making, stock
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order
-from wflo_testkit.wait import Deadline, wait_until
+from wflo_testkit.wait import Deadline, WaitTimeout, wait_until
 
 if TYPE_CHECKING:
     import docker
@@ -35,7 +35,7 @@ def get(client: docker.DockerClient, order: Order, notes: Notes) -> tuple[str, b
 
     If another one is making it, wait for that; if that one dies, or fails, make it here. An image
     of that name that holds settings of somebody's machine gives way to the new one.
-    Raises MakingFailed, WaitTimeout, docker's errors, OSError.
+    Raises MakingFailed, docker's errors, OSError.
     """
     deadline = Deadline(2 * (order.limit + makers.SLACK + makers.PATIENCE))
     while True:
@@ -45,18 +45,24 @@ def get(client: docker.DockerClient, order: Order, notes: Notes) -> tuple[str, b
             return making.make(client, order, notes), True
         except making.Taken:
             if deadline.passed:
-                raise making.MakingFailed(
-                    f"the warm image of {order.name} could not be made in {deadline.seconds:g} s",
-                    cause="its container was taken away again and again",
-                    looked_at=f"container {order.container}",
+                raise _too_long(
+                    order, deadline, "its container was taken away again and again"
                 ) from None
-            wait_until(
-                lambda: _is_settled(client, order),
-                timeout=deadline.left,
-                poll=0.2,
-                describe=f"{order.container}, in which another process makes it",
-                catch=(),
-            )
+            try:
+                wait_until(
+                    lambda: _is_settled(client, order), timeout=deadline.left, poll=0.2, catch=()
+                )
+            except WaitTimeout:
+                raise _too_long(order, deadline, "another process is still making it") from None
+
+
+def _too_long(order: Order, deadline: Deadline, cause: str) -> making.MakingFailed:
+    return making.MakingFailed(
+        f"the warm image of {order.name} could not be made in {deadline.seconds:g} s",
+        cause=cause,
+        looked_at=f"container {order.container}",
+        fix=f"`docker rm -f {order.container}` if nobody is at work there",
+    )
 
 
 def _is_settled(client: docker.DockerClient, order: Order) -> bool:
