@@ -28,7 +28,8 @@ A setting has one name. It can be set in four places; the stronger one wins:
 4. the command line, as `--wflo-` and the name with dashes.
 
 After all of them comes the hook `pytest_wflo_spec(spec)` in a `conftest.py`: it gets the `Spec` of
-a server and returns another one, or `None`.
+a server and returns another one, or `None`. One that raises, or returns anything else, fails the
+tests that use that server, and the error names it.
 
 - An unknown name in the file is an error that names the nearest known one. An unknown
   `WFLO_TESTKIT_` variable is only reported.
