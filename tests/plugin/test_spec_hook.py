@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import Run
-from wflo_testkit.plugin import live
 
 SOURCE = """
 def test_one(redis_server):
@@ -88,13 +87,11 @@ def test_an_address_that_cannot_be_used_is_named(run_suite: Run) -> None:
     result.stdout.fnmatch_lines(["the address of the external server 'redis' cannot be used"])
 
 
-def test_mutant_without_the_look_at_its_answer_the_error_is_another(
-    run_suite: Run,
-) -> None:
+def test_mutant_without_the_look_at_its_answer_the_error_is_another(run_suite: Run) -> None:
     result = run_suite(
         SOURCE,
-        conftest=f"""
-        from {live.__name__.rpartition(".")[0]} import spec_hook
+        conftest="""
+        from wflo_testkit.plugin import spec_hook
 
         spec_hook._fault = lambda *_args: ""
 

@@ -51,6 +51,7 @@ def test_the_image_runs_as_the_one_below_it_and_says_nothing_of_its_maker(
     inherited = {name for name in own if name in (below["Labels"] or {})}
     assert {name: own[name] for name in own.keys() - inherited} == making.marks(order)
     assert labels.RUN not in own, "the reaper would take the image along"
+    assert not [name for name in above["Labels"] if name.startswith("org.testcontainers")]
     top = client.api.history(image)[0]
     assert top["CreatedBy"] == f"sh -c {makers._LIMITED} sh 60 sh /tmp/wflo-make.sh"
 
@@ -117,6 +118,9 @@ def test_the_container_of_a_killed_maker_is_swept_by_the_next_run(
 ) -> None:
     killed = processes.begin(order, notes, "working")
     assert said(killed) == "halted"
+    [maker] = makers_of(client, order.key)
+    own = client.api.inspect_container(maker)["Config"]["Labels"]
+    assert not [name for name in own if name.startswith("org.testcontainers")]
     alive = [str(each) for each in leftovers.of_dead_runs(client.api)]
     killed.kill()
     killed.wait()
