@@ -247,7 +247,7 @@ def read(kind: type[T], data: Json, **extra: Any) -> T:
     if not isinstance(data, Mapping):
         found = type(data).__name__
         raise ValueError(f"{kind.__name__}: {found} instead of named fields")  # noqa: TRY004
-    hints = _hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]  # a class is hashable
     for name, value in data.items():
         if name not in hints:
             raise ValueError(f"{kind.__name__}: unknown field {name!r}")

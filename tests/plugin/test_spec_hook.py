@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.cases import quick
 from tests.conftest import Run
 
 SOURCE = """
@@ -30,7 +31,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", quick(CASES, ("raises", "a number as image")))
 def test_it_is_one_error_of_the_tests_concerned_and_names_the_hook(
     run_suite: Run, case: str
 ) -> None:
@@ -60,6 +61,7 @@ def test_it_is_one_error_of_the_tests_concerned_and_names_the_hook(
     assert "INTERNALERROR" not in str(result.stdout) + str(result.stderr)
 
 
+@pytest.mark.slow
 def test_a_hook_may_skip_the_tests_that_use_a_server(run_suite: Run) -> None:
     result = run_suite(
         SOURCE,
@@ -73,20 +75,22 @@ def test_a_hook_may_skip_the_tests_that_use_a_server(run_suite: Run) -> None:
     result.assert_outcomes(passed=1, skipped=2)
 
 
+@pytest.mark.slow
 def test_an_address_that_cannot_be_used_is_named(run_suite: Run) -> None:
     result = run_suite(
-        SOURCE,
+        SOURCE.replace("redis", "temporal"),
         conftest="""
         from dataclasses import replace
 
         def pytest_wflo_spec(spec):
-            return replace(spec, external="redis://localhost:none/0")
+            return replace(spec, external="localhost")
         """,
     )
     result.assert_outcomes(passed=1, errors=2)
-    result.stdout.fnmatch_lines(["the address of the external server 'redis' cannot be used"])
+    result.stdout.fnmatch_lines(["the address of the external server 'temporal' cannot be used"])
 
 
+@pytest.mark.slow
 def test_mutant_without_the_look_at_its_answer_the_error_is_another(run_suite: Run) -> None:
     result = run_suite(
         SOURCE,

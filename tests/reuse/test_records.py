@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def test_what_cannot_be_understood_is_no_record(records: Records, home: Home, te
         *({"server": RECORD.server | each} for each in ({"host": None}, {"container_id": ""})),
         {"of_a_later_version": 1},
     ],
-    ids=str,
+    ids=itertools.count(),
 )
 def test_a_record_with_fields_of_other_types_is_none(
     records: Records, home: Home, changed: dict[str, object]

@@ -57,7 +57,9 @@ def test_a_living_process_uses_what_it_has_marked(uses: Uses) -> None:
 
 
 @pytest.mark.parametrize(
-    "changed", [{"owner": 1}, {"run": None}, {"ended": "no"}, {"of_a_later_version": 1}], ids=str
+    "changed",
+    [{"owner": 1}, {"container": None}, {"ended": "no"}, {"of_a_later_version": 1}],
+    ids=str,
 )
 def test_a_mark_that_cannot_be_understood_counts_as_a_living_run(
     uses: Uses, home: Home, changed: dict[str, object]
