@@ -21,7 +21,7 @@ _REQUEST = (
 
 
 def probe(server: Server) -> None:
-    """Ask about a task queue, which frontend passes on to matching.
+    """Ask about a task queue, which frontend passes on to matching; gRPC's health does not.
 
     An external server is greeted by the client library instead, since it may want TLS. Raises
     NotReady, OSError, RuntimeError or temporalio.service.RPCError.
