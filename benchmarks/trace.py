@@ -38,7 +38,7 @@ STEPS = (
     ("start allowed by the guard", "wflo_testkit.runtime.session", "Session.wait_for_reaper"),
     ("ports and files", "wflo_testkit.runtime.containers", "Containers._running"),
     ("container up", "wflo_testkit.runtime.containers", "Containers.start"),
-    ("probe", "wflo_testkit.broker.starting", "_answers"),
+    ("probe", "wflo_testkit.broker.starting", "answers"),
     ("ready", "wflo_testkit.broker.starting", "Starter.start"),
 )
 _steps: list[Step] = []

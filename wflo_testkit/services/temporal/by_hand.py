@@ -1,8 +1,8 @@
 """One gRPC call without a gRPC library, for probes that run while the server still starts.
 
-Loading the SDK takes 0.15 to 0.3 s of CPU, which four servers that start on two cores do not have
-to spare (measured; see the probe). Temporal's HTTP port answers as soon, and to the standard library,
-but is another one than clients use, and a second published port takes Docker 20 ms and more.
+Loading the SDK takes 0.15 to 0.3 s of CPU (measured), which four servers that start on two cores do
+not have to spare. Temporal's HTTP port answers as soon, and to the standard library, but is another
+one than clients use, and a second published port takes Docker 20 ms and more (measured).
 """
 
 from __future__ import annotations
