@@ -13,8 +13,8 @@ from sqlalchemy import event
 from sqlalchemy.dialects import postgresql
 
 from tests.services.postgres_server import Asker, asker, query, server, shared_isolation
-from wflo_testkit.services.postgres.schema import tables as module
 from wflo_testkit.services.postgres.schema import schema_of
+from wflo_testkit.services.postgres.schema import tables as module
 from wflo_testkit.services.postgres.schema.outline import Outline
 
 __all__ = ["asker", "server", "shared_isolation"]
