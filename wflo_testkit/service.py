@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wflo_testkit.errors import IsolationFailed
-from wflo_testkit.guestbook import Guestbook
-from wflo_testkit.model import Content, Json, Recipe, Server, Spec
+from wflo_testkit.model import Json, Recipe, Server, Spec
 from wflo_testkit.model import LeaseRequest as LeaseRequest  # whoever writes a service needs both
 from wflo_testkit.outline import Fixture
 
@@ -81,8 +80,9 @@ class TestContext(Protocol):
     def settings(self) -> Mapping[str, Any]:
         """This server's settings, without the service's prefix."""
 
-    def sibling(self, suffix: str) -> Any:
-        """Return the value of the fixture `<server name>_<suffix>`."""
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """The values of the inputs that the LeaseKind names, by those names."""
 
     def variables(self, handle: Any) -> Mapping[str, str]:
         """Return the user's variables that name no other server, filled from `handle`."""
@@ -134,6 +134,8 @@ class LeaseKind:
         own process before the lease goes back.
     params: what the isolation must know about this test.
     build: does the work of a `Build`, in the test's process.
+    inputs: names of the service's inputs whose values these two, and `handle`, find in the test's
+        `inputs`; the lease's fixture takes those fixtures as arguments.
     refused: what the server has refused the test's account so far, and what to do about it, for
         the report of a failed test, whose error is given as text; may raise a TestkitError, which
         is passed over.
@@ -144,6 +146,7 @@ class LeaseKind:
     handle: Callable[[Lease, TestContext], AbstractContextManager[Any]]
     params: Callable[[TestContext], Mapping[str, Json]] = _no_params
     build: Callable[[TestContext, Mapping[str, Json]], None] = _nothing_to_build
+    inputs: tuple[str, ...] = ()
     refused: Callable[[Lease, str], Sequence[str]] = _nothing_known
 
 
@@ -180,15 +183,12 @@ class Service:
         about a second. Called from the broker's process, every 20-50 ms.
     server: the Server subclass with `url` and `env`.
     external: (spec whose `external` is set) -> Server; connects to nothing.
-    isolation: (server, run id) -> Isolation; the run id is part of every name it makes.
-    sweep: (shared or external server, ids of runs that are over) -> drops what those runs left on
-        it. An iterator, so that it can be ended between two steps; another run begins it anew.
-    guestbook: (external server) -> where its runs sign in; without one nobody can tell which
-        runs are over, and what a killed one left there stays.
+        None: there never is one that the kit did not start.
+    isolation: (server, run id) -> Isolation; the run id is part of every name it makes. None, and
+        no leases: tests use the server as a whole.
     warm: (spec, password) -> how an image is made from which `spec` starts faster, or None if it
-        cannot be. Equal arguments give equal recipes.
-    fill: (recipe of `warm`, what a run began from, its text) -> the recipe of an image that has
-        it inside. Only for a service whose isolation `Repeats`.
+        cannot be. Equal arguments give equal recipes. Where the isolation `Repeats` also (spec,
+        password, what a run began from, its text) -> the same with that inside.
     start_seconds: how long a start typically takes; what takes longest is begun first.
     modes: names accepted by `@pytest.mark.wflo(<service>=...)`, default first.
     """
@@ -196,34 +196,31 @@ class Service:
     name: str
     spec: Callable[[str, Mapping[str, Any]], Spec]
     probe: Callable[[Server], None]
-    server: type[Server]
-    external: Callable[[Spec], Server]
-    isolation: Callable[[Server, str], Isolation]
-    leases: tuple[LeaseKind, ...]
+    server: type[Server] = Server
+    external: Callable[[Spec], Server] | None = None
+    isolation: Callable[[Server, str], Isolation] | None = None
+    leases: tuple[LeaseKind, ...] = ()
     conveniences: tuple[Convenience, ...] = ()
     inputs: tuple[Input, ...] = ()
     options: tuple[Option, ...] = ()
-    sweep: Callable[[Server, Sequence[str]], Iterator[None]] | None = None
-    guestbook: Callable[[Server], Guestbook] | None = None
-    warm: Callable[[Spec, str], Recipe | None] | None = None
-    fill: Callable[[Recipe, Content, str], Recipe] | None = None
+    warm: Callable[..., Recipe | None] | None = None
     start_seconds: float = 1.0
     modes: tuple[str, ...] = ()
 
 
 def fixtures(service: Service) -> tuple[Fixture, ...]:
-    """Return what a server of `service` brings as fixtures: suffix, part of the row, docstring."""
+    """Return what a server of `service` brings as fixtures: see `outline.Fixture`."""
     return (
-        ("server", "server", ""),
-        *((each.name, "input", each.doc) for each in service.inputs),
-        *((kind.name, "lease", kind.doc) for kind in service.leases),
-        *((extra.name, "convenience", extra.doc) for extra in service.conveniences),
+        ("server", "server", (), ""),
+        *((each.name, "input", (), each.doc) for each in service.inputs),
+        *((kind.name, "lease", kind.inputs, kind.doc) for kind in service.leases),
+        *((extra.name, "convenience", (extra.lease,), extra.doc) for extra in service.conveniences),
     )
 
 
 def suffixes(service: Service) -> list[str]:
     """Return the suffixes of the fixtures that a server of `service` brings."""
-    return [suffix for suffix, _part, _doc in fixtures(service)]
+    return [suffix for suffix, *_rest in fixtures(service)]
 
 
 def lazy(path: str) -> Callable[..., Any]:

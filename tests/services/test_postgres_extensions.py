@@ -190,14 +190,14 @@ def test_the_report_of_a_test_that_may_not_make_one_tells_of_the_setting(run_sui
 
 
 def test_on_an_external_server_the_account_has_to_be_allowed(server: PostgresServer) -> None:
-    query(server, "CREATE ROLE guest LOGIN CREATEDB PASSWORD 'x'")
+    query(server, "CREATE ROLE modest LOGIN CREATEDB PASSWORD 'x'")
     query(
         server,
-        "GRANT CREATE ON DATABASE postgres TO guest; GRANT CONNECT ON DATABASE template1"
-        " TO guest; GRANT CONNECT ON DATABASE postgres TO guest",
+        "GRANT CREATE ON DATABASE postgres TO modest; GRANT CONNECT ON DATABASE template1"
+        " TO modest; GRANT CONNECT ON DATABASE postgres TO modest",
     )
     before = databases(server)
-    address = f"postgresql://guest:x@{server.host}:{server.port}/postgres"
+    address = f"postgresql://modest:x@{server.host}:{server.port}/postgres"
     spec = SERVICE.spec("postgres", {"url": address, "extensions": EXTENSIONS})
     isolation = PostgresIsolation(SERVICE.external(spec), uuid.uuid4().hex[:8])
     asker = Asker(isolation, isolation._cluster.server, schema)
@@ -212,7 +212,7 @@ def test_on_an_external_server_the_account_has_to_be_allowed(server: PostgresSer
         assert databases(server) == before
     finally:
         isolation.close()
-        query(server, "REVOKE ALL ON DATABASE postgres, template1 FROM guest; DROP ROLE guest")
+        query(server, "REVOKE ALL ON DATABASE postgres, template1 FROM modest; DROP ROLE modest")
 
 
 def test_they_are_part_of_what_a_server_and_a_warm_image_are() -> None:

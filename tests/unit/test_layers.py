@@ -24,7 +24,7 @@ FLOOR = {
     "settings",
     "catalog",
     "aio",
-    "guestbook",
+    "dated",
     "probing",
 }
 BELOW = {

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from wflo_testkit.broker.api import Ask
+from wflo_testkit.broker.external import MAX_AGE, External
 from wflo_testkit.broker.leases import Leases
 from wflo_testkit.broker.listener import Listener
 from wflo_testkit.broker.servers import Servers
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Core:
-    """One per run, in the only process or in xdist's controller."""
+    """One per run, in the only process or in xdist's controller. external_max_age: see External."""
 
     def __init__(
         self,
@@ -31,10 +32,13 @@ class Core:
         session: Session,
         reuse: Reuse | None = None,
         warming: Warming | None = None,
+        *,
+        external_max_age: float = MAX_AGE,
     ) -> None:
         self._session = session
         self._warming = warming
-        self.servers = Servers(services, Containers(session), session.run, reuse, warming)
+        external, containers = External(session.run, external_max_age), Containers(session)
+        self.servers = Servers(services, containers, session.run, reuse, warming, external=external)
         self.leases = Leases(self.servers)
         self._process = processes.own_pid()
         self._lock = threading.Lock()
@@ -86,6 +90,7 @@ class Core:
         # Not with the sweep of containers: a run that starts none, as one that attaches to kept
         # servers, makes a folder all the same.
         folders.sweep()
+        self.leases.close()
         try:
             self.servers.close()
         finally:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from wflo_testkit.broker.starting import Starter, answers
+from wflo_testkit.isolation import Isolation, Sweeps
 from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime.address import Endpoint
 from wflo_testkit.runtime.containers import Containers, NameTaken
@@ -87,19 +88,19 @@ class Reuse:
         self._behind(lambda: sweep(shelf, [(spec.name, key)]))
         return server, found
 
-    def clear_after_dead_runs(self, server: Server, service: Service) -> None:
+    def clear_after_dead_runs(self, server: Server, isolation: Isolation) -> None:
         """Drop, in the background, what runs that are proven over have left on `server`."""
         key = self._keys[server.key]
         runs: list[str] = []
         with contextlib.suppress(OSError):  # then the next run clears
             runs = self._shelf.uses.over(key)
-        if not runs or service.sweep is None:
+        if not runs or not isinstance(isolation, Sweeps):
             return
-        work = service.sweep
+        work = isolation.sweep
 
         def clear() -> None:
             """Take one step after the other, until done or this run ends."""
-            for _step in work(server, runs):
+            for _step in work(runs):
                 if self._closing:
                     return
             for run in runs:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from wflo_testkit.broker.external import External
 from wflo_testkit.broker.starting import Starter, connect
-from wflo_testkit.broker.visits import Visit, Visits
 from wflo_testkit.errors import IsolationFailed, TestkitError, without_passwords
-from wflo_testkit.isolation import Counts, Isolation, Prepares, Repeats
+from wflo_testkit.isolation import Counts, HeldLease, Isolation, Prepares, Repeats
 from wflo_testkit.model import Json, Server, Spec
 from wflo_testkit.runtime.containers import Containers
 from wflo_testkit.service import Service
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 class Started:
     """One server of the run: its future, and its isolation from when it is ready until `closed`.
 
-    visit: on an external server, this run's entry in its guestbook.
     kept: leases whose data stays for people to look at.
     reused: "found" or "started" for a server that outlives the run, else "", and `note` says why
         if one was wanted.
@@ -38,10 +37,9 @@ class Started:
     service: Service
     ready: Future[Server] = field(default_factory=Future)
     isolation: Isolation | None = None
-    visit: Visit | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
     leases: int = 0
-    kept: int = 0
+    kept: list[HeldLease] = field(default_factory=list)
     closed: bool = False
     reused: str = ""
     note: str = ""
@@ -51,6 +49,7 @@ class Servers:
     """The servers of one run by key (the spec's fingerprint). Safe to use from several threads.
 
     reuse: where servers are found that outlive the run; None starts every server anew.
+    external: the run on external servers.
     """
 
     def __init__(
@@ -60,13 +59,15 @@ class Servers:
         run: str,
         reuse: Reuse | None = None,
         warming: Warming | None = None,
+        *,
+        external: External,
     ) -> None:
         self._services = services
         self._containers = containers
         self._reuse = reuse
         self._warming = warming
         self._run = run
-        self._visits = Visits(run)
+        self._external = external
         self._lock = threading.Lock()
         self._started: dict[str, Started] = {}
 
@@ -94,21 +95,31 @@ class Servers:
         return self.begin(spec).ready.result()
 
     def isolation(self, key: str) -> Isolation:
-        """Return the one isolation of the server `key`, made once the server is ready."""
+        """Return the one isolation of the server `key`, made once the server is ready.
+
+        Raises IsolationFailed where there is none to be had.
+        """
         started = self._started[key]
         started.ready.result()
         with started.lock:
-            return started.isolation or self._isolate(started)
+            if (isolation := started.isolation or self._isolate(started)) is None:
+                raise IsolationFailed(f"{started.spec.name} is used as a whole: it has no parts")
+            return isolation
 
-    def _isolate(self, started: Started) -> Isolation:
-        """Make the isolation of a ready server; its lock is held."""
+    def _isolate(self, started: Started) -> Isolation | None:
+        """Make the isolation of a ready server, if its service has one; its lock is held."""
         if started.closed:
             raise IsolationFailed(f"{started.spec.name} is given out no more: the run is ending")
+        if started.service.isolation is None:
+            return None
         server = started.ready.result()
-        isolation = started.service.isolation(server, self._run_on(started, server))
+        run = self._external.name() if server.is_external else self._run
+        isolation = started.service.isolation(server, run)
         started.isolation = isolation
-        if server.is_shared and self._reuse is not None:
-            self._reuse.clear_after_dead_runs(server, started.service)
+        if server.is_external:
+            self._external.sweep_behind(isolation, run)
+        elif server.is_shared and self._reuse is not None:
+            self._reuse.clear_after_dead_runs(server, isolation)
         return isolation
 
     def _prepare(self, started: Started) -> None:
@@ -123,23 +134,17 @@ class Servers:
             if isinstance(isolation, Prepares):
                 isolation.prepare()
 
-    def _run_on(self, started: Started, server: Server) -> str:
-        """Return the id that this run's names carry on `server`; on an external one sign in."""
-        if server.is_external and started.visit is None:
-            started.visit = self._visits.begin(server, started.service)
-        return started.visit.run if started.visit is not None else self._run
-
     def count(self, key: str) -> None:
         """Count one lease of the server `key`, for the summary."""
         started = self._started[key]
         with started.lock:
             started.leases += 1
 
-    def note_kept(self, key: str) -> None:
-        """Note that a lease of the server `key` was given back with its data left in place."""
+    def note_kept(self, key: str, lease: HeldLease) -> None:
+        """Note a lease of the server `key` that is given back with its data left in place."""
         started = self._started[key]
         with started.lock:
-            started.kept += 1
+            started.kept.append(lease)
 
     def logs(self, key: str, since: float | None) -> str:
         """Return a container's output; empty for an external server or one that never ran."""
@@ -183,6 +188,7 @@ class Servers:
                 for started in everything:
                     stack.callback(self._close, started)
         finally:
+            self._external.close()
             if self._reuse is not None:
                 self._reuse.close()
 
@@ -190,20 +196,19 @@ class Servers:
         with started.lock:
             isolation, started.isolation = started.isolation, None
             started.closed = True
+        leaves_something = bool(started.kept)
         try:
             if isolation is not None:
                 self._store_content(started, isolation)
-                isolation.close()
+                isolation.close(started.kept)
         except TestkitError:
-            started.kept += 1  # on a shared server another run clears what is left
+            leaves_something = True  # on a shared server another run clears what is left
         except Exception as error:
-            started.kept += 1
+            leaves_something = True
             what = f"what the run made on {started.spec.name} could not be removed"
             raise IsolationFailed(what, cause=error) from error
         finally:
-            if started.visit is not None:
-                started.visit.end()
-            self._leave(started)
+            self._leave(started, kept=leaves_something)
 
     def _store_content(self, started: Started, isolation: Isolation) -> None:
         """Let the next run's server have inside what the tests of this one began from.
@@ -219,10 +224,10 @@ class Servers:
                 home = self._home(server)
                 warming.store(started.service, started.spec, home, server.container_id, content)
 
-    def _leave(self, started: Started) -> None:
+    def _leave(self, started: Started, *, kept: bool) -> None:
         if self._reuse is None or not started.ready.done() or started.ready.exception():
             return
-        self._reuse.leave(started.ready.result(), kept=started.kept > 0)
+        self._reuse.leave(started.ready.result(), kept=kept)
 
     def _home(self, server: Server) -> Containers:
         """Return the containers among which `server` is."""
@@ -275,7 +280,7 @@ def _row(started: Started) -> dict[str, Json]:
         "origin": "external" if started.spec.external else "",
         "seconds": None,
         "error": None,
-        "leases": started.leases,
+        "leases": started.leases if started.service.leases else None,
         "figures": _figures(started.isolation),
         "reused": started.reused,
         "note": started.note,

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wflo_testkit.cli import external
+from wflo_testkit import services
+from wflo_testkit.broker.external import External, over
+from wflo_testkit.broker.starting import connect
+from wflo_testkit.cli.checks import load
+from wflo_testkit.errors import TestkitError, without_passwords
+from wflo_testkit.isolation import Sweeps
 from wflo_testkit.runtime import daemon, folders, labels, leftovers
 from wflo_testkit.runtime.address import Endpoint, resolve
 from wflo_testkit.runtime.engine import Engine
@@ -16,13 +23,16 @@ from wflo_testkit.runtime.reuse.kept import forget_the_gone, hindrance, is_kept,
 if TYPE_CHECKING:
     import argparse
 
+    from wflo_testkit.model import Spec
+    from wflo_testkit.service import Service
+
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the kit's command line."""
     parser = subparsers.add_parser(
         "clean",
-        help="remove what dead runs left behind, here and on this project's external servers, and "
-        "kept servers that no run uses",
+        help="remove what dead runs left behind, kept servers that no run uses, and what is older "
+        "than external_max_age on this project's external servers",
     )
     parser.add_argument(
         "--all", action="store_true", help="also what may belong to a run that is still going"
@@ -38,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Remove, and say what; 1 when something could not be removed. Raises DockerUnavailable."""
     if not (arguments.run_id or arguments.reused):
         _remove_folders()
-    guests = [] if arguments.reused else clear_external(arguments)
+    external = [] if arguments.run_id or arguments.reused else clear_external()
     endpoint = resolve()
     client = daemon.connect(endpoint)
     try:
@@ -56,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
             _forget_the_gone(endpoint)
     finally:
         client.client.close()
-    if not found and not guests:
+    if not found and not external:
         print("nothing to remove")
     for thing in kept:
         maker = "its maker may still be running"
@@ -65,20 +75,63 @@ def run(arguments: argparse.Namespace) -> int:
         print(failure)
     if kept:
         print("`wflo-testkit clean --all` removes these too")
-    return 1 if failures or "failed" in guests else 0
+    return 1 if failures or "failed" in external else 0
 
 
-def clear_external(arguments: argparse.Namespace) -> list[str]:
-    """Clear the external servers, and say what; returns what became of each find.
+def clear_external() -> list[str]:
+    """Drop what is over on the external servers of the project in this folder, and say what.
 
-    `--all` alone does not reach a living run there: it may be another machine's.
+    Returns "removed" or "failed" for each thing said.
     """
     outcomes = []
-    force = bool(arguments.all and arguments.run_id)
-    for outcome, text in external.clear(Path.cwd(), arguments.run_id or "", force=force):
+    for outcome, text in _of_servers():
         print(f"{outcome:<8} {text}")
         outcomes.append(outcome)
     return outcomes
+
+
+def _of_servers() -> Iterator[tuple[str, str]]:
+    table, seen = services.table(), set()
+    try:
+        loaded = load(table, Path.cwd())
+        for name, kind in ({each: each for each in table} | dict(loaded.servers)).items():
+            spec = table[kind].spec(name, loaded.server(name))
+            if spec.external and (kind, spec.external) not in seen:
+                seen.add((kind, spec.external))
+                yield from _of_server(spec, table[kind], loaded["external_max_age"])
+    except TestkitError as error:
+        yield "failed", error.text
+
+
+def _of_server(spec: Spec, service: Service, max_age: float) -> Iterator[tuple[str, str]]:
+    if service.isolation is None:
+        return  # nothing is made there
+    try:
+        server = connect(spec, service)
+        isolation = service.isolation(server, External(secrets.token_hex(4), max_age).name())
+        try:
+            if isinstance(isolation, Sweeps):
+                for run in over(isolation, max_age):
+                    yield _swept(isolation, run, f"{spec.name} at {server.host}:{server.port}")
+        finally:
+            isolation.close()
+    except Exception as error:  # noqa: BLE001 - of whichever library; the other servers go on
+        yield "failed", f"{spec.name}: {_said(error)}"
+
+
+def _swept(isolation: Sweeps, run: str, place: str) -> tuple[str, str]:
+    what = f"what run {run} made on {place}"
+    try:
+        for _step in isolation.sweep([run]):
+            pass
+    except Exception as error:  # noqa: BLE001 - of whichever library; the other runs go on
+        return "failed", f"{what}: {_said(error)}"
+    return "removed", what
+
+
+def _said(error: Exception) -> str:
+    text = error.text if isinstance(error, TestkitError) else f"{type(error).__name__}: {error}"
+    return without_passwords(text)
 
 
 def _remove(thing: Thing, *, force: bool) -> str:

@@ -27,7 +27,13 @@ def core(live: Live) -> Core:
         sockets=live.settings["sockets"],
     )
     warming = _warming(live)
-    return Core(live.table, session, _reuse(live, warming, session.find), warming)
+    return Core(
+        live.table,
+        session,
+        _reuse(live, warming, session.find),
+        warming,
+        external_max_age=live.settings["external_max_age"],
+    )
 
 
 def _warming(live: Live) -> Warming | None:

@@ -38,6 +38,13 @@ GENERAL: tuple[Option, ...] = (
         help="How long a server may be unused before the next run of any project removes it.",
     ),
     Option(
+        key="external_max_age",
+        default=Duration(24 * 3600),
+        on_command_line=False,
+        help="How long what a run has made on external servers stays there if it could not drop "
+        "it itself; on Postgres and Redis longer, while a session of that run is there.",
+    ),
+    Option(
         key="warm_images",
         default=True,
         help="Start from images in which the slow part of a start is done already, and make "

@@ -101,9 +101,9 @@ def test_a_planted_leak_on_a_kept_server_and_a_planted_cross_talk_are_counted(
     [redis] = [each for each in Records(machine.home()) if each.name == "redis"]
     account = ["--user", redis.server["username"], "--pass", redis.server["password"]]
     cli = ["exec", redis.container_id, "redis-cli", *account]
-    docker(*cli, "--no-auth-warning", "ACL", "SETUSER", f"wflo-{first.run}-1")
+    docker(*cli, "--no-auth-warning", "ACL", "SETUSER", f"wflo_{first.run}_1")
     found = leaked(machine, [first.run], [""])
-    assert f"on redis: wflo-{first.run}-1" in found
+    assert f"on redis: wflo_{first.run}_1" in found
     docker("rm", "-fv", redis.container_id)
     assert f"a record without its container: {redis.container_id}" in leaked(machine, [], [""])
 

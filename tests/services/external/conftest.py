@@ -13,7 +13,7 @@ from tests.services.external.suites import launch
 from wflo_testkit.broker.core import Core
 from wflo_testkit.model import Server
 
-Start = Callable[[Server, str], Launched]
+Start = Callable[..., Launched]
 
 
 @pytest.fixture
@@ -24,11 +24,14 @@ def server(request: pytest.FixtureRequest, service_core: Core) -> Server:
 
 @pytest.fixture
 def start(tmp_path: Path, fresh_environment: pytest.MonkeyPatch) -> Iterator[Start]:
-    """start(server, name): a suite that holds a part of it; killed at the end of the test."""
+    """start(server, name): a suite that holds a part of it; killed at the end of the test.
+
+    ago: seconds by which its clock is slow, so that it has begun so much earlier.
+    """
     launched: list[Launched] = []
 
-    def start(server: Server, name: str) -> Launched:
-        launched.append(launch(server, tmp_path / name))
+    def start(server: Server, name: str, ago: float = 0) -> Launched:
+        launched.append(launch(server, tmp_path / name, BEGAN_AGO=str(ago)))
         return launched[-1]
 
     yield start

@@ -9,10 +9,11 @@ from tests.services.asker import row
 from wflo_testkit.model import Server
 
 _CONFTEST = """
-    from wflo_testkit.broker import visits
-    from wflo_testkit.wait import wait_until
+    from wflo_testkit.broker import external
+    from wflo_testkit.wait import clock, wait_until
 
-    visits.PATIENCE = 60.0
+    external.PATIENCE = 60.0
+    clock._offset -= float(os.environ.get("BEGAN_AGO", 0))
 
     def hold():
         ready()
@@ -79,6 +80,7 @@ _TEMPORAL = """
 
 _SUITES = {"postgres": _POSTGRES, "redis": _REDIS, "kafka": _KAFKA, "temporal": _TEMPORAL}
 _SETTINGS = {"postgres": "url", "redis": "url", "kafka": "bootstrap_servers", "temporal": "address"}
+_DASHED = ("kafka", "temporal")
 _ORDERS = '[tool.wflo-testkit.servers.orders]\nservice = "postgres"\n'
 
 
@@ -87,11 +89,20 @@ def address_setting(server: Server, name: str = "") -> str:
     return f"WFLO_TESTKIT_{name or server.service}_{_SETTINGS[server.service]}".upper()
 
 
+def address(server: Server) -> dict[str, str]:
+    """Return the setting, without the service's name, that makes `server` an external one."""
+    return {_SETTINGS[server.service]: server.url}  # type: ignore[attr-defined]
+
+
 def from_outside(server: Server) -> Server:
     """Return the same server as one that is external, known by its address alone."""
     service = row(server.service)
-    address = {_SETTINGS[server.service]: server.url}  # type: ignore[attr-defined]
-    return service.external(service.spec(server.service, address))
+    return service.external(service.spec(server.service, address(server)))
+
+
+def own_stem(service: str, run: str) -> str:
+    """Return what the names of `run` begin with, written out here a second time."""
+    return f"wflo-{run}-".replace("_", "-") if service in _DASHED else f"wflo_{run}_"
 
 
 def launch(server: Server, folder: Path, **more: str) -> Launched:

@@ -22,12 +22,11 @@ def of_postgres(server: Any) -> Names:
 
 
 def of_redis(server: Any) -> Names:
-    """Return the keys, the guests and the users of the server."""
+    """Return the keys and the users of the server."""
     import redis
 
     with redis.Redis.from_url(server.url, decode_responses=True) as one:
-        guests = one.hkeys("wflo-testkit:guests")
-        return {*one.scan_iter("*"), *map(str, one.acl_users()), *guests}
+        return {*one.scan_iter("*"), *map(str, one.acl_users())}
 
 
 def of_kafka(server: Any) -> Names:
@@ -43,14 +42,15 @@ def of_kafka(server: Any) -> Names:
 
 def of_temporal(server: Any) -> Names:
     """Return the namespaces that can be used, and what runs in `default`."""
+    from wflo_testkit.services.temporal.leftovers import running
     from wflo_testkit.services.temporal.link import Link
-    from wflo_testkit.services.temporal.sweep import workflow_ids
 
     link = Link(server.address)
+    in_default = partial(running, namespace="default", prefix="wflo-")
     try:
         return {
             *link.call(_namespaces),
-            *link.call(partial(workflow_ids, namespace="default", prefix="wflo-")),
+            *(each.execution.workflow_id for each in link.call(in_default)),
         }
     finally:
         link.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.services.kafka.admin import TIMEOUT, Admin
@@ -16,17 +17,17 @@ GRACE = 0.5
 _OVER = ("Empty", "Dead")
 
 
-def put_out(admin: Admin, stem: str) -> list[str]:
+def put_out(admin: Admin, stem: str, is_ours: Callable[[str], bool] | None = None) -> list[str]:
     """Remove the members of every group under `stem`; return a sentence for each.
 
     A consumer that goes on polling joins again: nothing can end it from outside its process.
+    is_ours: says of which of them, by their names.
     """
     busy: list[str] = []
+    chosen = is_ours or (lambda name: name.startswith(stem))
 
     def nobody() -> bool:
-        busy[:] = [
-            g["group_id"] for g in of_stems(admin, (stem,)) if g.get("group_state") not in _OVER
-        ]
+        busy[:] = [g["group_id"] for g in those(admin, chosen) if g.get("group_state") not in _OVER]
         return not busy
 
     with contextlib.suppress(WaitTimeout):
@@ -34,10 +35,10 @@ def put_out(admin: Admin, stem: str) -> list[str]:
     return [sentence for group in busy for sentence in _emptied(admin, stem, group)]
 
 
-def of_stems(admin: Admin, stems: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return the groups whose names begin with one of `stems`."""
+def those(admin: Admin, is_ours: Callable[[str], bool]) -> list[dict[str, Any]]:
+    """Return the groups whose names are ours."""
     groups = admin.ask("could not list groups", _all)
-    return [group for group in groups if group["group_id"].startswith(stems)]
+    return [group for group in groups if is_ours(group["group_id"])]
 
 
 def delete(admin: Admin, groups: list[str]) -> None:

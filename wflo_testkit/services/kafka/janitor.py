@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 
 from wflo_testkit.errors import TestkitError
 from wflo_testkit.services.kafka import groups
 from wflo_testkit.services.kafka.admin import Admin
+from wflo_testkit.services.kafka.names import MADE
 
 BATCH = 32
 """Ended leases that are cleaned up together; deleting is not urgent, since no name comes back."""
@@ -32,12 +34,12 @@ class Janitor:
             self._busy = True
         threading.Thread(target=self._clean, name="wflo-janitor", daemon=True).start()
 
-    def sweep(self, stem: str, *, but: tuple[str, ...] = ()) -> None:
-        """Delete every topic and group under `stem`, now, but those that begin with one of `but`.
+    def sweep(self, run: str, *, but: tuple[str, ...] = ()) -> None:
+        """Delete every topic and group of `run`, now, but those that begin with one of `but`.
 
         Raises IsolationFailed.
         """
-        self._delete((stem,), but)
+        self._delete(lambda name: MADE.is_of(run, name) and not name.startswith(but))
 
     def close(self) -> None:
         """Begin nothing new; wait for what is under way."""
@@ -47,18 +49,18 @@ class Janitor:
 
     def _clean(self) -> None:
         with self._changed:
-            stems, self._stems = self._stems, []
+            stems, self._stems = tuple(self._stems), []
         try:
             # Nobody waits for this, and what could not be deleted is in nobody's way.
             with contextlib.suppress(TestkitError):
-                self._delete(tuple(stems))
+                self._delete(lambda name: name.startswith(stems))
         finally:
             with self._changed:
                 self._busy = False
                 self._changed.notify_all()
 
-    def _delete(self, stems: tuple[str, ...], but: tuple[str, ...] = ()) -> None:
-        topics = [topic for topic in self._admin.topics() if topic.startswith(stems)]
-        self._admin.delete(topic for topic in topics if not topic.startswith(but))
-        found = [group["group_id"] for group in groups.of_stems(self._admin, stems)]
-        groups.delete(self._admin, [group for group in found if not group.startswith(but)])
+    def _delete(self, is_ours: Callable[[str], bool]) -> None:
+        self._admin.delete(filter(is_ours, self._admin.topics()))
+        groups.delete(
+            self._admin, [each["group_id"] for each in groups.those(self._admin, is_ours)]
+        )

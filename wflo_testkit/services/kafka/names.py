@@ -1,14 +1,19 @@
-"""Names on a Kafka server: each begins with the run's and the lease's id, and is legal."""
+"""Names on a Kafka server: each begins with the run's and the lease's id, and is legal.
+
+On an external one the run's id is dated.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import string
 
+from wflo_testkit.dated import Names
+
 ALL = "wflo-"
 """What every name that the kit makes begins with."""
-GUEST = f"{ALL}guest-"
-"""What the topics of the guestbook begin with; no run's id is "guest"."""
+MADE = Names("[0-9a-z]+-.+", separator="-")
+"""The topics and groups of runs."""
 LONGEST = 249
 """Letters in the name of a topic (Apache Kafka, org.apache.kafka.common.internals.Topic)."""
 
@@ -18,12 +23,7 @@ _HASH = 8
 
 def run_stem(run: str) -> str:
     """Return what every name of the run `run` begins with."""
-    return f"{ALL}{run}-"
-
-
-def guest_topic(run: str) -> str:
-    """Return the name of the topic by which `run` signs in on an external cluster."""
-    return f"{GUEST}{run}"
+    return MADE.stem(run)
 
 
 def lease_stem(run: str, lease_id: str) -> str:

@@ -1,8 +1,8 @@
-"""Reads topics, from their beginning or their last record, beside whatever groups there are."""
+"""Reads topics from their beginning, beside whatever groups there are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -26,29 +26,6 @@ def read(
     with _consumer(bootstrap_servers, timeout, committed_only=committed_only) as consumer:
         _assign_all(consumer, topic)
         return _records(consumer, topic, count, deadline)
-
-
-def last_records(
-    bootstrap_servers: str, topics: Sequence[str], timeout: float
-) -> list[ConsumerRecord]:
-    """Return the last record of each topic's first partition; none of one that is empty.
-
-    timeout: seconds, after which what has arrived is returned.
-    """
-    deadline = Deadline(timeout)
-    with _consumer(bootstrap_servers, timeout) as consumer:
-        from kafka import TopicPartition
-
-        ends = consumer.end_offsets([TopicPartition(topic, 0) for topic in topics])
-        wanted = {where: end - 1 for where, end in ends.items() if end}
-        consumer.assign(list(wanted))
-        for where, offset in wanted.items():
-            consumer.seek(where, offset)
-        found: dict[str, ConsumerRecord] = {}
-        while len(found) < len(wanted) and not deadline.passed:
-            for batch in consumer.poll(timeout_ms=max(1, int(deadline.left * 1000))).values():
-                found[batch[-1].topic] = batch[-1]
-        return list(found.values())
 
 
 @contextmanager

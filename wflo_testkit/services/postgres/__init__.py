@@ -25,10 +25,7 @@ SERVICE = Service(
     name="postgres",
     spec=spec,
     probe=probe,
-    sweep=lazy(f"{_HOME}.sweep:sweep"),
     warm=lazy(f"{_HOME}.warm_image:recipe"),
-    fill=lazy(f"{_HOME}.warm_image:filled"),
-    guestbook=lazy(f"{_HOME}.guestbook:PostgresGuestbook"),
     server=PostgresServer,
     external=external,
     isolation=lazy(f"{_HOME}.isolation:PostgresIsolation"),
@@ -39,6 +36,7 @@ SERVICE = Service(
             handle=database,
             params=params,
             build=build,
+            inputs=("schema",),
             refused=refused,
         ),
         LeaseKind(

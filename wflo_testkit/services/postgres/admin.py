@@ -19,9 +19,13 @@ Row = tuple[Any, ...]
 
 
 class Admin:
-    """Idle connections by database. Safe to use from several threads."""
+    """Idle connections by database. Safe to use from several threads.
 
-    def __init__(self, server: PostgresServer) -> None:
+    application: what its sessions are called; on an external server the run can be told by it.
+    """
+
+    def __init__(self, server: PostgresServer, application: str = APPLICATION) -> None:
+        self.application = application
         self._server = server
         self._lock = threading.Lock()
         self._idle: dict[str, list[Connection[Row]]] = {}
@@ -93,9 +97,9 @@ class Admin:
         except ModuleNotFoundError as error:
             raise MissingExtra.of("a private database", "psycopg", "postgres", error) from None
         keywords: dict[str, Any] = {
-            "application_name": APPLICATION,
             "connect_timeout": 10,
             **self._server.keywords,
+            "application_name": self.application,
             "dbname": database,
         }
         try:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from wflo_testkit.services.postgres import entrance, extensions
 from wflo_testkit.services.postgres.accounts import Account, Accounts, quoted
-from wflo_testkit.services.postgres.admin import Admin
+from wflo_testkit.services.postgres.admin import APPLICATION, Admin
 from wflo_testkit.services.postgres.databases import Databases
 from wflo_testkit.services.postgres.lasting import Lasting
 from wflo_testkit.services.postgres.names import READY, Names
@@ -22,14 +22,15 @@ LARGEST = 40_000_000
 class Cluster:
     """Makes and drops databases as the administrator; remembers all that it made.
 
-    Safe to use from several threads.
+    Safe to use from several threads. admin: whose sessions are not to be taken for the run's.
     """
 
-    def __init__(self, server: PostgresServer, run: str) -> None:
+    def __init__(self, server: PostgresServer, run: str, admin: Admin | None = None) -> None:
         self.server = server
-        self.admin = Admin(server)
-        self.databases = Databases(self.admin, server)
         self.names = Names(run)
+        application = self.names.role if server.is_external else APPLICATION
+        self.admin = admin or Admin(server, application)
+        self.databases = Databases(self.admin, server)
         self._lock = threading.Lock()
         self._extensions: list[str] = server.options.get("extensions") or []
         self._empty = "" if self._extensions else "template1"

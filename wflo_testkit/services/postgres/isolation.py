@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
 from wflo_testkit.errors import IsolationFailed
+from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Build, Content, Json, Server
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.logins import Logins
 from wflo_testkit.services.postgres.modes import all_modes
-from wflo_testkit.services.postgres.modes.schema import SchemaMode
 from wflo_testkit.services.postgres.pool import Pool
 from wflo_testkit.services.postgres.recycling.recycler import Recycler
 from wflo_testkit.services.postgres.server import PostgresServer
 from wflo_testkit.services.postgres.surroundings import Surroundings
+from wflo_testkit.services.postgres.sweep import abandoned, sweep
 from wflo_testkit.services.postgres.templates import Templates
 from wflo_testkit.services.postgres.warm_image import content
 from wflo_testkit.services.postgres.workshop import Mode, Workshop
@@ -28,15 +28,6 @@ from wflo_testkit.wait import Deadline
 T = TypeVar("T")
 CLOSE_LIMIT = 15.0
 """Seconds that dropping what the run has made may take at its end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A lease. data: what it was granted; logins: what its test has asked for besides."""
-
-    mode: Mode
-    data: Mapping[str, Json]
-    logins: Logins
 
 
 class PostgresIsolation:
@@ -49,12 +40,11 @@ class PostgresIsolation:
         self._pool = Pool(self._cluster, self._recycler)
         self._templates = Templates(self._cluster)
         self._workshop = Workshop(self._cluster, self._templates, self._pool, self._recycler)
+        self._logins = Logins(self._workshop)
         self._modes = all_modes(self._workshop)
         self._lock = threading.Lock()
         self._surroundings: Surroundings | None = None
         self._spoilt = ""
-        self._held: dict[str, Held] = {}
-        self._gone: set[str] = set()
 
     def prepare(self) -> None:
         """Connect, ask what is allowed, make the role that owns the templates.
@@ -72,16 +62,8 @@ class PostgresIsolation:
 
         Raises IsolationFailed, and ServiceUnavailable for what an external server denies.
         """
-        mode = self._modes[self._mode(request)]
-        answer = self._asked(lambda: self._lease(mode, request))
-        if isinstance(answer, Build):
-            return answer
-        with self._lock:
-            self._held[request.id] = Held(mode, answer, Logins(self._workshop, answer))
-            died = request.id in self._gone
-        if died:  # given back, by the end of its owner, while it was being made
-            self.release(request.id, keep=False)
-        return answer
+        mode = self._mode(request)
+        return self._asked(lambda: self._lease(mode, request))
 
     def _lease(self, mode: Mode, request: LeaseRequest) -> Mapping[str, Json] | Build:
         if self._spoilt:
@@ -102,41 +84,35 @@ class PostgresIsolation:
         if self._surroundings is not None and error is None:
             self._asked(self._surroundings.accept)
 
-    def call(self, lease_id: str, verb: str, args: Mapping[str, Json]) -> Json:
+    def call(self, lease: HeldLease, verb: str, args: Mapping[str, Json]) -> Json:
         """Do something for a lease.
 
         `settle`: end the sessions in its database; returns a sentence per session.
         `as_role`, with `role`: return account and parameters of a login besides the test's own.
         """
-        with self._lock:
-            held = self._held[lease_id]
         if verb == "as_role":
-            return self._asked(lambda: held.logins.get(args["role"]))
+            return self._asked(lambda: self._logins.get(lease, args["role"]))
         if verb == "settle":
-            return self._workshop.settle(held.data)
+            return self._workshop.settle(lease.data)
         raise IsolationFailed(f"a Postgres database knows no {verb!r}", fix="use `settle`")
 
-    def release(self, lease_id: str, *, keep: bool) -> list[str]:
-        """Take a lease back; one that is still being made goes as soon as it is there."""
-        with self._lock:
-            held = self._held.pop(lease_id, None)
-            if held is None:
-                self._gone.add(lease_id)
-                return []
+    def release(self, lease: HeldLease, *, keep: bool) -> list[str]:
+        """Take a lease back: first what its test has asked for besides, then its database."""
         left: list[str] = []
         try:
-            left = self._asked(held.logins.end)
+            left = self._asked(lambda: self._logins.end(lease))
         finally:
-            left += self._asked(lambda: self._release(held.mode, held.data, keep))
+            left += self._asked(lambda: self._release(lease, keep))
         return left
 
-    def _release(self, mode: Mode, data: Mapping[str, Json], keep: bool) -> list[str]:
+    def _release(self, lease: HeldLease, keep: bool) -> list[str]:
         """Where a test may change the whole server, that is undone while its database is there."""
+        mode = self._modes[lease.data["mode"]]
         if self._surroundings is None:
-            return mode.release(data, keep)
-        self._spoilt = name = data["database"]
-        left = [] if data["schema"] else self._recycler.settle(name)
-        return [*left, *self._undo(name), *mode.release(data, keep)]
+            return mode.release(lease, keep)
+        self._spoilt = name = lease.data["database"]
+        left = [] if lease.data["schema"] else self._recycler.settle(name)
+        return [*left, *self._undo(name), *mode.release(lease, keep)]
 
     def _undo(self, database: str) -> list[str]:
         """Undo what the test in `database` has changed on the server; a sentence if it has.
@@ -166,19 +142,26 @@ class PostgresIsolation:
         cluster.copy(copy, template.database, cluster.account().user)
         return content(copy, fingerprint, server=cluster.server, stem=cluster.names.role)
 
+    def sweep(self, runs: Sequence[str]) -> Iterator[None]:
+        """Drop what `runs` have left there. Raises IsolationFailed."""
+        return sweep(self._cluster.server, runs)
+
+    def abandoned(self) -> set[str]:
+        """Return the dated runs that have something there and no session."""
+        return abandoned(self._cluster.server)
+
     def figures(self) -> dict[str, int]:
         """Return how many used databases were recycled, and how many replaced."""
         return self._pool.figures()
 
-    def close(self) -> None:
+    def close(self, kept: Sequence[HeldLease] = ()) -> None:  # noqa: ARG002 - the cluster knows
         """Close every connection; on a server that outlives the run drop what it has made first.
 
         A server of the run's own goes as a whole, or stays with what is kept on it. On a shared
         one what is kept stays until another run sweeps it. Raises IsolationFailed for what else
         is left there.
         """
-        for held in list(self._held.values()):
-            held.logins.close()
+        self._logins.close()
         self._pool.close()
         self._recycler.close()
         server = self._cluster.server
@@ -205,27 +188,26 @@ class PostgresIsolation:
             partial(self._cluster.drop, name) for name in self._cluster.made()
         ]
         if self._cluster.server.is_external:  # else the database of the schemas has just gone
-            work += [mode.close for mode in self._modes.values() if isinstance(mode, SchemaMode)]
+            work += [mode.close for mode in self._modes.values()]
         for drop in work:
             if not deadline.passed:
                 with contextlib.suppress(Exception):
                     drop()
 
-    def _mode(self, request: LeaseRequest) -> str:
+    def _mode(self, request: LeaseRequest) -> Mode:
         """Return the mode that this lease gets.
 
         A test that asks for an empty database wants to connect to it: it gets a whole one.
-        Where no databases may be made, a schema takes the place of a database.
+        Where no databases may be made, another mode may take the place of one that makes them.
         """
-        mode = request.mode or "database"
-        if mode not in self._modes:
+        default = next(iter(self._modes))
+        if (name := request.mode or default) not in self._modes:
             raise IsolationFailed(
-                f"there is no Postgres isolation {mode!r}", fix=f"use one of {sorted(self._modes)}"
+                f"there is no Postgres isolation {name!r}", fix=f"use one of {sorted(self._modes)}"
             )
-        if request.kind == "empty_database":
-            mode = "database"
-        if mode == "database" and not self._asked(lambda: self._cluster.databases.may_create):
-            mode = "schema"
+        mode = self._modes[default if request.kind == "empty_database" else name]
+        if mode.instead and not self._asked(lambda: self._cluster.databases.may_create):
+            mode = self._modes[mode.instead]
         return mode
 
     def _asked(self, work: Callable[[], T]) -> T:

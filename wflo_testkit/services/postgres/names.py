@@ -1,13 +1,15 @@
-"""Names of what a run makes on a server; each one carries the run's id."""
+"""Names of what a run makes on a server; each carries the run's id, on an external one dated."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 
-GUEST = "wflo_guest_"
-"""What the marks of runs on an external server begin with; no run's id is "guest"."""
-_ROOM = 24  # of 63 bytes (PostgreSQL manual, Identifiers), so that every suffix fits
+from wflo_testkit import dated
+
+MADE = dated.Names("[0-9]+|empty|schemas|t_[0-9a-z]{1,16}|s_[0-9a-z]{1,24}")
+"""The databases and schemas of runs."""
+_ROOM = 28  # of 63 bytes (PostgreSQL manual, Identifiers), so that every suffix fits
 
 
 class Names:
@@ -16,7 +18,7 @@ class Names:
     __slots__ = ("_stem",)
 
     def __init__(self, run: str) -> None:
-        word = re.sub("[^a-z0-9]", "", run.lower())
+        word = re.sub("[^a-z0-9_]", "", run.lower())
         if len(word) > _ROOM or not word:
             word = hashlib.sha256(run.encode()).hexdigest()[:_ROOM]
         self._stem = f"wflo_{word}"
@@ -60,11 +62,6 @@ class Names:
 
 READY = Names("ready")
 """Names of what a warm image has inside, until a run takes it over; no run's id is "ready"."""
-
-
-def guest_mark(run: str) -> str:
-    """Return the name of the mark that `run` sets on an external server (see guestbook.py)."""
-    return GUEST + _word(run, 32)
 
 
 def _word(text: str, length: int) -> str:

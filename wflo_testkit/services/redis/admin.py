@@ -16,7 +16,7 @@ from wflo_testkit.services.redis.server import RedisServer
 from wflo_testkit.wait import WaitTimeout, wait_until
 
 NAME = "wflo-testkit"
-"""What the kit's connections are called in CLIENT LIST."""
+"""What the kit's connections are called in CLIENT LIST, but those to an external server."""
 
 TIMEOUT = 30.0
 """Seconds for one answer: a script of a test may keep the server busy for a while."""
@@ -40,13 +40,20 @@ class Admin:
 
     others: says whose script may keep the server busy besides those of tests that are over; while
         it names anybody no script is ended.
+    name: what the connection is called; on an external server the run can be told by it.
     """
 
-    def __init__(self, server: RedisServer, others: Callable[[], Sequence[str]] = somebody) -> None:
+    def __init__(
+        self,
+        server: RedisServer,
+        others: Callable[[], Sequence[str]] = somebody,
+        name: str = NAME,
+    ) -> None:
         try:
             import redis
         except ModuleNotFoundError as error:
             raise MissingExtra.of("a private part of Redis", "redis", "redis", error) from None
+        self.name = name
         self._server = server
         self._others = others
         self._lock = threading.Lock()
@@ -132,7 +139,7 @@ class Admin:
         A new one is named here, not by the library: while a script keeps the server busy it may
         log in, but be given no name.
         """
-        naming: tuple[Command, ...] = () if self._is_named else (("CLIENT", "SETNAME", NAME),)
+        naming: tuple[Command, ...] = () if self._is_named else (("CLIENT", "SETNAME", self.name),)
         connection = self._connection
         try:
             connection.send_packed_command(connection.pack_commands((*naming, *commands)))
@@ -196,7 +203,7 @@ class Admin:
     def _grant(self) -> str:
         prefix = self._server.options.get("prefix", "")
         rules = "+acl|setuser +acl|deluser +acl|users +client|list +client|setname +scan +unlink"
-        rules += " +select +ping +time +hset +hgetall +hdel"
+        rules += " +select +ping"
         user = self._server.username or "default"
         return f"ACL SETUSER {user} {rules} ~{prefix}* (Redis 6 or newer)"
 

@@ -1,4 +1,4 @@
-"""Names of what a run makes on a server; each one carries the run's id."""
+"""Names of what a run makes on a server; each carries the run's id, on an external one dated."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import secrets
 from dataclasses import dataclass
 from typing import Self
 
+from wflo_testkit import dated
 from wflo_testkit.services.redis.server import RedisServer
 from wflo_testkit.services.redis.spec import PREFIX
+
+USERS = dated.Names("[0-9a-z]+")
+"""The accounts of runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,34 +21,30 @@ class Names:
     start: str
     run: str
 
+    @property
+    def administrator(self) -> str:
+        """What the kit's own connection is called on an external server; no account is."""
+        return USERS.stem(self.run)
+
     def user(self, lease_id: str) -> str:
         """Return the name of a lease's account."""
-        return f"wflo-{self.run}-{lease_id}"
+        return f"{USERS.stem(self.run)}{lease_id}"
 
     @classmethod
     def on(cls, server: RedisServer, run: str) -> Self:
         """Return the names of `run` on `server`."""
-        return cls(_start(server), run)
+        return cls(str(server.options.get("prefix", PREFIX)), run)
 
     @property
-    def prefix_of_run(self) -> str:
-        """What every key of the run begins with."""
-        return f"{self.start}{self.run}:"
+    def keys(self) -> dated.Names:
+        """The keys of runs."""
+        return dated.Names("[0-9a-z]+:.*", before=self.start)
 
     def prefix(self, lease_id: str) -> str:
         """Return what every key of a lease begins with."""
-        return f"{self.prefix_of_run}{lease_id}:"
+        return f"{self.keys.stem(self.run)}{lease_id}:"
 
     @staticmethod
     def password() -> str:
         """Return a password that needs no quoting in a URL."""
         return secrets.token_hex(16)
-
-
-def guests_key(server: RedisServer) -> str:
-    """Return the key of an external server's guestbook; no run's id is "guests"."""
-    return f"{_start(server)}guests"
-
-
-def _start(server: RedisServer) -> str:
-    return str(server.options.get("prefix", PREFIX))

@@ -22,6 +22,9 @@ from wflo_testkit.services.redis.server import RedisServer
 class Prefixes:
     """A user per lease that Redis keeps inside its prefix: a leak is a NOPERM error."""
 
+    name = "prefix"
+    enters_number_zero = False
+
     def __init__(self, server: RedisServer, admin: Admin, names: Names) -> None:
         self._db = server.address.db
         self._admin = admin
@@ -35,7 +38,10 @@ class Prefixes:
         rules = rules_of_prefix(prefix, self._db)
         checks: tuple[Command, ...] = ()
         if not self._may_clean_up:  # better known now than after the first test
-            checks = (("CLIENT LIST",), ("SCAN", 0, "MATCH", glob_quoted(prefix), "COUNT", 1))
+            checks = (
+                *(("CLIENT LIST",), ("CLIENT", "SETNAME", self._admin.name)),
+                ("SCAN", 0, "MATCH", glob_quoted(prefix), "COUNT", 1),
+            )
         self._admin.run(make_user(user, password, rules), *checks)
         self._may_clean_up = True
         return {"db": self._db, "username": user, "password": password, "prefix": prefix}
@@ -55,10 +61,6 @@ class Prefixes:
         else:
             self._admin.run(end_user(user))
             self._unlink(prefix)
-
-    def clear(self) -> None:
-        """Delete the keys of every lease of the run."""
-        self._unlink(self._names.prefix_of_run)
 
     def _unlink(self, prefix: str) -> None:
         for page in pages(self._admin, f"{glob_quoted(prefix)}*"):

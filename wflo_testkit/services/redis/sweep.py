@@ -1,28 +1,45 @@
-"""Clears what runs that are over have left on a server that outlived them."""
+"""Clears what other runs have left on a server that outlived them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from wflo_testkit.model import Server
-from wflo_testkit.services.redis.accounts import end_user
+from wflo_testkit.dated import without_session
+from wflo_testkit.services.redis.accounts import end_user, glob_quoted
 from wflo_testkit.services.redis.admin import Admin
 from wflo_testkit.services.redis.claims import Claims
-from wflo_testkit.services.redis.names import Names
-from wflo_testkit.services.redis.prefixes import Prefixes
+from wflo_testkit.services.redis.names import USERS, Names
+from wflo_testkit.services.redis.scanning import pages
 from wflo_testkit.services.redis.server import RedisServer
 
 
-def sweep(server: Server, runs: Sequence[str]) -> Iterator[None]:
+def abandoned(server: RedisServer) -> set[str]:
+    """Return the dated runs that have users or keys there, and no connection."""
+    admin = Admin(server)
+    try:
+        names = Names.on(server, "")
+        runs = USERS.runs(_users(admin))
+        for page in pages(admin, f"{glob_quoted(names.start)}wflo_*"):
+            runs |= names.keys.runs(map(_text, page))
+        [clients] = admin.run(("CLIENT LIST",))
+        told = (str(client.get(word)) for client in clients for word in ("name", "user"))
+        return without_session(runs, told)
+    finally:
+        admin.close()
+
+
+def sweep(server: RedisServer, runs: Sequence[str]) -> Iterator[None]:
     """Delete the users, keys and claims of `runs`; yields now and then. Raises IsolationFailed."""
-    assert isinstance(server, RedisServer)
     admin = Admin(server)
     try:
         for run in runs:
-            names = Names.on(server, run)
-            _end_users(admin, names)
-            Prefixes(server, admin, names).clear()
-            yield
+            if users := [user for user in _users(admin) if USERS.is_of(run, user)]:
+                admin.run(*map(end_user, users))
+            keys = Names.on(server, run).keys
+            for page in pages(admin, f"{glob_quoted(keys.stem(run))}*"):
+                if ours := [key for key in page if keys.is_of(run, _text(key))]:
+                    admin.run(("UNLINK", *ours))
+                yield
         if not server.is_external:  # where nothing is ever claimed, nor flushed
             yield from _end_claims(server, admin, runs)
     finally:
@@ -37,9 +54,10 @@ def _end_claims(server: RedisServer, admin: Admin, runs: Sequence[str]) -> Itera
         yield
 
 
-def _end_users(admin: Admin, names: Names) -> None:
+def _users(admin: Admin) -> list[str]:
     [users] = admin.run(("ACL", "USERS"))
-    found = [user.decode() if isinstance(user, bytes) else str(user) for user in users]
-    theirs = [user for user in found if user.startswith(names.user(""))]
-    if theirs:
-        admin.run(*(end_user(user) for user in theirs))
+    return [user.decode() if isinstance(user, bytes) else str(user) for user in users]
+
+
+def _text(key: bytes) -> str:
+    return key.decode(errors="surrogateescape")

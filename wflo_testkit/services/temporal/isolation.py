@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from wflo_testkit.errors import IsolationFailed
+from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Json, Server
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.temporal import leftovers
 from wflo_testkit.services.temporal.link import Link
 from wflo_testkit.services.temporal.spec import launch_names
 from wflo_testkit.services.temporal.stock import Stock
-from wflo_testkit.services.temporal.sweep import delete
+from wflo_testkit.services.temporal.sweep import TAGGED, abandoned, delete, end_all, sweep
 
 # Seconds that deleting this run's namespaces may take at its end.
 _CLOSE_EXTERNAL, _CLOSE_SHARED = 10.0, 0.5
@@ -45,10 +45,6 @@ class TemporalIsolation:
             batch=1 if external else 4 if shared else 16,
             low=0 if external else 2 if shared else 8,
         )
-        self._lock = threading.Lock()
-        self._leased: dict[str, tuple[str, str]] = {}
-        self._told: set[str] = set()
-        self._kept: set[str] = set()
 
     def prepare(self) -> None:
         """Begin to connect and to register the first namespaces."""
@@ -57,39 +53,30 @@ class TemporalIsolation:
 
     def lease(self, request: LeaseRequest) -> Mapping[str, Json]:
         """Return namespace, and the tag that names made for this lease begin with."""
-        tag = f"wflo-{self._run}-{request.id}" if self._shared else request.id
-        namespace = self._shared or self._stock.take()
-        with self._lock:
-            self._leased[request.id] = (namespace, tag)
-        return {"namespace": namespace, "tag": tag}
+        tag = f"{TAGGED.stem(self._run)}{request.id}" if self._shared else request.id
+        return {"namespace": self._shared or self._stock.take(), "tag": tag}
 
     def built(self, token: str, error: str | None) -> None:
         """Nothing is ever built for a namespace."""
 
-    def call(self, lease_id: str, verb: str, args: Mapping[str, Json]) -> Json:
+    def call(self, lease: HeldLease, verb: str, args: Mapping[str, Json]) -> Json:
         """`told`: notes that the test has learnt a name under which something may run."""
         if verb != "told":
             raise IsolationFailed(
-                f"a Temporal namespace cannot {verb!r}", cause=f"{lease_id}: {args}"
+                f"a Temporal namespace cannot {verb!r}", cause=f"{lease.id}: {args}"
             )
-        with self._lock:
-            self._told.add(lease_id)
+        lease.notes["told"] = True
         return None
 
-    def release(self, lease_id: str, *, keep: bool) -> list[str]:
+    def release(self, lease: HeldLease, *, keep: bool) -> list[str]:
         """End what still runs. With `keep` it is left as it is, for a person to look at."""
-        with self._lock:
-            namespace, tag = self._leased.pop(lease_id, ("", ""))
-            is_told = lease_id in self._told
-            self._told.discard(lease_id)
-            if keep:
-                self._kept.add(namespace)
-        if keep or not is_told:
+        if keep or "told" not in lease.notes:
             return []
+        namespace = lease.data["namespace"]
         clear = partial(
             leftovers.clear,
             namespace=namespace,
-            prefix=tag if self._shared else "",
+            prefix=lease.data["tag"] if self._shared else "",
             lag=leftovers.LAG_EXTERNAL if self._server.is_external else leftovers.LAG_OWN,
         )
         try:
@@ -103,7 +90,15 @@ class TemporalIsolation:
                 "and terminate workflows, and to list and delete schedules",
             ) from None
 
-    def close(self) -> None:
+    def sweep(self, runs: Sequence[str]) -> Iterator[None]:
+        """Delete the namespaces of `runs`, or end what they have running in a shared one."""
+        return sweep(self._server, runs)
+
+    def abandoned(self) -> set[str]:
+        """Return the dated runs that have something there."""
+        return abandoned(self._server)
+
+    def close(self, kept: Sequence[HeldLease] = ()) -> None:
         """End the connection; on a server that outlives the run first delete its namespaces.
 
         Raises IsolationFailed when that takes too long on a shared server: another run's sweep
@@ -113,9 +108,12 @@ class TemporalIsolation:
         if self._server.is_external:
             with contextlib.suppress(Exception):  # its owner may forbid it: the names say whose
                 delete(self._link, self._stock.registered, limit=_CLOSE_EXTERNAL)
+                if self._shared:
+                    self._link.call(partial(end_all, namespace=self._shared, run=self._run))
         elif self._server.is_shared and self._stock.registered:
             with contextlib.suppress(Exception):
-                left = [name for name in self._stock.registered if name not in self._kept]
+                stay = {lease.data["namespace"] for lease in kept}
+                left = [name for name in self._stock.registered if name not in stay]
                 left = delete(self._link, left, limit=_CLOSE_SHARED)
         self._link.close()
         if left:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from wflo_testkit.services.temporal.link import CALL
@@ -20,12 +20,23 @@ NAMED = 20
 _REASON = "the test that started it has ended"
 
 
+def anybodys(_name: str) -> bool:
+    """Say that a name will do."""
+    return True
+
+
 async def clear(
-    client: ServiceClient, namespace: str, *, prefix: str = "", lag: float
+    client: ServiceClient,
+    namespace: str,
+    *,
+    prefix: str = "",
+    is_ours: Callable[[str], bool] = anybodys,
+    lag: float,
 ) -> list[str]:
     """Delete schedules and terminate workflows that still run; return a sentence for each.
 
     prefix: only what has it in its id or task queue, for a namespace that tests share.
+    is_ours: says of which of them, by id or task queue.
     lag: seconds after which what was just started can be seen in a list; it is looked for twice.
     """
     import asyncio
@@ -36,7 +47,7 @@ async def clear(
     while looks < 2 and not deadline.passed:
         schedules, still_running = await asyncio.gather(
             _delete_schedules(client, "" if prefix else namespace),
-            running(client, namespace, prefix),
+            running(client, namespace, prefix, is_ours),
         )
         found += [*schedules, *await _terminate(client, namespace, still_running)]
         looks += 1
@@ -46,9 +57,12 @@ async def clear(
 
 
 async def running(
-    client: ServiceClient, namespace: str, prefix: str
+    client: ServiceClient,
+    namespace: str,
+    prefix: str,
+    is_ours: Callable[[str], bool] = anybodys,
 ) -> Sequence[WorkflowExecutionInfo]:
-    """Return what runs in `namespace`, with `prefix` in its id or task queue."""
+    """Return what runs in `namespace`, with `prefix` in an id or task queue that `is_ours`."""
     from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
 
     query = "ExecutionStatus = 'Running'"
@@ -56,7 +70,12 @@ async def running(
         query += f" AND (WorkflowId STARTS_WITH '{prefix}' OR TaskQueue STARTS_WITH '{prefix}')"
     request = ListWorkflowExecutionsRequest(namespace=namespace, query=query, page_size=1000)
     answer = await client.workflow_service.list_workflow_executions(request, timeout=CALL)
-    return answer.executions
+    return [info for info in answer.executions if any(map(is_ours, names_of(info)))]
+
+
+def names_of(info: WorkflowExecutionInfo) -> tuple[str, str]:
+    """Return a workflow's id and task queue."""
+    return info.execution.workflow_id, info.task_queue
 
 
 async def _terminate(

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
+from wflo_testkit.dated import Names
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.services.temporal.link import CALL, Link
 from wflo_testkit.wait import Deadline
@@ -24,11 +25,8 @@ GRANT = (
 )
 PATIENCE = 20.0
 DAY = 24 * 60 * 60
-
-
-def stem(run: str) -> str:
-    """Return what the names of all namespaces begin with that `run` registers."""
-    return f"wflo-{run}-"
+NAMESPACES = Names("[0-9]+", separator="-")
+"""The namespaces that runs register; one on its way out is called otherwise."""
 
 
 class Stock:
@@ -104,7 +102,8 @@ class Stock:
         if launched and await registered_now(client, CLAIM):
             self._add(*launched)
             return
-        names = [f"{stem(self._run)}{next(self._numbers)}" for _ in range(self._batch)]
+        stem = NAMESPACES.stem(self._run)
+        names = [f"{stem}{next(self._numbers)}" for _ in range(self._batch)]
         await asyncio.gather(*(self._make(client, name) for name in names))
 
     async def _make(self, client: ServiceClient, name: str) -> None:

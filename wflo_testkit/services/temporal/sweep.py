@@ -1,25 +1,38 @@
-"""Ends what runs have left: of this one at its end, of dead ones later."""
+"""Ends what runs have left: of this one at its end, of others later."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from wflo_testkit.dated import Names
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.model import Server
 from wflo_testkit.services.temporal import leftovers
 from wflo_testkit.services.temporal.link import CALL, Link
-from wflo_testkit.services.temporal.stock import stem
+from wflo_testkit.services.temporal.stock import NAMESPACES
 from wflo_testkit.wait import Deadline
 
 if TYPE_CHECKING:
     from temporalio.service import ServiceClient
 
 PAGE = 500
-_PLAIN = re.compile("[a-z0-9]+")
-"""What follows in a name of ours; a namespace on its way out gets more than that."""
+TAGGED = Names("[0-9a-z]+-.*", separator="-")
+"""The workflow ids and task queues of runs, in a namespace that tests share."""
+
+
+def abandoned(server: Server) -> set[str]:
+    """Return the dated runs that have something there; nothing tells who is connected."""
+    link = Link(f"{server.host}:{server.port}")
+    shared = str(server.options.get("namespace", ""))
+    try:
+        if not shared:
+            return NAMESPACES.runs(link.call(namespaces))
+        found = link.call(partial(leftovers.running, namespace=shared, prefix="wflo-"))
+        return TAGGED.runs(name for info in found for name in leftovers.names_of(info))
+    finally:
+        link.close()
 
 
 def sweep(server: Server, runs: Sequence[str]) -> Iterator[None]:
@@ -32,12 +45,13 @@ def sweep(server: Server, runs: Sequence[str]) -> Iterator[None]:
     try:
         for run in runs:
             if shared:
-                link.call(partial(_end_all, namespace=shared, prefix=stem(run)))
+                link.call(partial(end_all, namespace=shared, run=run))
                 yield
                 continue
-            for name in link.call(partial(namespaces, prefix=stem(run))):
-                link.call(partial(delete_namespace, name=name))
-                yield
+            for name in link.call(namespaces):
+                if NAMESPACES.is_of(run, name):
+                    link.call(partial(delete_namespace, name=name))
+                    yield
     finally:
         link.close()
 
@@ -53,7 +67,10 @@ def delete(link: Link, names: Iterable[str], *, limit: float) -> list[str]:
 
 
 async def delete_namespace(client: ServiceClient, name: str) -> None:
-    """Delete a namespace; one that is gone already is fine."""
+    """Delete a namespace; one that is gone already is fine, or goes just now.
+
+    Of the latter the server says that the argument is invalid (measured, server 1.31.2).
+    """
     from temporalio.api.operatorservice.v1 import DeleteNamespaceRequest
     from temporalio.service import RPCError, RPCStatusCode
 
@@ -62,12 +79,12 @@ async def delete_namespace(client: ServiceClient, name: str) -> None:
             DeleteNamespaceRequest(namespace=name), timeout=CALL
         )
     except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
+        if error.status is not RPCStatusCode.NOT_FOUND and "is not found" not in error.message:
             raise
 
 
-async def namespaces(client: ServiceClient, prefix: str) -> list[str]:
-    """Return the namespaces that are called `prefix` and one word of letters and digits."""
+async def namespaces(client: ServiceClient) -> list[str]:
+    """Return the names of all namespaces."""
     from temporalio.api.workflowservice.v1 import ListNamespacesRequest
 
     names: list[str] = []
@@ -78,22 +95,16 @@ async def namespaces(client: ServiceClient, prefix: str) -> list[str]:
         )
         names += [each.namespace_info.name for each in page.namespaces]
         if not (token := page.next_page_token):
-            break
-    ours = (name for name in names if name.startswith(prefix))
-    return [name for name in ours if _PLAIN.fullmatch(name.removeprefix(prefix))]
+            return names
 
 
-async def workflow_ids(client: ServiceClient, namespace: str, prefix: str) -> list[str]:
-    """Return the ids, beginning with `prefix`, of workflows that run in `namespace`."""
-    return [
-        each.execution.workflow_id
-        for each in await leftovers.running(client, namespace, prefix)
-        if each.execution.workflow_id.startswith(prefix)
-    ]
+async def end_all(client: ServiceClient, namespace: str, run: str) -> None:
+    """Terminate what `run` has running in a shared namespace.
 
-
-async def _end_all(client: ServiceClient, namespace: str, prefix: str) -> None:
-    """Terminate what runs under `prefix`. Raises IsolationFailed when more keeps coming."""
-    await leftovers.clear(client, namespace, prefix=prefix, lag=leftovers.LAG_EXTERNAL)
-    if await leftovers.running(client, namespace, prefix):
+    Raises IsolationFailed when more keeps coming.
+    """
+    prefix, is_ours = TAGGED.stem(run), partial(TAGGED.is_of, run)
+    lag = leftovers.LAG_EXTERNAL
+    await leftovers.clear(client, namespace, prefix=prefix, is_ours=is_ours, lag=lag)
+    if await leftovers.running(client, namespace, prefix, is_ours):
         raise IsolationFailed(f"workflows {prefix}* still run in the namespace {namespace!r}")

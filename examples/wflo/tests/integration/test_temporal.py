@@ -92,7 +92,7 @@ class TestSimpleWorkflow:
 
     async def test_workflows_run_side_by_side(self, start: Start, worker: Worker) -> None:
         """Each of five workflows gets its own result."""
-        names = [f"guest {number}" for number in range(5)]
+        names = [f"visitor {number}" for number in range(5)]
         async with worker([greet]):
             handles = [await start(SimpleWorkflow.run, name, f"greet {name}") for name in names]
             results = await asyncio.gather(*(handle.result() for handle in handles))

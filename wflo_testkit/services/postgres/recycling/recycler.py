@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from wflo_testkit.errors import IsolationFailed
-from wflo_testkit.services.postgres.admin import APPLICATION
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.recycling import reading
 from wflo_testkit.services.postgres.recycling.blueprint import Blueprint, Sequence, Table
@@ -105,7 +104,8 @@ class Recycler:
         Most are just closing, and are looked for more often than `sessions.settle` does: their
         backends end within a millisecond (measured: 0.8 ms).
         """
-        where = Where(f"{IN_DATABASE} AND application_name <> '{APPLICATION}'", (database,))
+        kits = self._cluster.admin.application
+        where = Where(f"{IN_DATABASE} AND application_name <> %s", (database, kits))
         if case := self.find(database):
             deadline = Deadline(GRACE)
             while reading.sessions(case.link) > 0:
