@@ -14,6 +14,7 @@ from wflo_testkit.settings.options import flags
 
 FILE = Path(__file__).parent.parent / "wflo_testkit" / "outline.py"
 WIDTH = 100
+Literal = str | bool | tuple[str, ...]
 HEAD = '''\
 """What pytest is told of the kit's services at its start, without loading them.
 
@@ -25,8 +26,9 @@ from __future__ import annotations
 Flag = tuple[str, bool, str]
 """An option of the command line: the setting's key, whether it is a switch, its help."""
 
-Fixture = tuple[str, str, str]
-"""A fixture of a server: suffix of its name, part of the service's row, docstring."""
+Fixture = tuple[str, str, tuple[str, ...], str]
+"""A fixture of a server: suffix of its name, part of the service's row, suffixes of the fixtures
+that it takes as arguments, docstring."""
 '''
 
 
@@ -51,7 +53,7 @@ def _fixtures(rows: dict[str, service.Service]) -> Iterator[str]:
     yield "}"
 
 
-def _entries(entries: Iterable[tuple[str, str | bool, str]], indent: str) -> Iterator[str]:
+def _entries(entries: Iterable[tuple[*tuple[Literal, ...], str]], indent: str) -> Iterator[str]:
     """Yield a line for each entry, or several where it is too long for one, as ruff would."""
     for entry in entries:
         line = f"{indent}({', '.join(map(_literal, entry))}),"
@@ -67,8 +69,11 @@ def _entries(entries: Iterable[tuple[str, str | bool, str]], indent: str) -> Ite
         yield f"{indent}),"
 
 
-def _literal(value: str | bool) -> str:
+def _literal(value: Literal) -> str:
     """Return `value` as source, with the quotes that ruff prefers."""
+    if isinstance(value, tuple):
+        inside = ", ".join(map(_literal, value))
+        return f"({inside},)" if len(value) == 1 else f"({inside})"
     if isinstance(value, bool) or '"' in value or "\\" in value:
         return repr(value)
     return f'"{value}"'

@@ -8,8 +8,9 @@ from __future__ import annotations
 Flag = tuple[str, bool, str]
 """An option of the command line: the setting's key, whether it is a switch, its help."""
 
-Fixture = tuple[str, str, str]
-"""A fixture of a server: suffix of its name, part of the service's row, docstring."""
+Fixture = tuple[str, str, tuple[str, ...], str]
+"""A fixture of a server: suffix of its name, part of the service's row, suffixes of the fixtures
+that it takes as arguments, docstring."""
 
 FLAGS: tuple[Flag, ...] = (
     (
@@ -111,56 +112,87 @@ FLAGS: tuple[Flag, ...] = (
 
 FIXTURES: dict[str, tuple[Fixture, ...]] = {
     "postgres": (
-        ("server", "server", ""),
+        ("server", "server", (), ""),
         (
             "schema",
             "input",
+            (),
             "What the database of a test contains: a MetaData, .sql files, an alembic.ini, a "
             "callable(url), or a list of these. None: nothing.",
         ),
         (
             "database",
             "lease",
+            ("schema",),
             "A database that only this test sees, with the schema of `postgres_schema`.",
         ),
         (
             "empty_database",
             "lease",
+            (),
             "An empty database that only this test sees, for tests of migrations.",
         ),
-        ("engine", "convenience", "An SQLAlchemy Engine on the test's database."),
-        ("session", "convenience", "An SQLAlchemy Session on the test's database."),
-        ("async_engine", "convenience", "An SQLAlchemy AsyncEngine on the test's database."),
-        ("async_session", "convenience", "An SQLAlchemy AsyncSession on the test's database."),
+        ("engine", "convenience", ("database",), "An SQLAlchemy Engine on the test's database."),
+        ("session", "convenience", ("database",), "An SQLAlchemy Session on the test's database."),
+        (
+            "async_engine",
+            "convenience",
+            ("database",),
+            "An SQLAlchemy AsyncEngine on the test's database.",
+        ),
+        (
+            "async_session",
+            "convenience",
+            ("database",),
+            "An SQLAlchemy AsyncSession on the test's database.",
+        ),
     ),
     "redis": (
-        ("server", "server", ""),
+        ("server", "server", (), ""),
         (
             "database",
             "lease",
+            (),
             "A part of Redis that only this test sees: a logical database, or a key prefix.",
         ),
-        ("client", "convenience", "A redis.Redis on the test's part of the server."),
-        ("async_client", "convenience", "A redis.asyncio.Redis on the test's part of the server."),
+        ("client", "convenience", ("database",), "A redis.Redis on the test's part of the server."),
+        (
+            "async_client",
+            "convenience",
+            ("database",),
+            "A redis.asyncio.Redis on the test's part of the server.",
+        ),
     ),
     "kafka": (
-        ("server", "server", ""),
+        ("server", "server", (), ""),
         (
             "topics",
             "lease",
+            (),
             "Topics, consumer groups and transactional ids that only this test has.",
         ),
-        ("producer", "convenience", "A KafkaProducer, flushed and closed at the end."),
-        ("consumer", "convenience", "A factory of consumers: kafka_consumer(*topics, group=None)."),
-        ("admin", "convenience", "A KafkaAdminClient."),
+        ("producer", "convenience", ("topics",), "A KafkaProducer, flushed and closed at the end."),
+        (
+            "consumer",
+            "convenience",
+            ("topics",),
+            "A factory of consumers: kafka_consumer(*topics, group=None).",
+        ),
+        ("admin", "convenience", ("topics",), "A KafkaAdminClient."),
     ),
     "temporal": (
-        ("server", "server", ""),
-        ("namespace", "lease", "A Temporal namespace that only this test uses."),
-        ("client", "convenience", "A connected temporalio Client of the test's namespace."),
+        ("server", "server", (), ""),
+        ("namespace", "lease", (), "A Temporal namespace that only this test uses."),
+        (
+            "client",
+            "convenience",
+            ("namespace",),
+            "A connected temporalio Client of the test's namespace.",
+        ),
         (
             "worker",
             "convenience",
+            ("namespace",),
             "Factory: `async with temporal_worker(workflows=[...], activities=[...]):`.",
         ),
     ),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import MAIN, Build, Server, Spec
 from wflo_testkit.service import LeaseKind, LeaseRequest, Service, plain
 
@@ -16,7 +17,7 @@ class Desks:
     def __init__(self, _server: Server, _run: str) -> None:
         self._changed = threading.Condition()
         self._room = "missing"  # then "building", then "there"
-        self._held: dict[str, int] = {}
+        self._taken: set[int] = set()
         self.events: list[str] = []
 
     def lease(self, request: LeaseRequest) -> Mapping[str, Any] | Build:
@@ -26,8 +27,8 @@ class Desks:
                 self._room = "building"
                 self.events.append(f"{request.owner} builds")
                 return Build(token="room", data={"where": "here"})
-            desk = next(n for n in range(1000) if n not in self._held.values())
-            self._held[request.id] = desk
+            desk = next(n for n in range(1000) if n not in self._taken)
+            self._taken.add(desk)
             self.events.append(f"{request.owner} gets {desk}")
             return {"desk": desk}
 
@@ -37,17 +38,23 @@ class Desks:
             self.events.append(f"{token}: {error or 'built'}")
             self._changed.notify_all()
 
-    def call(self, lease_id: str, verb: str, args: Mapping[str, Any]) -> Any:
-        return {"desk": self._held[lease_id], "did": verb, **args}
+    def call(self, lease: HeldLease, verb: str, args: Mapping[str, Any]) -> Any:
+        before = [*lease.notes.setdefault("did", [])]
+        lease.notes["did"].append(verb)
+        if verb == "recall":
+            return before
+        return {"desk": lease.data["desk"], "did": verb, **args}
 
-    def release(self, lease_id: str, *, keep: bool) -> list[str]:
+    def release(self, lease: HeldLease, *, keep: bool) -> list[str]:
         with self._changed:
-            desk = self._held.pop(lease_id)
+            desk = lease.data["desk"]
+            self._taken.remove(desk)
             self.events.append(f"{desk} back" + (", kept" if keep else ""))
             return [f"a cup was left on desk {desk}"]
 
-    def close(self) -> None:
-        self.events.append("closed")
+    def close(self, kept: Sequence[HeldLease] = ()) -> None:
+        left = "".join(f", desk {lease.data['desk']} is kept" for lease in kept)
+        self.events.append(f"closed{left}")
 
 
 def spec(name: str = "desks", external: str = "here") -> Spec:

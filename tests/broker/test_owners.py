@@ -14,6 +14,7 @@ from tests.broker import desks
 from wflo_testkit.broker.api import Ask
 from wflo_testkit.broker.client import Client
 from wflo_testkit.broker.listener import Listener
+from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Build, Grant
 from wflo_testkit.wait import WaitTimeout, wait_until
 
@@ -118,10 +119,10 @@ def test_what_resists_does_not_keep_the_rest(
 ) -> None:
     release = desks.Desks.release
 
-    def resist(self: desks.Desks, lease_id: str, *, keep: bool) -> list[str]:
-        if self._held[lease_id] != 1:
+    def resist(self: desks.Desks, lease: HeldLease, *, keep: bool) -> list[str]:
+        if lease.data["desk"] != 1:
             raise OSError("the desk is locked")
-        return release(self, lease_id, keep=keep)
+        return release(self, lease, keep=keep)
 
     monkeypatch.setattr(desks.Desks, "release", resist)
     hold("gw1", ask, 3).kill()

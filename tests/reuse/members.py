@@ -21,9 +21,6 @@ class Member(Asker):
 
     core: Core | None = None
 
-    def sibling(self, suffix: str) -> Any:
-        return None
-
     def end(self) -> None:
         assert self.core is not None
         self.core.close()

@@ -44,8 +44,9 @@ class Asker:
     def variables(self, handle: Any) -> Mapping[str, str]:
         return {}
 
-    def sibling(self, suffix: str) -> Any:
-        raise NotImplementedError(suffix)
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        return {"schema": None}
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)

@@ -17,8 +17,11 @@ from typing import Any
 import pytest
 
 from tests.images_at_hand import MAY_BE_BUILT, image_of
+from wflo_testkit.broker.api import Ask
+from wflo_testkit.broker.leases import Leases
 from wflo_testkit.errors import StartFailed
-from wflo_testkit.model import MAIN, Build, Server
+from wflo_testkit.isolation import HeldLease
+from wflo_testkit.model import MAIN, Build, Grant, Server
 from wflo_testkit.service import Convenience, Lease, LeaseRequest
 from wflo_testkit.services.postgres import SERVICE, PostgresDatabase, PostgresServer
 from wflo_testkit.services.postgres.isolation import PostgresIsolation
@@ -124,6 +127,22 @@ def records() -> Path:
     return Path(folder)
 
 
+class OneServer:
+    """What the broker's leases ask of its servers, where there is one."""
+
+    def __init__(self, isolation: PostgresIsolation) -> None:
+        self._isolation = isolation
+
+    def isolation(self, _key: str) -> PostgresIsolation:
+        return self._isolation
+
+    def count(self, _key: str) -> None:
+        """Count nothing: there is no summary."""
+
+    def note_kept(self, _key: str, _lease: HeldLease) -> None:
+        """Note nothing: the cluster does."""
+
+
 @dataclass
 class Asker:
     """A test process: asks for leases and builds what they need, as the plugin does.
@@ -147,9 +166,12 @@ class Asker:
 
     __test__ = False
 
-    def sibling(self, suffix: str) -> Any:
-        assert suffix == "schema"
-        return self.schema
+    def __post_init__(self) -> None:
+        self.leases = Leases(OneServer(self.isolation))  # type: ignore[arg-type]
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        return {"schema": self.schema}
 
     def variables(self, handle: Any) -> Mapping[str, str]:
         """Return the setting `env` of these tests, filled."""
@@ -169,31 +191,29 @@ class Asker:
             with row.handle(lease, self) as handle:
                 yield handle
         finally:
-            self.warnings += self.isolation.release(lease.id, keep=self.keep)
+            self.warnings += self.leases.release(lease.id, keep=self.keep)
 
     def take(self, row: Any) -> Lease:
         while True:
-            request = self.request(row)
-            got = self.isolation.lease(request)
-            if not isinstance(got, Build):
-                return Lease(
-                    id=request.id,
-                    server=self.server,
-                    data=got,
-                    call=partial(self.call, request.id),
-                )
-            self.build(row, got)
+            ask = Ask(key="", kind=row.name, mode=self.mode, params=row.params(self))
+            got = self.leases.lease(ask, self.owner)
+            if isinstance(got, Grant):
+                call = partial(self.call, got.id)
+                return Lease(id=got.id, server=self.server, data=got.data, call=call)
+            self.build(row, got, self.leases.built)
 
     def call(self, lease_id: str, verb: str, **args: Any) -> Any:
-        return self.isolation.call(lease_id, verb, args)
+        return self.leases.call(lease_id, verb, args)
 
-    def build(self, row: Any, build: Build) -> None:
+    def build(self, row: Any, build: Build, built: Any = None) -> None:
+        """Do what a lease has asked for; built: whom to tell, by default the isolation."""
+        built = built or self.isolation.built
         try:
             row.build(self, build.data)
         except BaseException as error:
-            self.isolation.built(build.token, str(error))
+            built(build.token, str(error))
             raise
-        self.isolation.built(build.token, None)
+        built(build.token, None)
 
     def request(self, row: Any) -> LeaseRequest:
         return LeaseRequest(

@@ -170,7 +170,7 @@ def after(stems: pool.Pool, *tests: tuple[str, ...]) -> pool.Stem:
     for bases in tests:
         stem = settled(stems).take()
         for base in bases:
-            stems.topic(stem, base)
+            stems.topic(stem.text, base)
     return settled(stems).take()
 
 
@@ -187,7 +187,7 @@ def test_a_fake_cluster_that_fails_is_met_by_the_asker() -> None:
     empty.fill()
 
     with pytest.raises(IsolationFailed, match="no more topics"):
-        empty.topic(empty.take(), "orders")
+        empty.topic(empty.take().text, "orders")
     empty.close()
 
 
@@ -200,7 +200,7 @@ def test_a_fake_cluster_is_asked_for_what_the_last_tests_asked_for(
 ) -> None:
     stem = after(stems, *[SHOP] * (pool.SIZE + 1))
     cluster.requests.clear()
-    found = [stems.topic(stem, base) for base in SHOP]
+    found = [stems.topic(stem.text, base) for base in SHOP]
 
     assert found == [f"{stem.text}-{n}-{base}" for n, base in enumerate(SHOP, 1)]
     assert stem.count == 0  # nothing was made for nobody
@@ -220,7 +220,7 @@ def test_a_fake_cluster_gets_topics_without_a_name_for_bases_that_do_not_come_ba
     stem = after(stems, *[(f"base-{n}",) for n in range(2 * pool.SIZE)])
 
     assert [name for names in cluster.requests for name in names if "base" in name] == []
-    assert stems.topic(stem, "another") == f"{stem.text}-1"
+    assert stems.topic(stem.text, "another") == f"{stem.text}-1"
 
 
 def test_a_fake_cluster_makes_nothing_for_tests_that_create_nothing(
@@ -234,7 +234,7 @@ def test_a_test_that_asks_a_fake_cluster_for_many_waits_few_times(
     stems: pool.Pool, cluster: Cluster
 ) -> None:
     stem = after(stems)
-    found = {stems.topic(stem, "orders") for _ in range(50)}
+    found = {stems.topic(stem.text, "orders") for _ in range(50)}
     mine = [names for names in cluster.requests if names[0].startswith(stem.text)]
 
     assert len(found) == 50
@@ -267,4 +267,4 @@ def test_a_fake_pool_whose_topics_lack_the_stem_would_be_noticed(stems: pool.Poo
     with mock.patch.object(pool, "pooled", lambda _stem, number, _base: f"elsewhere-{number}"):
         stem = stems.take()
 
-        assert not stems.topic(stem, "orders").startswith(stem.text)
+        assert not stems.topic(stem.text, "orders").startswith(stem.text)

@@ -202,20 +202,3 @@ def test_no_connection_of_the_kit_outlives_its_isolation(server: PostgresServer)
 
     sql = "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE '%gonerun1%'"
     wait_until(lambda: query(server, sql) == [(0,)], timeout=5)
-
-
-def test_what_a_dead_owner_was_waiting_for_is_taken_back(
-    asker: Asker, server: PostgresServer
-) -> None:
-    from wflo_testkit.services.postgres import SERVICE
-
-    request = asker.request(SERVICE.leases[0])
-    assert asker.isolation.release(request.id, keep=False) == []
-
-    got = asker.isolation.lease(request)
-
-    in_use = asker.isolation._pool._stocks["template1"].in_use
-    wait_until(lambda: settled(asker), timeout=30)
-    with asker.database(), asker.database():
-        assert asker.isolation._pool._stocks["template1"].in_use == in_use + 2
-    assert isinstance(got, dict)

@@ -15,6 +15,7 @@ from tests.services.postgres_server import (
 )
 from tests.services.test_postgres_row_security import BODIES, WHOLE, logins_on
 from tests.services.test_postgres_templates import Counting
+from wflo_testkit.isolation import HeldLease
 from wflo_testkit.services.postgres import PostgresDatabase, PostgresServer
 from wflo_testkit.services.postgres.logins import Logins
 from wflo_testkit.wait import wait_until
@@ -55,10 +56,10 @@ def test_were_it_taken_for_a_fresh_one_the_next_test_would_have_them(
 ) -> None:
     recycler, end = asker.isolation._recycler, Logins.end
 
-    def end_and_watch(logins: Logins) -> list[str]:
-        left = end(logins)
-        if logins._users:
-            recycler.watch(logins._database, logins._data["template"])
+    def end_and_watch(logins: Logins, lease: HeldLease) -> list[str]:
+        left = end(logins, lease)
+        if lease.notes.get("users"):
+            recycler.watch(lease.data["database"], lease.data["template"])
         return left
 
     monkeypatch.setattr(Logins, "end", end_and_watch)
@@ -73,7 +74,7 @@ def test_without_an_end_it_outlives_its_database(
 ) -> None:
     asker.schema = Counting("endless", WHOLE)
     with monkeypatch.context() as patched:
-        patched.setattr(Logins, "_end", lambda _: [])
+        patched.setattr(Logins, "_end", lambda *_: [])
         with asker.database() as handle:
             handle.as_role("app")
     wait_until(lambda: handle.name not in databases(server), timeout=30)
@@ -89,7 +90,7 @@ def test_with_the_rights_of_the_owner_the_policy_is_not_obeyed(
     with asker.database() as handle:
         member = f'GRANT "{handle.user}" TO {{user}}'
         monkeypatch.setattr(
-            Logins, "_rights", lambda _self, _connection, user: [member.format(user=user)]
+            Logins, "_rights", lambda _self, _lease, _connection, user: [member.format(user=user)]
         )
         with psycopg.connect(handle.as_role("app")) as app:
             assert app.execute(BODIES).fetchall() != []

@@ -100,7 +100,9 @@ def test_no_repr_shows_a_password() -> None:
     found = SERVICE.external(spec)
     assert isinstance(found, PostgresServer)
     data = {
-        **dict.fromkeys(("database", "user", "mode", "schema", "template", "sockets"), "x"),
+        **dict.fromkeys(
+            ("database", "user", "mode", "schema", "template", "sockets", "gives_url"), "x"
+        ),
         "password": SECRET,
         "parameters": {"sslpassword": SECRET},
     }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.cases import quick
 from tests.conftest import Run
+from tests.services.third_party import installed_as
 
 SOURCE = """
 import pytest
@@ -25,18 +25,9 @@ def test_server(notes_server):
 
 @pytest.fixture
 def installed(pytester: pytest.Pytester, fresh_environment: pytest.MonkeyPatch) -> Path:
-    """A package with the service, installed: its module and its metadata on the path."""
-    site = pytester.mkdir("site")
-    source = Path(__file__).parent / "third_party" / "notes_service.py"
-    (site / "notes_service.py").write_text(source.read_text())
-    metadata = site / "notes_service-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: notes-service\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(
-        "[wflo_testkit.services]\nnotes = notes_service:SERVICE\n"
-    )
-    fresh_environment.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
-    return site
+    """A package with the service, installed."""
+    source = (Path(__file__).parent / "third_party" / "notes_service.py").read_text()
+    return installed_as("notes", source, pytester, fresh_environment)
 
 
 def test_its_fixtures_settings_and_markers_follow_from_the_entry_point(

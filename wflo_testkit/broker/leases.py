@@ -3,84 +3,103 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import secrets
 import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from wflo_testkit.broker.api import Ask
 from wflo_testkit.broker.servers import Servers
 from wflo_testkit.errors import IsolationFailed
-from wflo_testkit.isolation import Isolation
+from wflo_testkit.isolation import HeldLease, Isolation
 from wflo_testkit.model import Build, Grant, Json
 from wflo_testkit.service import LeaseRequest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Held:
-    """Something that an owner holds and that must be ended when the owner dies.
+    """What came of an ask: a lease, or a build, or nothing yet, as it is under way.
 
-    number: of the ask that led to it. token: of a build.
+    number: of the ask. turn: held by whoever does something with the lease.
+    has_come: whether the answer is noted; lease, token: what there is to end. A build has a token,
+        the isolation's.
     """
 
     owner: str
     key: str
     isolation: Isolation
-    number: int = 0
+    number: int
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    has_come: bool = False
+    lease: HeldLease | None = None
     token: str = ""
+
+    def note(self, request: LeaseRequest, answer: Mapping[str, Json] | Build) -> None:
+        """Note what the isolation has answered."""
+        if isinstance(answer, Build):
+            self.token = answer.token
+        else:
+            self.lease = HeldLease(
+                id=request.id,
+                kind=request.kind,
+                mode=request.mode,
+                owner=request.owner,
+                data=answer,
+            )
+        self.has_come = True
+
+    def end(self, why: str, *, keep: bool = False) -> list[str]:
+        """Give back what there is; returns a sentence per leftover. why: a build comes to nothing.
+
+        Waits for a call that is under way; later ones find no lease. A second end does nothing.
+        """
+        with self.turn:
+            lease, self.lease = self.lease, None
+            token, self.token = self.token, ""
+            if token:
+                self.isolation.built(token, why)
+            return [] if lease is None else self.isolation.release(lease, keep=keep)
 
 
 class Leases:
-    """The leases of one run. Safe to use from several threads."""
+    """The leases of one run. Safe to use from several threads.
+
+    Whoever takes something out of the table ends it. What is under way when it is taken out, as
+    when its owner dies, is ended by the thread that makes it, once it is there.
+    """
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
         self._lock = threading.Lock()
         self._held: dict[str, Held] = {}
-        self._builds: dict[str, Held] = {}
-        self._under_way: set[str] = set()
         self._withdrawn: set[tuple[str, int]] = set()
 
     def lease(self, ask: Ask, owner: str) -> Grant | Build:
         """Lease for `owner`; the id is recorded before the service starts to make anything.
 
-        Raises IsolationFailed for an ask that is withdrawn meanwhile.
+        Raises IsolationFailed for an ask that is withdrawn meanwhile, or whose owner dies.
         """
         held = Held(owner, ask.key, self._servers.isolation(ask.key), ask.number)
-        lease_id = secrets.token_hex(4)
-        try:
-            return self._lease(lease_id, held, ask)
-        except BaseException as error:
-            left = self._forget(lease_id)
-            if left is not None and not isinstance(error, Exception):
-                # An interruption, which may have come after the service's last step.
-                with contextlib.suppress(Exception):
-                    left.isolation.release(lease_id, keep=False)
-            raise
-
-    def _lease(self, lease_id: str, held: Held, ask: Ask) -> Grant | Build:
-        with self._lock:
-            self._held[lease_id] = held
-            self._under_way.add(lease_id)
-        answer = held.isolation.lease(
-            LeaseRequest(
-                kind=ask.kind, mode=ask.mode, params=ask.params, id=lease_id, owner=held.owner
-            )
+        request = LeaseRequest(
+            kind=ask.kind, mode=ask.mode, params=ask.params, id=secrets.token_hex(4), owner=owner
         )
-        if isinstance(answer, Build):
-            self._forget(lease_id)
-            got: Grant | Build = self._record(answer, dataclasses.replace(held, token=answer.token))
-        else:
-            self._servers.count(ask.key)
-            got = Grant(id=lease_id, data=answer)
-        self._end_if_withdrawn(lease_id, held)
-        return got
+        answer: Mapping[str, Json] | Build | None = None
+        try:
+            self._begin(request.id, held)
+            answer = held.isolation.lease(request)
+            return self._arrive(request, held, answer)
+        except BaseException:
+            self._take_out(lambda each: each is held)
+            if answer is not None and not held.has_come:
+                held.note(request, answer)
+            with contextlib.suppress(Exception):  # what is raised already counts
+                held.end("nobody waits for it any more")
+            raise
 
     def built(self, token: str, error: str | None) -> None:
         """End a build; a second report of the same is ignored."""
         with self._lock:
-            held = self._builds.pop(token, None)
+            held = self._held.pop(token, None)
         if held is not None:
             held.isolation.built(held.token, error)
 
@@ -88,72 +107,84 @@ class Leases:
         """Pass `verb` on to the isolation that granted the lease. Raises what that raises."""
         with self._lock:
             held = self._held.get(lease_id)
-        if held is None:
-            raise IsolationFailed(
-                f"the lease {lease_id} was used after it had been given back",
-                fix="use a fixture's value only while its test runs",
-            )
-        return held.isolation.call(lease_id, verb, args)
+        if held is not None:
+            with held.turn:
+                if held.lease is not None:
+                    return held.isolation.call(held.lease, verb, args)
+        raise IsolationFailed(
+            f"the lease {lease_id} was used after it had been given back",
+            fix="use a fixture's value only while its test runs",
+        )
 
     def release(self, lease_id: str, *, keep: bool) -> list[str]:
         """Give back; a second release of the same lease is harmless."""
-        held = self._forget(lease_id)
+        with self._lock:
+            held = self._held.pop(lease_id, None)
         if held is None:
             return []
-        if keep:
-            self._servers.note_kept(held.key)
-        return held.isolation.release(lease_id, keep=keep)
+        if keep and held.lease is not None:
+            self._servers.note_kept(held.key, held.lease)
+        return held.end("", keep=keep)
 
     def drop_owner(self, owner: str) -> None:
         """End all that `owner` holds: it is gone. Raises what one of the ends raised, after all."""
         with self._lock:
-            builds = [token for token, held in self._builds.items() if held.owner == owner]
-            leases = [name for name, held in self._held.items() if held.owner == owner]
             self._withdrawn = {each for each in self._withdrawn if each[0] != owner}
-        self._end(builds, leases, "the process that was making it died")
+        gone = self._take_out(lambda held: held.owner == owner)
+        _end(gone, "the process that was making it died")
 
     def withdraw(self, owner: str, number: int) -> None:
         """End what came of an ask; what is still under way, or to come, ends by itself."""
-        asked = (owner, number)
         with self._lock:
-            self._withdrawn.add(asked)
-            builds = [t for t, held in self._builds.items() if (held.owner, held.number) == asked]
-            leases = [
-                lease_id
-                for lease_id, held in self._held.items()
-                if (held.owner, held.number) == asked and lease_id not in self._under_way
-            ]
-        self._end(builds, leases, "the test that was making it was interrupted")
-
-    def _end_if_withdrawn(self, lease_id: str, held: Held) -> None:
-        with self._lock:
-            self._under_way.discard(lease_id)
-            withdrawn = (held.owner, held.number) in self._withdrawn
-        if withdrawn:
-            self.withdraw(held.owner, held.number)
-            raise IsolationFailed("nobody waits any more for what is leased here")
-
-    def _end(self, builds: Iterable[str], leases: Iterable[str], why: str) -> None:
-        """End each, builds first, though the end of another raises."""
-        with contextlib.ExitStack() as stack:
-            for lease_id in leases:
-                stack.callback(self.release, lease_id, keep=False)
-            for token in builds:
-                stack.callback(self.built, token, why)
+            self._withdrawn.add((owner, number))
+        gone = self._take_out(lambda held: (held.owner, held.number) == (owner, number))
+        _end(gone, "the test that was making it was interrupted")
 
     def drop_server(self, key: str) -> None:
         """Forget what is held on a server that is going away."""
+        self._take_out(lambda held: held.key == key)
+
+    def close(self) -> None:
+        """End what anybody still holds. Errors are passed over: nobody is left to be told."""
+        with contextlib.suppress(Exception):
+            _end(self._take_out(lambda _held: True), "the run is ending")
+
+    def _begin(self, lease_id: str, held: Held) -> None:
         with self._lock:
-            for lease_id in [name for name, held in self._held.items() if held.key == key]:
+            if (held.owner, held.number) in self._withdrawn:
+                raise _nobody_waits()
+            self._held[lease_id] = held
+
+    def _arrive(
+        self, request: LeaseRequest, held: Held, answer: Mapping[str, Json] | Build
+    ) -> Grant | Build:
+        """Hand out what was made, unless it has been taken out of the table meanwhile."""
+        with self._lock:
+            if not self._is_wanted(request.id):
+                raise _nobody_waits()
+            held.note(request, answer)
+        if isinstance(answer, Build):
+            return Build(token=request.id, data=answer.data)
+        self._servers.count(held.key)
+        return Grant(id=request.id, data=answer)
+
+    def _is_wanted(self, lease_id: str) -> bool:
+        return lease_id in self._held
+
+    def _take_out(self, which: Callable[[Held], bool]) -> list[Held]:
+        with self._lock:
+            found = {lease_id: held for lease_id, held in self._held.items() if which(held)}
+            for lease_id in found:
                 del self._held[lease_id]
+        return list(found.values())
 
-    def _record(self, build: Build, held: Held) -> Build:
-        token = secrets.token_hex(8)
-        with self._lock:
-            self._builds[token] = held
-        return Build(token=token, data=build.data)
 
-    def _forget(self, lease_id: str) -> Held | None:
-        with self._lock:
-            self._under_way.discard(lease_id)
-            return self._held.pop(lease_id, None)
+def _end(gone: Iterable[Held], why: str) -> None:
+    """End each, builds first, though the end of another raises."""
+    with contextlib.ExitStack() as stack:
+        for held in sorted(gone, key=lambda each: bool(each.token)):
+            stack.callback(held.end, why)
+
+
+def _nobody_waits() -> IsolationFailed:
+    return IsolationFailed("nobody waits any more for what is leased here")

@@ -151,6 +151,13 @@ def connect(spec: Spec, service: Service) -> Server:
 
 def _external(spec: Spec, service: Service) -> Server:
     """Return what the service reads from an address, which a hook may have set unchecked."""
+    if service.external is None:
+        raise ServiceUnavailable(
+            f"{spec.name} cannot be external: the kit has to start it",
+            cause=f"the service {spec.service!r} has no `external`",
+            looked_at="the hook pytest_wflo_spec, which gave the spec an address",
+            fix="unset the address, or give the service's row an `external`",
+        )
     try:
         return service.external(spec)
     except TestkitError:

@@ -63,7 +63,7 @@ class Warming:
             return None
         with self._lock:
             self._bases[spec.fingerprint] = base
-        guess = self._notes.guess(self._project, spec.name) if service.fill is not None else ""
+        guess = self._notes.guess(self._project, spec.name)
         for content in dict.fromkeys((guess, "")):
             key = key_of(base, recipe, self._kit, content)
             try:
@@ -171,12 +171,11 @@ def order_of(
     recipe for it.
     """
     password = secrets.token_hex(16)
+    inside = () if content is None else (content, text)
+    name = "" if content is None else content.fingerprint
     plain = service.warm(spec, "") if service.warm is not None else None
-    recipe = service.warm(spec, password) if service.warm is not None else None
+    recipe = service.warm(spec, password, *inside) if service.warm is not None else None
     if plain is None or recipe is None:
         raise TestkitError(f"{spec.name}: the service {spec.service} has no warm images")
-    inside = content.fingerprint if content is not None else ""
-    if content is not None and service.fill is not None:
-        recipe = service.fill(recipe, content, text)
-    key = key_of(base, plain, kit, inside)
-    return Order.of(spec.name, base, recipe, key=key, kit=kit, password=password, content=inside)
+    key = key_of(base, plain, kit, name)
+    return Order.of(spec.name, base, recipe, key=key, kit=kit, password=password, content=name)

@@ -22,12 +22,18 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """A service.TestContext for one test and one server."""
+    """A service.TestContext for one test and one server.
+
+    inputs: the values of fixtures of that server, by the fixtures' names.
+    """
 
     __test__ = False
 
-    def __init__(self, request: pytest.FixtureRequest, name: str) -> None:
+    def __init__(
+        self, request: pytest.FixtureRequest, name: str, inputs: Mapping[str, Any] | None = None
+    ) -> None:
         self._request = request
+        self.inputs = {key.removeprefix(f"{name}_"): value for key, value in (inputs or {}).items()}
         self.live = request.config.stash[KIT].live
         self.name = name
         outcome.notice(request.node)
@@ -80,10 +86,6 @@ class Context:
     def settings(self) -> Mapping[str, Any]:
         """The settings of the fixture's server, without prefix."""
         return self.live.settings.server(self.name)
-
-    def sibling(self, suffix: str) -> Any:
-        """Return the value of another fixture of the same server."""
-        return self._request.getfixturevalue(f"{self.name}_{suffix}")
 
     def variables(self, handle: Any) -> Mapping[str, str]:
         """Return the variables of the setting `env` that name no other server, from `handle`."""

@@ -35,9 +35,14 @@ def server(request: pytest.FixtureRequest, name: str) -> Server:
         return live.server(name)
 
 
-def lease(request: pytest.FixtureRequest, name: str, suffix: str) -> Iterator[Any]:
-    """Yield the handle of a lease on the server `name`, of the kind `suffix`."""
-    context = Context(request, name)
+def lease(
+    request: pytest.FixtureRequest, name: str, suffix: str, inputs: Mapping[str, Any]
+) -> Iterator[Any]:
+    """Yield the handle of a lease on the server `name`, of the kind `suffix`.
+
+    inputs: the values of the fixtures that the kind takes, by the fixtures' names.
+    """
+    context = Context(request, name, inputs)
     kind = _named(context.live.service(name).leases, suffix)
     with plainly(context.live):
         asked = Asked(context.live.broker)
@@ -53,11 +58,12 @@ def lease(request: pytest.FixtureRequest, name: str, suffix: str) -> Iterator[An
             _give_back(context, lease, made, asked)
 
 
-def convenience(request: pytest.FixtureRequest, name: str, suffix: str) -> Iterator[Any]:
+def convenience(
+    request: pytest.FixtureRequest, name: str, suffix: str, handle: Any
+) -> Iterator[Any]:
     """Yield what a convenience of the server `name` opens on a handle."""
     context = Context(request, name)
     extra = _named(context.live.service(name).conveniences, suffix)
-    handle = context.sibling(extra.lease)
     opened = contextmanager(extra.open)(handle, context)
     with plainly(context.live), _naming_the_extra(name, extra):
         value = opened.__enter__()

@@ -46,7 +46,7 @@ class Kit:
         self.owners = {
             f"{server}_{suffix}": server
             for server, service in self.servers.items()
-            for suffix, _part, _doc in fixtures[service]
+            for suffix, *_rest in fixtures[service]
         }
         self.shims: set[Callable[..., Any]] = set()
         self.is_used = False

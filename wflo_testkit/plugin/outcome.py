@@ -102,12 +102,12 @@ def failed(item: pytest.Item) -> bool:
 
 def record(item: pytest.Item, report: pytest.TestReport) -> None:
     """Note a failure; add to its report the servers' logs, what they refused and what is kept."""
-    if not report.failed or _OUTCOME not in item.stash:
+    if not report.failed:
         return
-    outcome = _of(item)
+    outcome = _of(item, report.start)
     if report.when != "teardown":
         outcome.failed = True
-    for server in outcome.servers.values():
+    for server in (outcome.servers | _used_as_a_whole(item)).values():
         with suppress(TestkitError):  # whoever could tell is gone
             if text := _last_lines(server.logs(outcome.began)):
                 report.sections.append((f"{server.name} log since the test began", text))
@@ -128,6 +128,14 @@ def _refused(refused: Callable[[str], Sequence[str]], failure: str) -> Sequence[
         return (f"(it could not be asked: {type(error).__name__}: {error})",)
 
 
+def _used_as_a_whole(item: pytest.Item) -> dict[str, Server]:
+    """Return the servers among the fixtures of `item`, which nothing was leased from."""
+    from wflo_testkit.model import Server
+
+    values = getattr(item, "funcargs", {}).values()
+    return {each.key: each for each in values if isinstance(each, Server)}
+
+
 def _kept(outcome: Outcome) -> str:
     """Return a line for each handle that can be opened after the test."""
     commands = ((name, getattr(h, "kept_command", "")) for name, h in outcome.handles.items())
@@ -141,7 +149,7 @@ def _last_lines(text: str) -> str:
     return "\n".join(lines)
 
 
-def _of(item: pytest.Item) -> Outcome:
+def _of(item: pytest.Item, began: float | None = None) -> Outcome:
     if _OUTCOME not in item.stash:
-        begin(item)
+        item.stash[_OUTCOME] = Outcome() if began is None else Outcome(began)
     return item.stash[_OUTCOME]

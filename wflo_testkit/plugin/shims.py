@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 OWN_SERVERS = "_wflo_own_servers"
 """The fixture that removes one test's own servers after everything that uses them."""
 
-_NOTHING = Signature()
-_REQUEST = Signature([Parameter("request", Parameter.POSITIONAL_OR_KEYWORD)])
-
 SESSION_WIDE = ("server", "input")
 """The parts of a service that last for the session; the others last for a test."""
 
@@ -70,16 +67,21 @@ def make(
     holder.own_servers = _own_servers  # type: ignore[attr-defined]
     functions = set()
     for server, service in servers.items():
-        for suffix, part, doc in fixtures[service]:
+        for suffix, part, needs, doc in fixtures[service]:
             name = f"{server}_{suffix}"
             function = _FUNCTIONS[part](server, suffix)
-            # pytest asks for it, at every start; to work it out takes five times as long.
-            function.__signature__ = _NOTHING if part == "input" else _REQUEST  # type: ignore[attr-defined]
+            request = () if part == "input" else ("request",)
+            function.__signature__ = _signature(*request, *(f"{server}_{each}" for each in needs))  # type: ignore[attr-defined]
             function.__doc__ = doc or f"The running {server} server."
             scope: Any = "session" if part in SESSION_WIDE else "function"
             setattr(holder, name, pytest.fixture(scope=scope, name=name)(function))
             functions.add(function)
     return holder, functions
+
+
+def _signature(*names: str) -> Signature:
+    """Return what pytest reads, at every start, of which fixtures a function takes."""
+    return Signature([Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names])
 
 
 def _server(server: str, _suffix: str) -> Callable[..., Any]:
@@ -99,19 +101,19 @@ def _input(_server: str, _suffix: str) -> Callable[..., Any]:
 
 
 def _lease(server: str, suffix: str) -> Callable[..., Any]:
-    def handle(request: pytest.FixtureRequest) -> Iterator[Any]:
+    def handle(request: pytest.FixtureRequest, **inputs: Any) -> Iterator[Any]:
         from wflo_testkit.plugin import fixtures
 
-        yield from fixtures.lease(request, server, suffix)
+        yield from fixtures.lease(request, server, suffix, inputs)
 
     return handle
 
 
 def _convenience(server: str, suffix: str) -> Callable[..., Any]:
-    def convenience(request: pytest.FixtureRequest) -> Iterator[Any]:
+    def convenience(request: pytest.FixtureRequest, **lease: Any) -> Iterator[Any]:
         from wflo_testkit.plugin import fixtures
 
-        yield from fixtures.convenience(request, server, suffix)
+        yield from fixtures.convenience(request, server, suffix, *lease.values())
 
     return convenience
 

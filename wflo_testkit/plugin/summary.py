@@ -44,19 +44,21 @@ def _line(row: dict[str, Any], width: int) -> str:
     if row["error"]:
         return f"{name}  not started: {row['error']}"
     if row["origin"] == "external":
-        return f"{name}  external at {row['image']}, {_leases(row)}"
+        return f"{name}  external at {row['image']}{_leases(row)}"
     how = {"": "ready", "found": "reused, found", "started": "kept for reuse, ready"}[row["reused"]]
     note = f"; {row['note']}" if row["note"] else ""
     return (
-        f"{name}  {how} in {row['seconds']:.2f} s, {_leases(row)}, "
+        f"{name}  {how} in {row['seconds']:.2f} s{_leases(row)}, "
         f"{row['image']} ({row['origin']}){note}"
     )
 
 
 def _leases(row: dict[str, Any]) -> str:
-    """Return "40 leases (38 recycled, 2 replaced)"; the figures are the service's own."""
+    """Return ", 40 leases (38 recycled, 2 replaced)"; the figures are the service's own."""
+    if row["leases"] is None:
+        return ""
     figures = ", ".join(f"{number} {word}" for word, number in row["figures"].items())
-    return f"{row['leases']} leases" + (f" ({figures})" if figures else "")
+    return f", {row['leases']} leases" + (f" ({figures})" if figures else "")
 
 
 def _save(path: Path, kit: Kit, rows: list[dict[str, Any]]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from wflo_testkit import Lease, LeaseKind, Option, Server, Service, Spec
+from wflo_testkit.isolation import HeldLease
 from wflo_testkit.service import LeaseRequest, TestContext, plain
 
 
@@ -50,15 +51,15 @@ class Shelf:
     def built(self, token: str, error: str | None) -> None:
         raise NotImplementedError("nothing is built")
 
-    def call(self, lease_id: str, verb: str, args: Mapping[str, Any]) -> Any:
+    def call(self, lease: HeldLease, verb: str, args: Mapping[str, Any]) -> Any:
         raise NotImplementedError(verb)
 
-    def release(self, lease_id: str, *, keep: bool) -> list[str]:
+    def release(self, lease: HeldLease, *, keep: bool) -> list[str]:
         if not keep:
-            ask(self._server, "DEL", f"{self._run}:{lease_id}")
+            ask(self._server, "DEL", lease.data["title"])
         return []
 
-    def close(self) -> None:
+    def close(self, kept: Sequence[HeldLease] = ()) -> None:
         """Hold nothing open."""
 
 
@@ -70,8 +71,6 @@ SERVICE = Service(
     name="notes",
     spec=spec,
     probe=lambda server: ask(server, "PING"),
-    server=Server,
-    external=lambda given: Server(service="notes", name=given.name, host="", ports={}),
     isolation=Shelf,
     leases=(LeaseKind(name="book", doc="An empty notebook.", handle=book),),
     options=(Option(key="notes_memory", default="16mb", help="memory of the notes server"),),

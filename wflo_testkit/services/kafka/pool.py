@@ -65,6 +65,7 @@ class Pool:
         self._name = name
         self._changed = threading.Condition()
         self._stems: deque[Stem] = deque()
+        self._taken: dict[str, Stem] = {}
         self._size = SIZE
         self._demand = Demand()
         self._expected = self._demand.expected()
@@ -79,16 +80,23 @@ class Pool:
             if not self._stems:
                 self._size = 2 * SIZE
             stem = self._stems.popleft() if self._stems else self._new()
+            self._taken[stem.text] = stem
             self._demand.watch(stem.asked)
             self._fill_behind()
             return stem
 
-    def topic(self, stem: Stem, base: str) -> str:
-        """Return a topic of `stem`, which `take` returned; it carries `base` or no name at all.
+    def forget(self, text: str) -> None:
+        """End the use of a stem that `take` returned; no name comes back."""
+        with self._changed:
+            self._taken.pop(text, None)
+
+    def topic(self, text: str, base: str) -> str:
+        """Return a topic of a stem that `take` returned; it carries `base` or no name at all.
 
         When none is left, makes some more in one request. Raises what `make` raises.
         """
         with self._changed:
+            stem = self._taken[text]
             stem.asked.append(base)
             topic = stem.pick(base)
             if len(self._expected) < min(len(stem.asked), MOST):

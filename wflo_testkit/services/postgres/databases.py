@@ -59,6 +59,8 @@ class Databases:
         else:
             allowed = bool(self._admin.rows(_MAY_CREATE_SCHEMAS)[0][0])
             grant = f"GRANT CREATE ON DATABASE {database} TO {user}"
+            if not self.may_create:
+                grant += f" (each test gets a schema), or ALTER ROLE {user} CREATEDB (a database)"
         if not allowed:
             raise ServiceUnavailable(
                 f"Postgres isolation {mode!r} cannot be had on {self._server.name}",

@@ -30,7 +30,9 @@ def _nobody(verb: str, **_args: Json) -> Json:
 class PostgresDatabase:
     """Name, address and account of a database that only this test sees; no live connection.
 
-    schema: in mode `schema` the Postgres schema that is the test's own, else "".
+    mode: how it is kept apart, for people to read. gives_url: whether a test may connect by
+        itself; if not, all that it does happens in one connection of the kit's.
+    schema: where the database is shared, the Postgres schema that is the test's own, else "".
     template: what it was cloned from: the same for all tests with equal schemas.
     internal_host, internal_port: for containers on the kit's network; "" and 0 if external.
     sockets: folder on this machine with the server's Unix socket, by which the kit's engines
@@ -46,6 +48,7 @@ class PostgresDatabase:
     user: str
     password: str = field(repr=False)
     mode: str
+    gives_url: bool = True
     schema: str = ""
     template: str = ""
     internal_host: str = ""
@@ -62,7 +65,7 @@ class PostgresDatabase:
 
     @property
     def url(self) -> str:
-        """libpq URI. Raises IsolationFailed in mode `rollback`."""
+        """libpq URI. Raises IsolationFailed where the mode gives none, as `rollback`."""
         return self.address("url").url()
 
     @property
@@ -83,7 +86,7 @@ class PostgresDatabase:
         driver: for SQLAlchemy, as in `sqlalchemy_url`; "" gives the libpq URI.
         On an external server the account is the test's own, and its sessions begin with SET ROLE.
         Raises IsolationFailed for a role that would not obey, for one that an external server does
-        not have, and in mode `rollback`.
+        not have, and where the mode gives no URL.
         """
         own = self.address(f"as_role({role!r})")
         address = replace(own, **self.call("as_role", role=role))
@@ -104,7 +107,7 @@ class PostgresDatabase:
         It holds no password, since reports are kept by others: in the container none is asked
         for, and that of an external server is known to whoever has set its address.
         """
-        if self.mode == "rollback":
+        if not self.gives_url:
             return ""
         if not self.container:
             return f"psql '{self.address().url_to_show()}'"
@@ -125,10 +128,10 @@ class PostgresDatabase:
     def address(self, asked: str = "") -> Address:
         """Return the address as one value.
 
-        asked: what the caller asked for; then mode `rollback` is an error that says why.
+        asked: what the caller asked for; then a mode that gives no URL is an error that says why.
         """
-        if asked and self.mode == "rollback":
-            raise no_connections_of_your_own(f"postgres_database.{asked}")
+        if asked and not self.gives_url:
+            raise no_connections_of_your_own(f"postgres_database.{asked}", self.mode)
         return self._address(self.host, self.port)
 
     def _internal(self, asked: str) -> Address:
@@ -152,10 +155,10 @@ class PostgresDatabase:
         )
 
 
-def no_connections_of_your_own(asked: str) -> IsolationFailed:
-    """Return the error for asking, in mode `rollback`, for what leads around the transaction."""
+def no_connections_of_your_own(asked: str, mode: str) -> IsolationFailed:
+    """Return the error for asking, where the mode gives no URL, for a way around its one."""
     return IsolationFailed(
-        f"{asked} is not to be had in Postgres isolation 'rollback'",
+        f"{asked} is not to be had in Postgres isolation {mode!r}",
         cause="all the test does happens in one connection, inside a transaction that is rolled "
         "back; another connection would not see it, and would leave its own data behind",
         looked_at="setting postgres_isolation, or the test's marker wflo(postgres=...)",
@@ -181,7 +184,7 @@ def build(test: TestContext, data: Mapping[str, Json]) -> None:
 
 def wanted(test: TestContext) -> Schema | None:
     """Return what the fixture `<server>_schema` wants the test's database to hold."""
-    return schema_of(test.sibling("schema"), _project(test))
+    return schema_of(test.inputs["schema"], _project(test))
 
 
 def _project(test: TestContext) -> Project:
@@ -215,10 +218,10 @@ def _being_filled(test: TestContext, url: str) -> PostgresDatabase:
 def database(lease: Lease, test: TestContext) -> Iterator[PostgresDatabase]:
     """Yield the handle of a database with the test's schema.
 
-    Where no template brought it (modes `schema` and `create`), it is applied here.
+    Where the mode does not bring it with the database, it is applied here.
     """
     handle = handle_of(lease)
-    schema = wanted(test) if handle.mode in ("schema", "create") else None
+    schema = None if lease.data["brings_schema"] else wanted(test)
     if schema is None:
         yield handle
         return
@@ -226,7 +229,7 @@ def database(lease: Lease, test: TestContext) -> Iterator[PostgresDatabase]:
     try:
         yield handle
     finally:
-        if handle.mode == "create":
+        if lease.data["removes_schema"]:
             # An open transaction of the test would hold up the drop of its tables.
             leftovers = lease.call("settle")
             schema.remove(handle.url)
@@ -256,6 +259,7 @@ def handle_of(lease: Lease) -> PostgresDatabase:
         user=data["user"],
         password=data["password"],
         mode=data["mode"],
+        gives_url=data["gives_url"],
         schema=data["schema"],
         template=data["template"],
         internal_host=server.internal_host,

@@ -8,11 +8,11 @@ replaced, for it is not watched any longer.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.errors import IsolationFailed
+from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Json
 from wflo_testkit.services.postgres import roles
 from wflo_testkit.services.postgres.accounts import LOGIN, Account, quoted
@@ -33,103 +33,95 @@ _SETTINGS = """INSERT INTO pg_db_role_setting
     WHERE setrole = {role} AND setdatabase IN
         (0, (SELECT oid FROM pg_database WHERE datname = current_database()))"""
 _IMPATIENT = f"SET LOCAL lock_timeout = '{PATIENCE:g}s'"
+_MADE, _USERS = "logins", "users"  # of a lease's notes: made ones; all that were begun
 _THERE = "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)"
 
 
 class Logins:
-    """Those of one lease. Safe to use from several threads. data: what the lease was granted."""
+    """Those of all leases. Safe to use from several threads, for one lease one after the other.
 
-    def __init__(self, workshop: Workshop, data: Mapping[str, Json]) -> None:
+    Which ones a lease has is in its notes: role -> user and password.
+    """
+
+    def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
         self._cluster = workshop.cluster
-        self._database: str = data["database"]
-        self._data = data
-        self._lock = threading.Lock()
-        self._made: dict[str, Account] = {}
-        self._users: list[str] = []
-        self._connection: Connection[Any] | None = None
-        self._is_over = False
+        self._inside: dict[str, Connection[Any]] = {}
 
-    def get(self, role: str) -> dict[str, Json]:
+    def get(self, lease: HeldLease, role: str) -> dict[str, Json]:
         """Return account and parameters for connections as `role`: the same ones at each call.
 
         A call may make more tables accessible: those that have been made since the last.
         Raises IsolationFailed, and psycopg.Error.
         """
-        with self._lock:
-            if self._is_over:
-                raise IsolationFailed(f"the test that asks for the role {role!r} is over")
-            connection = self._inside()
-            found = roles.find(connection, role, self._cluster.names, self._data["schema"])
-            if self._cluster.server.is_external:
-                return self._begun_as(role, found)
-            account = self._login(connection, role, found)
-        return self._answer(account.user, account.password, self._data["parameters"])
+        connection = self._connection(lease)
+        found = roles.find(connection, role, self._cluster.names, lease.data["schema"])
+        if self._cluster.server.is_external:
+            return _begun_as(lease, role, found)
+        account = self._login(lease, connection, role, found)
+        return _answer(account.user, account.password, lease.data["parameters"])
 
-    def end(self) -> list[str]:
-        """Drop them all and end their sessions; return a sentence for each that was left open."""
-        with self._lock:
-            self._is_over = True
-            try:
-                return self._end() if self._users else []
-            finally:
-                self._close()
+    def end(self, lease: HeldLease) -> list[str]:
+        """Drop a lease's and end their sessions; return a sentence for each that was left open."""
+        try:
+            return self._end(lease) if lease.notes.get(_USERS) else []
+        finally:
+            if connection := self._inside.pop(lease.id, None):
+                connection.close()
 
     def close(self) -> None:
         """Leave all as it is: the server goes, or all that this run has made there."""
-        with self._lock:
-            self._is_over = True
-            self._close()
+        for connection in list(self._inside.values()):
+            connection.close()
 
-    def _inside(self) -> Connection[Any]:
+    def _connection(self, lease: HeldLease) -> Connection[Any]:
         """Return a connection of the kit's to the test's database: that which has watched it."""
-        if self._connection is None or self._connection.closed:
-            link = self._workshop.recycler.give_up(self._database)
-            self._connection = link.leave() if link else self._cluster.admin.open(self._database)
-        return self._connection
+        known = self._inside.get(lease.id)
+        if known is None or known.closed:
+            database = lease.data["database"]
+            link = self._workshop.recycler.give_up(database)
+            known = self._inside[lease.id] = (
+                link.leave() if link else self._cluster.admin.open(database)
+            )
+        return known
 
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-
-    def _begun_as(self, role: str, found: roles.Role | None) -> dict[str, Json]:
-        """Return the lease's own account, whose sessions begin with SET ROLE."""
-        user, parameters = self._data["user"], dict(self._data["parameters"])
-        options = roles.becoming(found, role, user, parameters.get("options", ""))
-        return self._answer(user, self._data["password"], {**parameters, "options": options})
-
-    def _login(self, connection: Connection[Any], role: str, found: roles.Role | None) -> Account:
+    def _login(
+        self, lease: HeldLease, connection: Connection[Any], role: str, found: roles.Role | None
+    ) -> Account:
         """Return the login for `role`; it may use all that is there by now."""
         from psycopg import errors
 
-        account, statements = self._made.get(role), list[str]()
-        if account is None:
+        made, statements = lease.notes.setdefault(_MADE, {}), list[str]()
+        if role in made:
+            account = Account(*made[role])
+        else:
             account = Account.of(self._cluster.new_login(role))
-            self._users.append(account.user)  # first: if anything comes between, it goes
-            statements = self._entry(account, found)
+            # First: if anything comes between, it goes.
+            lease.notes.setdefault(_USERS, []).append(account.user)
+            statements = self._entry(lease, account, found)
         if found is None:
-            statements += self._rights(connection, quoted(account.user))
+            statements += self._rights(lease, connection, quoted(account.user))
         try:
             _together(connection, *statements)
         except errors.LockNotAvailable as error:
             raise _open_transaction(role, error.diag.message_primary) from None
-        self._made[role] = account
+        made[role] = [account.user, account.password]
         return account
 
-    def _entry(self, account: Account, found: roles.Role | None) -> list[str]:
+    def _entry(self, lease: HeldLease, account: Account, found: roles.Role | None) -> list[str]:
         """Return what makes a login, and lets it into the test's database and no other."""
         user = quoted(account.user)
         made = [f"CREATE ROLE {user} {LOGIN} PASSWORD '{account.verifier}'"]
-        if not self._data["schema"]:  # all tests may enter the one that they share
-            made.append(f"GRANT CONNECT ON DATABASE {quoted(self._database)} TO {user}")
+        if not lease.data["schema"]:  # all tests may enter the one that they share
+            made.append(f"GRANT CONNECT ON DATABASE {quoted(lease.data['database'])} TO {user}")
         if found is not None:
             made.append(f"GRANT {quoted(found.name)} TO {user}")
             made.append(_SETTINGS.format(login=user, role=found.oid))
         return made
 
-    def _rights(self, connection: Connection[Any], user: str) -> list[str]:
+    def _rights(self, lease: HeldLease, connection: Connection[Any], user: str) -> list[str]:
         """Return what gives an application's rights in the test's part of the database."""
-        own = [self._data["schema"]] if self._data["schema"] else []
+        own = [lease.data["schema"]] if lease.data["schema"] else []
         schemas = ", ".join(own or [name for (name,) in connection.execute(_SCHEMAS.encode())])
         if not schemas:
             return []
@@ -139,16 +131,16 @@ class Logins:
             f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schemas} TO {user}",
         ]
 
-    def _end(self) -> list[str]:
-        connection = self._inside()
-        users = [name for (name,) in connection.execute(_THERE, (self._users,))]
+    def _end(self, lease: HeldLease) -> list[str]:
+        connection = self._connection(lease)
+        users = [name for (name,) in connection.execute(_THERE, (lease.notes[_USERS],))]
         for user in users:
             _together(connection, f"ALTER ROLE {quoted(user)} NOLOGIN")  # then look who is in
         admin = self._cluster.admin
         left = [each for user in users for each in settle(admin, Where(OF_ROLE, (user,)))]
         # Others', too: a transaction that has changed a table would hold up what follows.
-        left += self._workshop.settle(self._data)
-        heir = quoted(self._cluster.account(self._database).user)
+        left += self._workshop.settle(lease.data)
+        heir = quoted(self._cluster.account(lease.data["database"]).user)
         for user in map(quoted, users):
             # What it has made stays: people may want to look at it.
             heirs = f"REASSIGN OWNED BY {user} TO {heir}"
@@ -156,8 +148,17 @@ class Logins:
         self._cluster.accounts.count_dropped()
         return left
 
-    def _answer(self, user: str, password: str, parameters: Mapping[str, Json]) -> dict[str, Json]:
-        return {"user": user, "password": password, "parameters": dict(parameters)}
+
+def _begun_as(lease: HeldLease, role: str, found: roles.Role | None) -> dict[str, Json]:
+    """Return the lease's own account, whose sessions begin with SET ROLE."""
+    data = lease.data
+    parameters = dict(data["parameters"])
+    options = roles.becoming(found, role, data["user"], parameters.get("options", ""))
+    return _answer(data["user"], data["password"], {**parameters, "options": options})
+
+
+def _answer(user: str, password: str, parameters: Mapping[str, Json]) -> dict[str, Json]:
+    return {"user": user, "password": password, "parameters": dict(parameters)}
 
 
 def _together(connection: Connection[Any], *statements: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Build, Json
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.cluster import Cluster
@@ -16,13 +17,28 @@ from wflo_testkit.services.postgres.templates import Templates
 
 
 class Mode(Protocol):
-    """One way to keep tests apart; called from several threads at once."""
+    """One way to keep tests apart; called from several threads at once.
+
+    name: in `postgres_isolation`. gives_url: whether tests may connect by themselves.
+    brings_schema: whether the database holds the schema when it is given out; if not, the test's
+        process applies it. removes_schema: whether that removes it again at the test's end.
+    instead: the mode that takes its place where the kit may make no databases, "" for none.
+    """
+
+    name: str
+    gives_url: bool
+    brings_schema: bool
+    removes_schema: bool
+    instead: str
 
     def lease(self, request: LeaseRequest) -> Mapping[str, Json] | Build:
         """Return what the handle needs (see `Workshop.grant`), or what must be built first."""
 
-    def release(self, data: Mapping[str, Json], keep: bool) -> list[str]:
+    def release(self, lease: HeldLease, keep: bool) -> list[str]:
         """Take back what `lease` returned; a sentence per leftover."""
+
+    def close(self) -> None:
+        """Drop what is left of it on an external server, but for databases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +65,9 @@ class Workshop:
         return self.recycler.settle(data["database"])
 
     def grant(
-        self, mode: str, database: str, *, schema: str = "", template: str = ""
+        self, mode: Mode, database: str, *, schema: str = "", template: str = ""
     ) -> dict[str, Json]:
-        """Return a lease's data: account, database, parameters of the connection, and its mode.
+        """Return a lease's data: account, database, parameters of the connection, its mode's ways.
 
         schema: the Postgres schema that is the test's own, if not the whole database is.
         template: what `database` was cloned from.
@@ -62,7 +78,10 @@ class Workshop:
             own = f"-csearch_path={schema}{self.cluster.search_path} -capplication_name={schema}"
             parameters["options"] = f"{parameters.get('options', '')} {own}".strip()
         return {
-            "mode": mode,
+            "mode": mode.name,
+            "gives_url": mode.gives_url,
+            "brings_schema": mode.brings_schema,
+            "removes_schema": mode.removes_schema,
             "database": database,
             "user": account.user,
             "password": account.password,

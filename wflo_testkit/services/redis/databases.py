@@ -50,6 +50,9 @@ class Databases:
     and nothing is made ahead.
     """
 
+    name = "database"
+    enters_number_zero = True
+
     def __init__(self, server: RedisServer, admin: Admin, names: Names) -> None:
         self._server = server
         self._admin = admin

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 def async_engine(handle: PostgresDatabase, test: TestContext) -> Iterator[AsyncEngine]:
-    """Yield an engine that connects when first used. Raises IsolationFailed in `rollback`."""
-    if handle.mode == "rollback":
-        raise no_connections_of_your_own("postgres_async_engine")
+    """Yield an engine that connects when first used. Raises IsolationFailed without a URL."""
+    if not handle.gives_url:
+        raise no_connections_of_your_own("postgres_async_engine", handle.mode)
     from sqlalchemy.util import greenlet_spawn
 
     opened = Opened(test, "postgres_async_engine")
@@ -44,8 +44,8 @@ def async_session(handle: PostgresDatabase, test: TestContext) -> Iterator[Async
     """Yield a session; what it has not committed is rolled back at the end.
 
     Objects stay readable after a commit (expire_on_commit=False), as SQLAlchemy advises for
-    asyncio: reading an expired attribute would need an await. In mode `rollback` its use in a
-    second event loop raises IsolationFailed.
+    asyncio: reading an expired attribute would need an await. Where the mode gives no URL its use
+    in a second event loop raises IsolationFailed.
     """
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.util import greenlet_spawn
@@ -53,13 +53,13 @@ def async_session(handle: PostgresDatabase, test: TestContext) -> Iterator[Async
     opened = Opened(test, "postgres_async_session")
 
     async def close() -> None:
-        if handle.mode == "rollback":
+        if not handle.gives_url:
             await made.run_sync(lambda inner: inner.end())  # type: ignore[attr-defined]
         await made.close()
         await greenlet_spawn(opened.close_left)
 
     bound = LoopBound(close)
-    only = OneLoop() if handle.mode == "rollback" else None
+    only = None if handle.gives_url else OneLoop()
     base = _engine(handle, opened, bound, only)
     if only is not None:
         only.watch(base.sync_engine)

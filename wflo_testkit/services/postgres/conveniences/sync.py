@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def engine(handle: PostgresDatabase, test: TestContext) -> Iterator[Engine]:
-    """Yield an engine that connects when first used. Raises IsolationFailed in `rollback`."""
-    if handle.mode == "rollback":
-        raise no_connections_of_your_own("postgres_engine")
+    """Yield an engine that connects when first used. Raises IsolationFailed without a URL."""
+    if not handle.gives_url:
+        raise no_connections_of_your_own("postgres_engine", handle.mode)
     with _engine(handle, test, "postgres_engine") as made:
         yield made
 
@@ -30,7 +30,7 @@ def session(handle: PostgresDatabase, test: TestContext) -> Iterator[Session]:
     from sqlalchemy.orm import Session
 
     with _engine(handle, test, "postgres_session") as made:
-        if handle.mode == "rollback":
+        if not handle.gives_url:
             rollback = session_class()(engine=lambda: made)  # type: ignore[call-arg]
             try:
                 yield rollback

@@ -10,10 +10,6 @@ from wflo_testkit.services.postgres.workshop import Mode, Workshop
 
 
 def all_modes(workshop: Workshop) -> dict[str, Mode]:
-    """Return every mode by its name in `postgres_isolation`."""
-    return {
-        "database": DatabaseMode(workshop),
-        "rollback": RollbackMode(workshop),
-        "schema": SchemaMode(workshop),
-        "create": CreateMode(workshop),
-    }
+    """Return every mode by its name in `postgres_isolation`, the default first."""
+    kinds = (DatabaseMode, RollbackMode, SchemaMode, CreateMode)
+    return {each.name: each for each in (kind(workshop) for kind in kinds)}

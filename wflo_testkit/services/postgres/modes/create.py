@@ -12,6 +12,9 @@ from wflo_testkit.services.postgres.modes.database import DatabaseMode
 
 class CreateMode(DatabaseMode):
     name = "create"
+    brings_schema = False
+    removes_schema = True
+    instead = ""
 
     def _template(self, request: LeaseRequest) -> str | Build:  # noqa: ARG002 - always empty
         return self._workshop.templates.get("")

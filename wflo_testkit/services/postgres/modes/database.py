@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Build, Json
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.workshop import Workshop
@@ -11,6 +12,10 @@ from wflo_testkit.services.postgres.workshop import Workshop
 
 class DatabaseMode:
     name = "database"
+    gives_url = True
+    brings_schema = True
+    removes_schema = False
+    instead = "schema"
 
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
@@ -22,19 +27,22 @@ class DatabaseMode:
         if isinstance(template, Build):
             return template
         database = self._workshop.pool.take(template)
-        return self._workshop.grant(self.name, database, template=template)
+        return self._workshop.grant(self, database, template=template)
 
-    def release(self, data: Mapping[str, Json], keep: bool) -> list[str]:
+    def release(self, lease: HeldLease, keep: bool) -> list[str]:
         """End what is open in the database and let it be recycled; return the leftovers."""
-        name, template = data["database"], data["template"]
+        name, template = lease.data["database"], lease.data["template"]
         clean = False
         try:
-            left = self._workshop.settle(data)
+            left = self._workshop.settle(lease.data)
             # Whoever kept a session open may try to open the next: in a database that is gone.
             clean = not left
         finally:
             self._workshop.pool.give_back(template, name, keep=keep, used=clean)
         return left
+
+    def close(self) -> None:
+        """Do nothing: databases are all that it makes."""
 
     def _template(self, request: LeaseRequest) -> str | Build:
         return self._workshop.template(request)

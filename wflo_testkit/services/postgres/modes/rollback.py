@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Build, Json
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.admin import Row
@@ -35,27 +36,32 @@ class Shared:
 
 
 class RollbackMode:
+    """Keeps its databases by name, and lists those that no test has by owner and template."""
+
+    name = "rollback"
+    gives_url = False
+    brings_schema = True
+    removes_schema = False
+    instead = ""
+
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
         self._lock = threading.Lock()
         self._free: dict[tuple[str, str], list[Shared]] = {}
-        self._used: dict[str, tuple[str, Shared]] = {}
+        self._shared: dict[str, Shared] = {}
 
     def lease(self, request: LeaseRequest) -> Mapping[str, Json] | Build:
         """Return the database that this owner's tests share, or the Build of its template."""
-        self._workshop.cluster.require("create databases", "rollback")
+        self._workshop.cluster.require("create databases", self.name)
         template = self._workshop.template(request)
         if isinstance(template, Build):
             return template
         shared = self._take(request.owner, template) or self._make(template)
-        with self._lock:
-            self._used[shared.database] = (request.owner, shared)
-        return self._workshop.grant("rollback", shared.database, template=template)
+        return self._workshop.grant(self, shared.database, template=template)
 
-    def release(self, data: Mapping[str, Json], keep: bool) -> list[str]:  # noqa: ARG002
+    def release(self, lease: HeldLease, keep: bool) -> list[str]:  # noqa: ARG002
         """Check the database and put it back, or replace it; what is rolled back cannot be kept."""
-        with self._lock:
-            owner, shared = self._used.pop(data["database"])
+        shared = self._shared[lease.data["database"]]
         left: list[str] = []
         found = "it"  # in case of an error
         try:
@@ -66,14 +72,17 @@ class RollbackMode:
                 shared.visits = self._visits(shared.database)  # who comes later is found next time
                 found = self._changed(shared)
         finally:
-            self._put_back(owner, shared, clean=not found)
+            self._put_back(lease.owner, shared, clean=not found)
         if found:
             left.append(f"{found} was changed for good, past the rollback: data was committed")
         return left
 
+    def close(self) -> None:
+        """Do nothing: databases are all that it makes."""
+
     def _put_back(self, owner: str, shared: Shared, *, clean: bool) -> None:
         if not clean:
-            self._workshop.pool.give_back(shared.template, shared.database, used=False)
+            self._replace(shared)
             return
         with self._lock:
             self._free.setdefault((owner, shared.template), []).append(shared)
@@ -88,11 +97,17 @@ class RollbackMode:
                 shared = free.pop()
             if self._workshop.recycler.is_there(shared.database):
                 return shared
-            self._workshop.pool.give_back(template, shared.database, used=False)
+            self._replace(shared)
+
+    def _replace(self, shared: Shared) -> None:
+        del self._shared[shared.database]
+        self._workshop.pool.give_back(shared.template, shared.database, used=False)
 
     def _make(self, template: str) -> Shared:
         database = self._workshop.pool.take(template)
-        return Shared(database, template, Proof.of(partial(self._ask, database)))
+        made = Shared(database, template, Proof.of(partial(self._ask, database)))
+        self._shared[database] = made
+        return made
 
     def _visits(self, database: str) -> str:
         """Return what one look is enough for: whether anybody has been there at all."""

@@ -9,12 +9,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
+from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Json
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.workshop import Workshop
 
 
 class SchemaMode:
+    name = "schema"
+    gives_url = True
+    brings_schema = False
+    removes_schema = False  # it goes with the Postgres schema
+    instead = ""
+
     def __init__(self, workshop: Workshop) -> None:
         self._cluster = workshop.cluster
         self._workshop = workshop
@@ -31,12 +38,12 @@ class SchemaMode:
             self._made.add(name)
         # The name is made of lower-case letters, digits and underscores.
         self._cluster.admin.rows(f'CREATE SCHEMA {name} AUTHORIZATION "{owner}"', database=database)
-        return self._workshop.grant("schema", database, schema=name)
+        return self._workshop.grant(self, database, schema=name)
 
-    def release(self, data: Mapping[str, Json], keep: bool) -> list[str]:
+    def release(self, lease: HeldLease, keep: bool) -> list[str]:
         """End what is open in the schema and drop it later; return the leftovers."""
-        name, database = data["schema"], data["database"]
-        left = self._workshop.settle(data)
+        name, database = lease.data["schema"], lease.data["database"]
+        left = self._workshop.settle(lease.data)
         if keep:
             self._cluster.keep(database)
         else:
@@ -65,6 +72,6 @@ class SchemaMode:
     def _choose(self) -> str:
         cluster = self._cluster
         if cluster.server.is_external:
-            cluster.require("create schemas", "schema")
+            cluster.require("create schemas", self.name)
             return cluster.server.database
         return cluster.create(cluster.names.shared)

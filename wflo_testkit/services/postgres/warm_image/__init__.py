@@ -34,9 +34,12 @@ unset WFLO_PASSWORD"""
 _SERVE = 'exec docker-entrypoint.sh "$@"'
 
 
-def recipe(spec: Spec, password: str) -> Recipe | None:
+def recipe(
+    spec: Spec, password: str, content: Content | None = None, text: str = ""
+) -> Recipe | None:
     """Return how the cluster of `spec` is made ahead, with `password` for its administrator.
 
+    content, text: what a template holds that is inside, too; see `content`.
     None for a spec that somebody has changed so that it does not follow: another password, or
     another program.
     """
@@ -49,6 +52,7 @@ def recipe(spec: Spec, password: str) -> Recipe | None:
             f"{FOLDER}/verifier": verifier(password, _iterations(spec)),
             # For the template; and no server that is to have others starts from this image.
             **_extensions(spec.options.get("extensions", ())),
+            **(_template(content, text) if content is not None else {}),
         },
         check=(_HERE / "check.sh").read_text(),
         start=_started(spec, given, _COPY, _SERVE),
@@ -66,12 +70,6 @@ def content(template: str, fingerprint: str, *, server: PostgresServer, stem: st
     return Content(fingerprint=fingerprint, command=dump, secret=stem)
 
 
-def filled(recipe: Recipe, content: Content, text: str) -> Recipe:
-    """Return the recipe of an image that has a template inside, too; `text`: see `content`."""
-    inside = {f"{FOLDER}/schema.sql": text, f"{FOLDER}/schema": READY.template(content.fingerprint)}
-    return dataclasses.replace(recipe, files={**recipe.files, **inside})
-
-
 def _iterations(spec: Spec) -> int:
     """Tests of a `superuser` suite get the administrator's account."""
     return FOR_TESTS if spec.options.get("role") == "superuser" else FOR_THE_KIT
@@ -86,6 +84,11 @@ def _started(spec: Spec, environment: Mapping[str, str], *steps: str) -> Spec:
 def _extensions(names: Sequence[str]) -> dict[str, str]:
     made = "".join(f"{statement};\n" for statement in statements(names))
     return {f"{FOLDER}/extensions.sql": made} if names else {}
+
+
+def _template(content: Content, text: str) -> dict[str, str]:
+    name = READY.template(content.fingerprint)
+    return {f"{FOLDER}/schema.sql": text, f"{FOLDER}/schema": name}
 
 
 def _arguments(spec: Spec) -> str:
