@@ -68,6 +68,7 @@ def test_an_exited_container_is_noticed_at_once_and_its_log_is_shown(
     assert "no-such-option" in str(caught.value.cause)
 
 
+@pytest.mark.slow
 def test_a_daemon_that_publishes_no_port_is_told_of_as_a_failed_start(
     core: Core, spec: Spec, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,7 +31,7 @@ from wflo_testkit.services.redis.names import Names
 from wflo_testkit.wait import clock, wait_until
 
 NAMES = ("postgres", "redis", "kafka", "temporal")
-SERVICES, AT_ONCE = quick(NAMES, ("postgres", "redis")), quick(NAMES, ("postgres",))
+SERVICES, KILLED = quick(NAMES, ("postgres", "redis")), quick(NAMES, ("postgres",))
 TELLING = ("postgres", "redis")
 """Services whose servers tell who is connected."""
 HOUR = 3600.0
@@ -70,7 +70,7 @@ def holding(server: Server, hours_ago: float, mode: str = "") -> Iterator[str]:
         yield core._session.run
 
 
-@pytest.mark.parametrize("server", SERVICES, indirect=True)
+@pytest.mark.parametrize("server", KILLED, indirect=True)
 def test_the_next_run_clears_an_old_one_that_was_killed_and_no_other(
     server: Server, start: Start
 ) -> None:
@@ -246,7 +246,7 @@ def tell(process: subprocess.Popen[str]) -> None:
     process.stdin.flush()
 
 
-@pytest.mark.parametrize("server", AT_ONCE, indirect=True)
+@pytest.mark.parametrize("server", KILLED, indirect=True)
 def test_two_that_sweep_at_once_and_one_that_is_killed_half_way_leave_nothing(
     server: Server,
 ) -> None:
