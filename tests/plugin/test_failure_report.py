@@ -37,6 +37,39 @@ def test_a_passing_test_shows_no_log(run_suite: Run) -> None:
     result.stdout.no_fnmatch_line("*log since the test began*")
 
 
+FAKED_LOSS = """
+from wflo_testkit.broker.servers import Servers
+from wflo_testkit.errors import BrokerLost
+
+def lost(*_args):
+    raise BrokerLost("whoever could tell is gone")
+
+Servers.logs = lost
+"""
+
+
+@pytest.mark.slow
+def test_a_log_that_a_faked_loss_keeps_from_it_costs_no_report(run_suite: Run) -> None:
+    result = run_suite("def test(redis_server):\n    assert 1 == 2\n", conftest=FAKED_LOSS)
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E * assert 1 == 2"])
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+@pytest.mark.slow
+def test_a_report_file_that_cannot_be_written_costs_a_warning_and_not_the_run(
+    run_suite: Run,
+) -> None:
+    result = run_suite(
+        "def test(redis_client):\n    redis_client.ping()\n",
+        "--wflo-report=test_it.py/in/a/file.json",
+    )
+
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["warning: the report could not be written: *test_it.py*"])
+
+
 def test_a_failed_tests_database_is_kept_and_its_address_shown(run_suite: Run) -> None:
     result = run_suite(
         """
