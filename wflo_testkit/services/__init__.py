@@ -100,7 +100,8 @@ def _loaded(entry: EntryPoint) -> Service:
     try:
         row = entry.load()
         if isinstance(row, service.Service):
-            service.fixtures(row), options.flags(options.every({row.name: row}))
+            service.fixtures(row)
+            options.flags(options.every({row.name: row}))
             return row
     except Exception as error:
         raise _refused(

@@ -169,6 +169,7 @@ def _exit_code(container: Container, limit: float) -> int:
     from docker.errors import NotFound
 
     def ended() -> bool:
+        """Look again; a container that is gone has ended, too."""
         try:
             container.reload()
         except NotFound:
