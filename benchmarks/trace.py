@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -30,7 +31,8 @@ class Step(TypedDict):
 
 STEPS = (
     ("docker imported and connected", "wflo_testkit.runtime.daemon", "connect"),
-    ("watchdog begun", "wflo_testkit.runtime.watchdog", "Watchdog.start"),
+    ("broker begun", "wflo_testkit.run.owner", "RunOwner.begin"),
+    ("broker made", "wflo_testkit.run.making", "core"),
     ("Ryuk acknowledged", "wflo_testkit.runtime.reaper", "Reaper.start"),
     ("image looked up", "wflo_testkit.runtime.images", "resolve"),
     ("warm image looked up", "wflo_testkit.broker.warming", "Warming.find"),
@@ -86,23 +88,44 @@ def _server_of(args: Sequence[Any]) -> str:
     return next((each.name for each in args if isinstance(each, Spec | Server)), "")
 
 
-def _in_traced_process() -> bool:
-    return FILE in os.environ
+def _written_by_broker() -> Path:
+    return Path(os.environ[FILE] + ".broker")
 
 
-if _in_traced_process():
+def _in_broker() -> None:
+    """Time what the broker's process does, and write that down at its end."""
+    from wflo_testkit.broker.core import Core
+
+    for each in STEPS:
+        _wrap(*each)
+    close = Core.close
+
+    def close_and_write(core: Core, *given: float) -> None:
+        _written_by_broker().write_text(json.dumps(_steps))
+        close(core, *given)
+
+    Core.close = close_and_write  # type: ignore[method-assign]
+
+
+if "pytest" not in sys.modules and FILE in os.environ:
+    _in_broker()
+elif FILE in os.environ:
     import pytest
 
     _note("pytest loads plugins", "", time.monotonic())
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish() -> None:
+        from wflo_testkit.run import launch
+
         begin = time.monotonic()
         _note("tests collected", "", begin)
-        for each in STEPS:
-            _wrap(*each)
+        _wrap(*next(step for step in STEPS if step[0] == "broker begun"))
+        entry = "from wflo_testkit.run.entry"
+        launch.BEGIN = launch.BEGIN.replace(entry, f"import {__name__}\n{entry}")
         _note("kit's own modules imported", "", begin)
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure() -> None:
-        Path(os.environ[FILE]).write_text(json.dumps(sorted(_steps, key=lambda s: s["end"])))
+        steps = [*_steps, *json.loads(_written_by_broker().read_text())]
+        Path(os.environ[FILE]).write_text(json.dumps(sorted(steps, key=lambda s: s["end"])))

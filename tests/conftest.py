@@ -96,7 +96,10 @@ def run_suite(pytester: pytest.Pytester, fresh_environment: pytest.MonkeyPatch) 
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(_dedented(text))
         # What no suite here uses costs each of hundreds of processes a quarter of a second.
-        unused = ("-p", "no:randomly", "-p", "no:hypothesispytest", "-p", "no:cov")
+        unused = (
+            *("-p", "no:randomly", "-p", "no:hypothesispytest", "-p", "no:cov"),
+            *("-p", "no:fakefs", "-p", "no:socket"),
+        )
         # pytest-asyncio 1.5 warns whoever leaves one of its settings at the default.
         strict = ("-W", "error", "-W", "ignore::pytest.PytestDeprecationWarning")
         return pytester.runpytest_subprocess(*unused, *strict, *options)

@@ -40,6 +40,11 @@ FLAGS: tuple[Flag, ...] = (
         "what was skipped for it.",
     ),
     ("require", True, "Without Docker fail, whatever without_docker says."),
+    (
+        "debug",
+        True,
+        "Show the log of the broker, the process that owns the containers, at the end.",
+    ),
     ("report", False, "Write a report of servers and leases to this path."),
     (
         "leftovers",

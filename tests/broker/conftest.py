@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +14,8 @@ from tests.broker import desks
 from wflo_testkit.broker.api import Ask
 from wflo_testkit.broker.client import Client
 from wflo_testkit.broker.core import Core
-from wflo_testkit.broker.listener import Listener
+from wflo_testkit.broker.process import Connections
+from wflo_testkit.runtime import folders
 from wflo_testkit.runtime.session import Session
 
 
@@ -21,15 +26,48 @@ def core() -> Iterator[Core]:
     core.close()
 
 
-@pytest.fixture
-def listener(core: Core) -> Iterator[Listener]:
-    listener = Listener(core)
-    yield listener
-    listener.close()
+@dataclass(frozen=True)
+class Listening:
+    """A broker's connections, and where they come in."""
+
+    connections: Connections
+    path: Path
+    socket: socket.socket
+
+    def open(self, owner: str) -> int:
+        """Return how many connections the process of that name has."""
+        peers = self.connections._peers.values()
+        return sum(len(peer.connections) for peer in peers if peer.name == owner)
+
+
+@contextmanager
+def listening() -> Iterator[Listening]:
+    """Yield connections without a broker yet, as while its modules load."""
+    folder = folders.make()
+    path = folder / "broker.sock"
+    bound = socket.socket(socket.AF_UNIX)
+    bound.bind(str(path))
+    bound.listen(64)
+    made = Listening(Connections(bound), path, bound)
+    yield made
+    made.connections.close()
+    folders.remove(folder)
 
 
 @pytest.fixture
-def connect(listener: Listener) -> Iterator[Callable[[str], Client]]:
+def waiting() -> Iterator[Listening]:
+    with listening() as made:
+        yield made
+
+
+@pytest.fixture
+def listener(core: Core, waiting: Listening) -> Listening:
+    waiting.connections.serve(core)
+    return waiting
+
+
+@pytest.fixture
+def connect(listener: Listening) -> Iterator[Callable[[str], Client]]:
     """Connect as the owner of that name."""
     clients: list[Client] = []
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.broker.conftest import Listening
 from wflo_testkit.broker.client import Client
-from wflo_testkit.broker.listener import Listener
 
 CALLER = """
 import sys
@@ -22,16 +22,21 @@ print(Client(sys.argv[1], "gw0").summary())
 """
 
 OUT_OF_DESCRIPTORS = f"""
-import os, resource, select, subprocess, sys
+import os, resource, select, socket, subprocess, sys, tempfile
 from wflo_testkit.broker.core import Core
-from wflo_testkit.broker.listener import Listener
+from wflo_testkit.broker.process import Connections
 from wflo_testkit.runtime.session import Session
 from wflo_testkit.wait import pause
 
 core = Core({{}}, Session("0123abcd"))
-listener = Listener(core)
+path = tempfile.mkdtemp() + "/broker.sock"
+bound = socket.socket(socket.AF_UNIX)
+bound.bind(path)
+bound.listen()
+connections = Connections(bound)
+connections.serve(core)
 caller = subprocess.Popen(
-    [sys.executable, "-c", {CALLER!r}, str(listener.path)],
+    [sys.executable, "-c", {CALLER!r}, path],
     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
 )
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -40,15 +45,15 @@ os.close(lowest_free)
 resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
 caller.stdin.write("\\n")
 caller.stdin.flush()
-waiting, _, _ = select.select([listener._socket], [], [], 20)
+waiting, _, _ = select.select([bound], [], [], 20)
 pause(0.5)  # accept has failed by now
-still_waiting, _, _ = select.select([listener._socket], [], [], 0)
+still_waiting, _, _ = select.select([bound], [], [], 0)
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 try:
     print(bool(still_waiting), caller.communicate(timeout=10)[0].strip())
 finally:
     caller.kill()
-    listener.close()
+    connections.close()
     core.close()
 """
 
@@ -67,7 +72,7 @@ def test_after_a_time_without_descriptors(root: Path) -> None:
 
 
 def test_after_a_fake_machine_had_no_thread_to_give(
-    listener: Listener, connect: Callable[[str], Client], monkeypatch: pytest.MonkeyPatch
+    listener: Listening, connect: Callable[[str], Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start = threading.Thread.start
     refused: list[str] = []
@@ -79,15 +84,15 @@ def test_after_a_fake_machine_had_no_thread_to_give(
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", refuse_twice)
-    monkeypatch.setattr("wflo_testkit.broker.connection.ANSWER_TIMEOUT", 10.0)
+    monkeypatch.setattr("wflo_testkit.broker.client.ANSWER_TIMEOUT", 10)
 
     assert connect("gw0").summary() == []
     assert len(refused) == 2
 
 
-def test_its_end_ends_the_wait_for_callers(listener: Listener) -> None:
+def test_its_end_ends_the_wait_for_callers(listener: Listening) -> None:
     [accepting] = [t for t in threading.enumerate() if t.name == "wflo-broker"]
-    listener.close()
+    listener.connections.close()
     accepting.join(10)
 
     assert not accepting.is_alive()

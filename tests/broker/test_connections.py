@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.broker.conftest import Listening
 from wflo_testkit.broker.api import Ask
-from wflo_testkit.broker.client import Client
-from wflo_testkit.broker.connection import Connection
-from wflo_testkit.broker.listener import Listener
+from wflo_testkit.broker.client import Client, _Links
+from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.wire import Stream
 from wflo_testkit.model import Grant
 from wflo_testkit.wait import wait_until
 
@@ -25,7 +27,7 @@ def test_threads_that_come_and_go_share_them(connect: Connect, ask: Ask) -> None
         thread.start()
         thread.join()
 
-    assert len(client._all) == 2
+    assert len(client._links.every) == 2
 
 
 def test_many_threads_at_once_each_get_their_own_answer(connect: Connect, ask: Ask) -> None:
@@ -42,22 +44,22 @@ def test_many_threads_at_once_each_get_their_own_answer(connect: Connect, ask: A
 
     assert all(desk == looked for desk, looked in desks)
     assert sorted(desk for desk, _ in desks) == list(range(200))
-    assert len(client._all) <= 9
+    assert len(client._links.every) <= 9
 
 
 @pytest.fixture
 def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """interrupted(): the next question is sent, and Ctrl-C comes before its answer."""
-    receive = Connection.ask
+    receive = Stream.receive
 
     def arm() -> None:
-        def ask_and_be_interrupted(self: Connection, question: object) -> None:
-            monkeypatch.setattr(Connection, "ask", receive)
-            self._stream.write(b'{"do": "summary"}\n')
-            self._stream.flush()
+        def be_interrupted(self: Stream) -> object:
+            if threading.current_thread() is not threading.main_thread():
+                return receive(self)  # the broker
+            monkeypatch.setattr(Stream, "receive", receive)
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(Connection, "ask", ask_and_be_interrupted)
+        monkeypatch.setattr(Stream, "receive", be_interrupted)
 
     return arm
 
@@ -74,21 +76,24 @@ def test_after_an_interruption_the_next_answer_is_to_the_next_question(
     assert isinstance(client.lease(ask), Grant)
 
 
-def test_what_keeps_a_process_from_counting_as_gone_is_known_before_the_first_question(
-    connect: Connect, ask: Ask, listener: Listener, monkeypatch: pytest.MonkeyPatch
+def test_a_process_is_not_gone_before_its_first_connection_was_read(
+    core: Core, waiting: Listening, events: list[str], ask: Ask
 ) -> None:
-    """A hello that the broker has not read yet would not count when another connection closes."""
-    opened: list[int] = []
-    begin = Connection.__init__
+    """Two connections are read by two threads; one that closed may be read to its end first."""
+    ours, its = socket.socketpair()
+    connections = waiting.connections
+    connections.serve(core)
+    peer = connections._joined(ours, "gw0", 1, False)
+    core.owner("gw0").lease(ask)
+    connections._left(ours, peer)
+    assert events == ["gw0 gets 0"]
 
-    def count(self: Connection, path: str, owner: str) -> None:
-        opened.append(listener._open[owner])
-        begin(self, path, owner)
+    peer = connections._joined(its, "gw0", 1, True)
+    connections._left(its, peer)
+    ours.close()
+    its.close()
 
-    monkeypatch.setattr(Connection, "__init__", count)
-    connect("gw0").lease(ask)
-
-    assert opened == [0, 1]
+    assert events == ["gw0 gets 0", "0 back"]
 
 
 def test_mutant_that_uses_the_connection_on_gets_the_answer_to_another_question(
@@ -99,13 +104,12 @@ def test_mutant_that_uses_the_connection_on_gets_the_answer_to_another_question(
 ) -> None:
     client = connect("gw0")
     client.summary()  # so that it is connected
-    monkeypatch.setattr(client, "_drop", client._idle.append)
+    monkeypatch.setattr(_Links, "drop", _Links.put_back)
     interrupted()
     with pytest.raises(KeyboardInterrupt):
         client.summary()
 
-    with pytest.raises((TypeError, AttributeError)):  # a list of rows is no lease
-        client.lease(ask)
+    assert isinstance(client.lease(ask), list), "the rows, which are no lease"
 
 
 def test_an_interrupted_process_keeps_what_it_holds(
@@ -113,7 +117,7 @@ def test_an_interrupted_process_keeps_what_it_holds(
     ask: Ask,
     interrupted: Callable[[], None],
     events: list[str],
-    listener: Listener,
+    listener: Listening,
 ) -> None:
     client = connect("gw0")
     held = client.lease(ask)
@@ -121,7 +125,7 @@ def test_an_interrupted_process_keeps_what_it_holds(
     interrupted()
     with pytest.raises(KeyboardInterrupt):
         client.summary()
-    wait_until(lambda: listener._open["gw0"] == 1, timeout=20, describe="the broker notices")
+    wait_until(lambda: listener.open("gw0") == 1, timeout=20, describe="the broker notices")
 
     assert client.call(held.id, "look", {})["desk"] == 0
     assert events == ["gw0 gets 0"]

@@ -1,32 +1,31 @@
-"""A forked child asks its parent's broker; what it inherits of it is a copy that nothing serves."""
+"""A forked child asks the broker itself: what it inherits is its parent's."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-FORKS = """
-import os, sys
-from tests.broker import desks
-from wflo_testkit.broker import connection
+from tests.broker.conftest import Listening
 from wflo_testkit.broker.api import Ask
-from wflo_testkit.broker.core import Core
-from wflo_testkit.broker.listener import Listener
-from wflo_testkit.broker.resident import Resident
-from wflo_testkit.runtime.session import Session
 from wflo_testkit.wait import wait_until
 
-{mutation}
+FORKS = """
+import json, os, pickle, sys
+from wflo_testkit.broker import client
+from wflo_testkit.broker.api import Ask
 
-core = Core({{"desks": desks.SERVICE}}, Session("0123abcd"))
-broker = Resident(core, "main")
-ask = Ask(key=broker.server(desks.spec()).key, kind="desk", mode="", params={{}})
-events = core.servers.isolation(ask.key).events
+broker = client.connect(sys.argv[1], "main")
+ask = Ask(**json.loads(sys.argv[2]))
 mine = broker.lease(ask)
 look = broker.call  # as a handle holds it that was made before the fork
+
+{mutation}
 
 def say(words):
     print(words, flush=True)
@@ -47,30 +46,36 @@ def lease():
     say(broker.lease(ask).data["desk"])
 
 {steps}
+broker.release(mine.id, False)
 broker.close()
-core.close()
-say(events)
 """
 
-
-def forking(root: Path, steps: str, mutation: str = "") -> list[str]:
-    """Run `steps` in a process that owns a broker; return the lines that it printed."""
-    done = subprocess.run(
-        [sys.executable, "-c", FORKS.format(steps=steps, mutation=mutation)],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.stderr == ""
-    return done.stdout.splitlines()
+Forking = Callable[..., list[str]]
 
 
-def back(*desks: int) -> str:
-    """Return the step that waits until these desks have come back."""
-    expected = {f"{n} back" for n in desks}
-    return f"wait_until(lambda: {expected} <= set(events), timeout=20)\n"
+@pytest.fixture
+def forking(root: Path, listener: Listening, ask: Ask) -> Forking:
+    """forking(steps, mutation): take the steps in a process that holds desk 0; what it printed."""
+
+    def forking(steps: str, mutation: str = "") -> list[str]:
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                FORKS.format(steps=steps, mutation=mutation),
+                str(listener.path),
+                json.dumps(dataclasses.asdict(ask)),
+            ],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.stderr == ""
+        return done.stdout.splitlines()
+
+    return forking
 
 
 BOTH_HOLD = """
@@ -91,53 +96,55 @@ os.waitpid(child, 0)
 """
 
 
-def test_what_it_leases_is_its_own_and_comes_back_when_it_ends(root: Path) -> None:
-    theirs, ours, events = forking(root, BOTH_HOLD + back(1))
-
-    assert (theirs, ours) == ("1", "2")
-    assert "0 back" not in events.partition("1 back")[0]
+def come_back(events: list[str], *desks: int) -> None:
+    expected = {f"{n} back" for n in desks}
+    wait_until(lambda: expected <= set(events), timeout=20, describe=f"{expected}")
 
 
-def test_mutant_that_asks_the_copy_gives_one_desk_to_two(root: Path) -> None:
-    theirs, ours, _events = forking(root, BOTH_HOLD, "Resident._move_out = lambda self: None")
+def test_what_it_leases_is_its_own_and_comes_back_when_it_ends(
+    forking: Forking, events: list[str]
+) -> None:
+    assert forking(BOTH_HOLD) == ["1", "2"]
 
-    assert (theirs, ours) == ("1", "1")
-
-
-def test_one_that_is_killed_gives_back_what_it_held(root: Path) -> None:
-    steps = "def work():\n    lease()\n    os.kill(os.getpid(), 9)\nin_child(work)\n" + back(1)
-    leased, events = forking(root, steps)
-
-    assert leased == "1"
-    assert events.endswith("'1 back', '0 back', 'closed']")
+    come_back(events, 0, 1, 2)
+    assert events[0] == "main gets 0"
+    assert events[1].startswith("main-"), "another owner"
+    assert events.index("1 back") < events.index("0 back")
 
 
-def test_its_parents_lease_answers_it_and_stays_its_parents(root: Path) -> None:
+def test_mutant_that_uses_its_parents_connections_is_taken_for_it(
+    forking: Forking, events: list[str]
+) -> None:
+    forking("in_child(lease)", "client._Links.is_ours = True")
+
+    come_back(events, 0, 1)
+    assert events[1] == "main gets 1"
+
+
+def test_one_that_is_killed_gives_back_what_it_held(forking: Forking, events: list[str]) -> None:
+    steps = "def work():\n    lease()\n    os.kill(os.getpid(), 9)\nin_child(work)\n"
+    assert forking(steps) == ["1"]
+
+    come_back(events, 0, 1)
+
+
+def test_its_parents_lease_answers_it_and_stays_its_parents(
+    forking: Forking, events: list[str]
+) -> None:
     looks = "say(look(mine.id, 'look', {}))"
-    theirs, ours, events = forking(root, f"in_child(lambda: {looks})\n{looks}")
+    theirs, ours = forking(f"in_child(lambda: {looks})\n{looks}")
 
     assert theirs == ours == "{'desk': 0, 'did': 'look'}"
-    assert events == "['main gets 0', '0 back', 'closed']"
+    assert events == ["main gets 0", "0 back"]
 
 
-def test_one_that_goes_on_to_the_end_of_the_run_ends_nothing(root: Path) -> None:
-    steps = """
-def to_the_end():
-    broker.close()
-    core.close()
+def test_one_that_goes_on_to_the_end_of_the_run_ends_nothing(forking: Forking) -> None:
+    steps = "in_child(broker.close)\nsay(look(mine.id, 'look', {})['desk'])"
 
-in_child(to_the_end)
-say(events)
-say(look(mine.id, "look", {})["desk"])
-"""
-    before, desk, events = forking(root, steps)
-
-    assert before == "['main gets 0']"
-    assert desk == "0"
-    assert events == "['main gets 0', '0 back', 'closed']"
+    assert forking(steps) == ["0"]
 
 
-def test_a_grandchild_is_an_owner_too(root: Path) -> None:
+def test_a_grandchild_is_an_owner_too(forking: Forking, events: list[str]) -> None:
     steps = """
 def work():
     lease()
@@ -146,48 +153,29 @@ def work():
 
 in_child(work)
 """
-    *desks, events = forking(root, steps + back(1, 2))
+    assert forking(steps) == ["1", "2", "0"]
 
-    assert desks == ["1", "2", "0"]
-    assert events.count(" back") == 3
-
-
-ORPHAN_AND_SIBLING = """
-parent, life = os.pipe()
-orphan, answered = os.pipe()
-
-def ask_an_orphan():
-    os.close(life)
-    broker.summary()
-    os.write(answered, b".")
-    os.read(parent, 1)  # ends when the parent has died
-    broker.summary()
-
-def live_as_long():
-    os.close(life)
-    os.close(answered)
-    os.read(orphan, 1)  # ends when the orphan has
-
-fork(ask_an_orphan)
-os.read(orphan, 1)
-fork(live_as_long)
-os.kill(os.getpid(), 9)
-"""
-IMPATIENT = "connection.ANSWER_TIMEOUT = 8\n"
+    come_back(events, 0, 1, 2)
 
 
-@pytest.mark.parametrize(
-    ("mutation", "hangs"),
-    [
-        ("", False),
-        pytest.param("Listener._let_go = lambda self: None", True, marks=pytest.mark.slow),
-    ],
-    ids=["as it is", "mutant that keeps them"],
+SPAWNED = """
+import subprocess
+PROGRAM = '''
+import pickle, sys
+look = pickle.load(sys.stdin.buffer)
+print(look({!r}, "look", {{}})["desk"])
+'''
+done = subprocess.run(
+    [sys.executable, "-c", PROGRAM.format(mine.id)], input=pickle.dumps(look), capture_output=True
 )
-def test_a_sibling_does_not_keep_the_sockets_of_a_killed_broker_open(
-    root: Path, mutation: str, hangs: bool
-) -> None:
-    [lost, cause, *_] = forking(root, ORPHAN_AND_SIBLING, IMPATIENT + mutation)
+say(done.stdout.decode().strip() + done.stderr.decode())
+say(look(mine.id, "look", {})["desk"])
+"""
 
-    assert lost.startswith("BrokerLost")
-    assert ("timed out" in cause) is hangs
+
+def test_the_way_to_the_broker_pickles_and_the_copy_is_another_owner(
+    forking: Forking, events: list[str]
+) -> None:
+    assert forking(SPAWNED) == ["0", "0"]
+
+    assert events == ["main gets 0", "0 back"], "the end of the copy gave nothing back"

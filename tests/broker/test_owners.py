@@ -6,22 +6,26 @@ import dataclasses
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.broker import desks
+from tests.broker.conftest import Listening
 from wflo_testkit.broker.api import Ask
 from wflo_testkit.broker.client import Client
-from wflo_testkit.broker.listener import Listener
+from wflo_testkit.broker.process import Peer
 from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Build, Grant
+from wflo_testkit.runtime import kernel
 from wflo_testkit.wait import WaitTimeout, wait_until
 
 HOLDER = """
 import json, sys
 from wflo_testkit.broker.api import Ask
 from wflo_testkit.broker.client import Client
+from wflo_testkit.broker.process import Peer
 
 path, owner, ask, leases = sys.argv[1:]
 client = Client(path, owner)
@@ -47,19 +51,27 @@ LEASING_FORKER = HOLDER.replace(
 )
 """The same with a child that leases one more, and ends without giving it back."""
 
-UNWARY_FORKER = f"""
-from wflo_testkit.runtime import forks
-
-forks.in_child = lambda method: None
-{FORKER}
-"""
-"""The same with a child that keeps what it inherits."""
-
 Hold = Callable[..., "subprocess.Popen[str]"]
 
 
+@pytest.fixture(autouse=True)
+def looking(listener: Listening) -> Iterator[None]:
+    """Look at the processes, as the broker's process does."""
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.1):
+            listener.connections.hang_up_on_the_dead()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
 @pytest.fixture
-def hold(listener: Listener) -> Iterator[Hold]:
+def hold(listener: Listening) -> Iterator[Hold]:
     """hold(owner, ask, leases, script): a process that leases and then waits to be killed."""
     processes: list[subprocess.Popen[str]] = []
 
@@ -90,19 +102,28 @@ def test_a_killed_process_gives_everything_back(ask: Ask, hold: Hold, events: li
     assert sorted(events[3:]) == ["0 back", "1 back", "2 back"]
 
 
+@pytest.mark.parametrize("kernel_tells", [True, False], ids=["kernel's", "its own"])
 def test_a_child_that_lives_on_does_not_keep_what_its_killed_parent_held(
-    ask: Ask, hold: Hold, events: list[str]
+    ask: Ask,
+    hold: Hold,
+    events: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    kernel_tells: bool,
 ) -> None:
+    """Whichever word on the process id there is."""
+    if not kernel_tells:
+        monkeypatch.setattr(kernel, "peer", lambda _connection: 0)
     hold("gw1", ask, 2, FORKER).kill()
     wait_until(lambda: len(events) == 4, timeout=20, describe="two desks come back")
 
     assert sorted(events[2:]) == ["0 back", "1 back"]
 
 
-def test_a_child_that_kept_the_connection_would_be_taken_for_its_parent(
-    ask: Ask, hold: Hold, events: list[str]
+def test_mutant_that_believes_the_sockets_alone_takes_such_a_child_for_its_parent(
+    ask: Ask, hold: Hold, events: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hold("gw1", ask, 2, UNWARY_FORKER).kill()
+    monkeypatch.setattr(Peer, "is_dead", False)
+    hold("gw1", ask, 2, FORKER).kill()
     with pytest.raises(WaitTimeout):
         wait_until(lambda: len(events) == 4, timeout=2, describe="two desks come back")
 

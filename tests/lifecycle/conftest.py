@@ -12,8 +12,8 @@ from tests.lifecycle.runs import HOST, RESTING, Launched
 
 Launch = Callable[..., Launched]
 
-GUARDS = {"Ryuk": {}, "watchdog": {"WFLO_TESTKIT_RYUK": "0"}}
-"""What guards a run -> the variables that make it so."""
+GUARDS = {"Ryuk": {}, "broker": {"WFLO_TESTKIT_RYUK": "0"}}
+"""What guards a run besides the broker itself -> the variables that make it so."""
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pathlib import Path
 from textwrap import dedent
 
 from tests.docker_state import containers_named, docker_state
+from tests.lifecycle import processes
 from wflo_testkit.runtime import labels
 from wflo_testkit.wait import WaitTimeout, clock, wait_until
 
@@ -21,7 +22,7 @@ LIMIT = 15.0
 """Seconds after the death of the broker's process by which all that a run made has to be gone."""
 
 # What no run here uses costs each process a quarter of a second.
-UNUSED = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:cov")
+UNUSED = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:cov", "-p", "no:fakefs")
 HOST = f"launched-{secrets.token_hex(4)}"
 """The machine that suites believe to be on: a sweep by another run, which would hide the failure
 of a guard, cannot prove that they are dead."""
@@ -38,6 +39,12 @@ from wflo_testkit.runtime import labels
 from wflo_testkit.wait import WaitTimeout, wait_until
 
 labels._host = lambda: "{host}"
+
+# What stands here holds in the broker's process, too.
+from wflo_testkit.run import launch
+
+entry = "from wflo_testkit.run.entry"
+launch.BEGIN = launch.BEGIN.replace(entry, "import conftest\\n" + entry)
 
 def put(name, text=""):
     draft = HERE / f".{{name}}-{{os.getpid()}}-{{threading.get_ident()}}"
@@ -147,6 +154,11 @@ class Launched:
         wait_until(
             is_there, timeout=timeout, poll=0.05, describe=pattern, give_up=self._raise_if_over
         )
+
+    def broker(self) -> int:
+        """Return the process id of the run's broker."""
+        [found] = processes.that_name(f"broker of run {self.run}")
+        return found
 
     def signal(self, number: int, *, everybody: bool = False) -> None:
         """Send a signal to the main process, or to its whole group as a terminal does."""

@@ -101,8 +101,8 @@ def test_mutant_that_clears_nothing_leaves_it_there(start: Launch, second: Daemo
 
 
 @RESTARTS
-def test_the_watchdog_outlasts_it(start: Launch, second: Daemon, how: int) -> None:
-    run = start(guard="watchdog")
+def test_the_broker_outlasts_it(start: Launch, second: Daemon, how: int) -> None:
+    run = start(guard="broker")
     run.await_ready()
     with second.down(how):
         run.die(signal.SIGKILL, everybody=True)
@@ -110,7 +110,7 @@ def test_the_watchdog_outlasts_it(start: Launch, second: Daemon, how: int) -> No
     run.seconds_until_gone()
 
 
-@pytest.mark.parametrize("guard", ["Ryuk", "watchdog"])
+@pytest.mark.parametrize("guard", ["Ryuk", "broker"])
 def test_a_run_that_lives_through_it_ends_clean(start: Launch, second: Daemon, guard: str) -> None:
     run = start(guard=guard)
     run.await_ready()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -25,13 +26,16 @@ def ends_slowly(planted):
 SLOW_REMOVAL = """
 from wflo_testkit.runtime import leftovers
 
+really_remove, owner_of_run = leftovers.remove_run, os.getppid()
+
 def remove_run(api, run):
     put(f"ending-{os.getpid()}")
-    rest()
+    wait_until(lambda: os.getppid() != owner_of_run, timeout=50)
+    return really_remove(api, run)
 
 leftovers.remove_run = remove_run
 """
-"""A suite that can be interrupted while the kit removes the containers."""
+"""A suite that can be interrupted while the broker removes the containers."""
 
 
 def interrupt(run: Launched) -> None:
@@ -49,6 +53,27 @@ def leave_at_once(run: Launched) -> None:
     run.process.wait(60)
 
 
+def kill_the_broker(run: Launched) -> None:
+    """The tests fail, and the run goes on to its end."""
+    os.kill(run.broker(), signal.SIGKILL)
+    interrupt(run)
+
+
+def kill_both(run: Launched) -> None:
+    broker = run.broker()
+    run.signal(signal.SIGSTOP)  # so that neither sees the other go
+    os.kill(broker, signal.SIGKILL)
+    run.die(signal.SIGKILL, everybody=True)
+
+
+def stop_and_kill(run: Launched) -> None:
+    """As a debugger does to one of them."""
+    broker = run.broker()
+    os.kill(broker, signal.SIGSTOP)
+    run.die(signal.SIGKILL)
+    os.kill(broker, signal.SIGCONT)
+
+
 DEATHS: dict[str, tuple[str, Callable[[Launched], None]]] = {
     "Ctrl-C": ("", interrupt),
     "Ctrl-C twice, in teardown": (SLOW_END, interrupt_twice),
@@ -58,12 +83,16 @@ DEATHS: dict[str, tuple[str, Callable[[Launched], None]]] = {
     "kill -9": ("", lambda run: run.die(signal.SIGKILL)),
     "kill -9 of all": ("", lambda run: run.die(signal.SIGKILL, everybody=True)),
     "os._exit": ("", leave_at_once),
+    "kill -9 of the broker": ("", kill_the_broker),
+    "kill -9 of both": ("", kill_both),
+    "stopped, then kill -9": ("", stop_and_kill),
 }
 """Death -> what the suite's conftest.py needs for it, and how it comes about."""
 
 QUICK = {
     ("kill -9 of all", "Ryuk", 2),
-    ("kill -9", "watchdog", 1),
+    ("kill -9", "broker", 1),
+    ("kill -9 of the broker", "broker", 1),
 }
 """What `make test` runs of the table."""
 
@@ -80,6 +109,8 @@ TABLE = [
     for workers in (0, 2)
     # A worker that leaves is replaced, and the run goes on: see test_workers.py.
     if not (death == "os._exit" and workers)
+    # Of those two together only Ryuk knows, or the next run's sweep.
+    if not (death == "kill -9 of both" and guard == "broker")
 ]
 
 
@@ -111,18 +142,19 @@ def test_nothing_is_left(
 
 
 GIVES_UP = """
-from wflo_testkit.runtime.guard import Guard
+def remove_run(api, run):
+    put(f"ending-{os.getpid()}")
+    wait_until(lambda: os.getppid() != owner_of_run, timeout=50)
+    os._exit(1)
 
-Guard.hang_up = Guard.dismiss
+leftovers.remove_run = remove_run
 """
-"""A suite whose kit ends its guard although it could not remove everything itself."""
+"""A suite whose broker ends with its owner, although not everything is removed."""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("guard", GUARDS)
-def test_a_guard_that_is_ended_before_all_is_gone_is_seen_to_leak(
-    launch: Launch, guard: str
-) -> None:
+def test_a_broker_that_ends_before_all_is_gone_is_seen_to_leak(launch: Launch, guard: str) -> None:
     run = launch(texts={"conftest.py": SLOW_REMOVAL + GIVES_UP}, guard=guard)
     run.await_ready()
 
@@ -131,22 +163,62 @@ def test_a_guard_that_is_ended_before_all_is_gone_is_seen_to_leak(
     assert not run.is_gone(9)
 
 
+DOES_NOT_CLEAN_UP = """
+from wflo_testkit.run import owner
+
+owner._remove = lambda config: None
+"""
+
+
 @pytest.mark.slow
-def test_the_watchdog_survives_its_run_only_as_long_as_it_has_to(launch: Launch) -> None:
-    run = launch(guard="watchdog")
+def test_mutant_whose_owner_does_not_clean_up_after_its_broker_leaks(launch: Launch) -> None:
+    run = launch(texts={"conftest.py": DOES_NOT_CLEAN_UP}, guard="broker")
     run.await_ready()
-    [watchdog] = watchdogs(run.run)
 
-    os.kill(watchdog, signal.SIGTERM)  # as a service manager does to all that it stops
-    run.die(signal.SIGKILL, everybody=True)
+    kill_the_broker(run)
 
-    assert lives(watchdog)
-    wait_until(lambda: not lives(watchdog), timeout=40, poll=0.2, describe="the watchdog ends")
+    assert not run.is_gone(3)
+
+
+def test_a_lost_broker_is_one_clear_error_for_each_test_and_for_the_run(launch: Launch) -> None:
+    suite = """
+        import os, signal
+        from pathlib import Path
+        from tests.lifecycle import processes
+
+        def test_uses(redis_client):
+            [broker] = processes.that_name(f"broker of run {(Path.cwd() / 'run').read_text()}")
+            os.kill(broker, signal.SIGKILL)
+
+        def test_next(redis_client): pass
+        """
+    run = launch(texts={"test_it.py": suite}, guard="broker", PYTHONPATH=str(Path.cwd()))
+    run.process.wait(60)
+
+    assert "1 passed, 2 errors" in run.output, run.output
+    assert "the broker, the process that owns the containers, is gone" in run.output
+    assert "its last lines:" in run.output
+    assert "was lost; what it had started is removed" in run.output
+    assert "Traceback" not in run.output
     assert run.is_gone(0)
 
 
 @pytest.mark.slow
-def test_after_a_normal_end_no_guard_is_left(launch: Launch) -> None:
+def test_the_broker_survives_its_run_only_as_long_as_it_has_to(launch: Launch) -> None:
+    run = launch(guard="broker")
+    run.await_ready()
+    broker = run.broker()
+
+    os.kill(broker, signal.SIGTERM)  # as a service manager does to all that it stops
+    run.die(signal.SIGKILL, everybody=True)
+
+    assert lives(broker)
+    wait_until(lambda: not lives(broker), timeout=40, poll=0.2, describe="the broker ends")
+    assert run.is_gone(0)
+
+
+@pytest.mark.slow
+def test_after_a_normal_end_no_process_is_left(launch: Launch) -> None:
     quick = {"test_it.py": "def test(redis_client):\n    pass\n"}
     for guard in GUARDS:
         run = launch(texts=quick, guard=guard)
@@ -154,9 +226,5 @@ def test_after_a_normal_end_no_guard_is_left(launch: Launch) -> None:
 
         assert run.process.returncode == 0, run.output
         assert run.is_gone(0)
-        assert watchdogs(run.run) == []
-
-
-def watchdogs(run: str) -> list[int]:
-    """Return the processes that watch over `run`."""
-    return processes.that_name("watchdog_process.py", run)
+        name = f"broker of run {run.run}"
+        wait_until(lambda: not processes.that_name(name), timeout=5)  # noqa: B023

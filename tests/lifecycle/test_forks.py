@@ -24,24 +24,11 @@ def test_forks(redis_client, planted):
     rest()
 """
 
-HELD_OPEN = """
-from wflo_testkit.runtime import forks
-
-forks.in_child = lambda method: None
-"""
-"""A suite whose forked children keep what they inherit, as one forked by a C library does."""
-
 BLIND = """
-from pathlib import Path
-from wflo_testkit.runtime import watchdog
-
-mutant = HERE / "watchdog_process.py"
-source = watchdog.SCRIPT.read_text()
-assert source.count("os.getppid() != parent") == 1
-mutant.write_text(source.replace("os.getppid() != parent", "False"))
-watchdog.SCRIPT = mutant
+really = os.getppid()
+os.getppid = lambda: really
 """
-"""A suite whose watchdog does not look whether its parent lives."""
+"""A suite whose broker does not see its owner go, but by the socket that a child holds open."""
 
 
 def killed_beside_its_child(launch: Launch, guard: str, conftest: str = "") -> Launched:
@@ -57,7 +44,7 @@ def child_of(run: Launched) -> int:
     return int((run.folder / "child").read_text())
 
 
-@pytest.mark.parametrize("guard", quick(GUARDS, ("watchdog",)))
+@pytest.mark.parametrize("guard", quick(GUARDS, ("broker",)))
 def test_nothing_is_left_beside_a_child_that_lives_on(launch: Launch, guard: str) -> None:
     run = killed_beside_its_child(launch, guard)
 
@@ -66,21 +53,8 @@ def test_nothing_is_left_beside_a_child_that_lives_on(launch: Launch, guard: str
 
 
 @pytest.mark.slow
-def test_the_watchdog_is_not_misled_by_a_socket_that_a_child_holds_open(launch: Launch) -> None:
-    run = killed_beside_its_child(launch, "watchdog", HELD_OPEN)
-
-    run.seconds_until_gone()
-    assert lives(child_of(run))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("guard", "mutation"), [("Ryuk", HELD_OPEN), ("watchdog", HELD_OPEN + BLIND)]
-)
-def test_without_these_two_precautions_the_child_would_hold_the_guard_back(
-    launch: Launch, guard: str, mutation: str
-) -> None:
-    run = killed_beside_its_child(launch, guard, mutation)
+def test_mutant_that_trusts_the_socket_alone_is_held_back_by_the_child(launch: Launch) -> None:
+    run = killed_beside_its_child(launch, "broker", BLIND)
     assert not run.is_gone(9)
 
     os.kill(child_of(run), signal.SIGKILL)

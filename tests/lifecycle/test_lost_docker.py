@@ -12,9 +12,9 @@ from tests.lifecycle.proxy import Proxy
 from tests.lifecycle.runs import left_by
 
 IMPATIENT = """
-from wflo_testkit.runtime import session
+from wflo_testkit.broker.core import Core
 
-session.REMOVAL_TIMEOUT = 2
+Core.close.__defaults__ = (2.0,)
 """
 
 
@@ -26,8 +26,8 @@ def proxy() -> Iterator[Proxy]:
 
 
 @pytest.mark.slow
-def test_the_watchdog_waits_until_docker_answers_again(launch: Launch, proxy: Proxy) -> None:
-    run = launch(guard="watchdog", DOCKER_HOST=proxy.address)
+def test_the_broker_waits_until_docker_answers_again(launch: Launch, proxy: Proxy) -> None:
+    run = launch(guard="broker", DOCKER_HOST=proxy.address)
     run.await_ready()
 
     proxy.cut()
@@ -63,5 +63,37 @@ def test_what_the_end_cannot_remove_is_said_and_left_to_the_guard(
     assert left_by(run.run)
     assert f"the containers of run {run.run} could not be removed" in run.output
     assert f"wflo-testkit clean --run {run.run}" in run.output
+    proxy.mend()
+    run.seconds_until_gone()
+
+
+LATER = """
+import pytest
+from conftest import HERE, ready
+from wflo_testkit.wait import wait_until
+
+def test_first(redis_client):
+    ready()
+    wait_until((HERE / "cut").exists, timeout=60)
+
+@pytest.mark.wflo(redis="own_server")
+def test_later(redis_client): pass
+"""
+
+
+@pytest.mark.slow
+def test_a_daemon_that_answered_and_is_lost_is_a_failure_and_never_a_skip(
+    launch: Launch, proxy: Proxy
+) -> None:
+    texts = {"test_it.py": LATER, "conftest.py": IMPATIENT}
+    run = launch("--wflo-without-docker=skip", texts=texts, DOCKER_HOST=proxy.address)
+    run.await_ready()
+
+    proxy.cut()
+    (run.folder / "cut").touch()
+    run.process.wait(100)
+
+    assert "1 passed, 1 error" in run.output, run.output
+    assert "skipped" not in run.output
     proxy.mend()
     run.seconds_until_gone()

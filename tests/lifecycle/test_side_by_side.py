@@ -62,7 +62,7 @@ def beside(tmp_path: Path, fresh_environment: pytest.MonkeyPatch) -> Iterator[Be
                     tmp_path / f"folder-{n % folders}",
                     texts,
                     *("-p", "cacheprovider", "-p", "no:randomly", *words),
-                    variables={"TMPDIR": temp} | GUARDS["Ryuk" if n % 2 else "watchdog"],
+                    variables={"TMPDIR": temp} | GUARDS["Ryuk" if n % 2 else "broker"],
                     notes=tmp_path / f"notes-{n}",
                 )
             )

@@ -15,7 +15,9 @@ from tests.lifecycle.conftest import Launch
 from tests.lifecycle.events import Events, listening
 from tests.lifecycle.planted import NOBODY, Planted, folder
 from tests.lifecycle.runs import HOST, Launched
+from tests.lifecycle.test_deaths import kill_both
 from wflo_testkit.runtime import daemon, folders, labels
+from wflo_testkit.wait import wait_until
 
 QUICK = {"test_it.py": "def test(redis_client):\n    pass\n"}
 
@@ -138,16 +140,26 @@ def test_a_killed_run_names_the_owner_of_its_folders(
     launch: Launch, temp: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(labels, "_host", lambda: HOST)
-    run = launch("-n", "1", guard="watchdog", TMPDIR=str(temp))
+    run = launch("-n", "1", guard="broker", TMPDIR=str(temp))
     run.await_ready()
     mine = list(temp.glob("wflo-*"))
     assert len(mine) == 2  # the broker's, and that of the servers' sockets
     assert not any(labels.owner_is_dead((each / "owner").read_text()) for each in mine)
 
-    run.die(signal.SIGKILL, everybody=True)
+    kill_both(run)
 
     assert all(labels.owner_is_dead((each / "owner").read_text()) for each in mine)
-    run.seconds_until_gone()
     monkeypatch.setattr(tempfile, "tempdir", str(temp))
     folders.sweep()
     assert not any(each.exists() for each in mine)
+
+
+@pytest.mark.slow
+def test_the_broker_of_a_killed_run_takes_the_folders_with_it(launch: Launch, temp: Path) -> None:
+    run = launch(guard="broker", TMPDIR=str(temp))
+    run.await_ready()
+    assert len(list(temp.glob("wflo-*"))) == 2
+
+    run.die(signal.SIGKILL)
+
+    wait_until(lambda: not list(temp.glob("wflo-*")), timeout=15, describe="the folders go")

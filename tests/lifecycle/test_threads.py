@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from tests.broker.conftest import Listening
+from tests.broker.conftest import waiting as waiting  # a fixture
 from tests.conftest import Run
 from tests.contract.test_every_service import CASES
 from tests.docker_state import docker_state
 from tests.reuse.members import Member, member
 from tests.services.asker import run_of_its_own
-from wflo_testkit.broker.client import Client
+from wflo_testkit.broker.client import connect
 from wflo_testkit.broker.core import Core
 from wflo_testkit.runtime import labels
 from wflo_testkit.services.kafka import library
@@ -35,15 +37,15 @@ def core() -> Iterator[Core]:
         yield core
 
 
-@pytest.fixture(params=["in one process", "over the socket"])
-def way(request: pytest.FixtureRequest, core: Core) -> Iterator[Callable[[str], Member]]:
-    """way(service): a test process that asks for leases, by either way to the broker."""
-    client = Client(core.listen(), "gw0")
+@pytest.fixture
+def way(core: Core, waiting: Listening) -> Iterator[Callable[[str], Member]]:
+    """way(service): a process that asks for leases over the socket."""
+    waiting.connections.serve(core)
+    client = connect(str(waiting.path), "gw0")
 
     def way(service: str) -> Member:
         found = member(core, service)
-        if request.param == "over the socket":
-            found.broker = client
+        found.broker = client
         return found
 
     yield way

@@ -1,21 +1,12 @@
-"""Where Ryuk is switched off or cannot run, the watchdog guards the run, and the run says so."""
+"""Where Ryuk is switched off or cannot run, the broker alone guards the run, which says so."""
 
 from __future__ import annotations
 
-import secrets
 import signal
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.lifecycle.conftest import Launch
-from tests.services.third_party import notes_service
-from wflo_testkit.broker.core import Core
-from wflo_testkit.errors import StartFailed
-from wflo_testkit.model import Spec
-from wflo_testkit.runtime import daemon, labels, watchdog
-from wflo_testkit.runtime.session import Session
 
 QUICK = {"test_it.py": "def test(redis_client):\n    pass\n"}
 NO_IMAGE = """
@@ -26,7 +17,7 @@ reaper.catalog = SimpleNamespace(official=lambda name: "wflo-testkit/no-such-ryu
 """
 NO_SOCKET = {"TESTCONTAINERS_DOCKER_SOCKET_OVERRIDE": "/no/such/docker.sock"}
 OTHER_SOCKET = {"TESTCONTAINERS_DOCKER_SOCKET_OVERRIDE": "/etc/hostname"}
-NOTE = "a watchdog process clears up if this run is killed"
+NOTE = "only the broker clears up if this run is killed"
 
 
 @pytest.mark.parametrize(
@@ -75,51 +66,3 @@ def test_nothing_is_left_of_a_killed_run_whose_ryuk_could_not_start(launch: Laun
     run.die(signal.SIGKILL, everybody=True)
 
     run.seconds_until_gone()
-
-
-@pytest.fixture
-def spec() -> Spec:
-    return notes_service.spec("notes", {"image": "", "memory": "16mb"})
-
-
-def core(*, ryuk: bool) -> Core:
-    run = secrets.token_hex(4)
-    return Core({"notes": notes_service.SERVICE}, Session(run, reaper=ryuk))
-
-
-@pytest.fixture
-def no_watchdog(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No process can be started."""
-    monkeypatch.setattr(watchdog, "SCRIPT", Path("/no/such/script.py"))
-
-
-@pytest.mark.usefixtures("no_watchdog")
-def test_nothing_is_started_that_nobody_guards(spec: Spec) -> None:
-    unguarded = core(ryuk=False)
-    try:
-        with pytest.raises(StartFailed, match=r"the watchdog.* did not start"):
-            unguarded.servers.get(spec)
-        [container] = left_containers(unguarded)
-        assert container["State"] == "created"
-    finally:
-        unguarded.close()
-    assert left_containers(unguarded) == []
-
-
-@pytest.mark.usefixtures("no_watchdog")
-def test_ryuk_does_without_the_watchdog(spec: Spec) -> None:
-    guarded = core(ryuk=True)
-    try:
-        assert guarded.servers.get(spec).container_id
-        assert guarded.notes == []
-    finally:
-        guarded.close()
-
-
-def left_containers(core: Core) -> list[Any]:
-    client = daemon.connect().client
-    try:
-        label = f"{labels.RUN}={core._session.run}"
-        return list(client.api.containers(all=True, filters={"label": label}))
-    finally:
-        client.close()

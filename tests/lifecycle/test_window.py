@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from tests.docker_state import containers_named
-from tests.lifecycle.conftest import GUARDS, Launch
+from tests.lifecycle.conftest import Launch
 from tests.lifecycle.runs import Launched, left_by
 from wflo_testkit.wait import wait_until
 
@@ -26,34 +26,43 @@ def pytest_wflo_spec(spec):
 """
 """A suite whose Ryuk runs and never gets to know what it is for."""
 
-NO_WATCHDOG = """
-from wflo_testkit.runtime.watchdog import Watchdog
+GOES_WITH_ITS_OWNER = """
+from wflo_testkit.broker import process
 
-Watchdog.start = lambda self: None
+really_watch = process.until_its_end
+
+def until_its_end(*given):
+    said = really_watch(*given)
+    if said is None:
+        os._exit(1)
+    return said
+
+process.until_its_end = until_its_end
 """
-NO_GUARD = """
+NO_RYUK = """
 from wflo_testkit.runtime.guard import Guard
 
 Guard.begin = Guard.wait = lambda self: None
 """
-
-
-RYUK_IS_RELIEVED = """
+NO_GUARD = NO_RYUK + GOES_WITH_ITS_OWNER
+RYUK_IS_REMOVED = """
 from wflo_testkit.runtime.session import Session
 
-def remove(self, client):
-    self._guard.relieve()
-    self._guard._relief.join()
+def remove(self, client, patience):
+    self._guard.remove()
+    self._guard.wait_until_removed()
     ready()
-    rest()
+    owner_of_run = os.getppid()
+    wait_until(lambda: os.getppid() != owner_of_run, timeout=50)
+    really_remove(self, client, patience)
 
-Session._remove = remove
+really_remove, Session._remove = Session._remove, remove
 """
 """A suite that stays at its end, when Ryuk was let go and the servers were not yet removed."""
-TAKES_NOBODY = """
-from wflo_testkit.runtime.guard import Guard
 
-Guard._take_over = lambda self: self._reaper.remove()
+
+DIES_THEN = """
+really_remove = lambda *given: os._exit(1)
 """
 
 
@@ -73,14 +82,13 @@ def test_nothing_is_left_of_a_run_that_is_killed_before_ryuk_holds(launch: Launc
 
 
 @pytest.mark.slow
-def test_without_the_watchdog_that_window_would_leak(launch: Launch) -> None:
-    assert not killed_before_ryuk_knew(launch, NO_WATCHDOG).is_gone(9)
+def test_without_the_broker_that_window_would_leak(launch: Launch) -> None:
+    assert not killed_before_ryuk_knew(launch, GOES_WITH_ITS_OWNER).is_gone(9)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("guard", GUARDS)
-def test_without_a_guard_the_same_check_sees_the_leak(launch: Launch, guard: str) -> None:
-    run = launch(texts={"conftest.py": NO_GUARD}, guard=guard)
+def test_without_a_guard_the_same_check_sees_the_leak(launch: Launch) -> None:
+    run = launch(texts={"conftest.py": NO_GUARD})
     run.await_ready()
     run.die(signal.SIGKILL, everybody=True)
 
@@ -90,7 +98,7 @@ def test_without_a_guard_the_same_check_sees_the_leak(launch: Launch, guard: str
 def at_its_end(launch: Launch, mutation: str = "") -> Launched:
     """Return a run that has let Ryuk go and is about to remove its servers."""
     suite = {"test_it.py": "def test(redis_client, planted):\n    pass\n"}
-    run = launch(texts=suite | {"conftest.py": RYUK_IS_RELIEVED + mutation})
+    run = launch(texts=suite | {"conftest.py": RYUK_IS_REMOVED + mutation})
     run.await_ready()
     return run
 
@@ -105,18 +113,8 @@ def test_nothing_is_left_of_a_run_that_is_killed_when_ryuk_was_let_go(launch: La
 
 
 @pytest.mark.slow
-def test_ryuk_stays_to_the_end_where_no_watchdog_can_be_started(launch: Launch) -> None:
-    run = at_its_end(launch, NO_WATCHDOG)
-    assert containers_named(f"wflo-reaper-{run.run}")
-
-    run.die(signal.SIGKILL, everybody=True)
-
-    run.seconds_until_gone()
-
-
-@pytest.mark.slow
-def test_a_run_whose_ryuk_was_let_go_for_nobody_would_leak(launch: Launch) -> None:
-    run = at_its_end(launch, TAKES_NOBODY)
+def test_a_run_whose_broker_went_with_it_then_would_leak(launch: Launch) -> None:
+    run = at_its_end(launch, DIES_THEN)
     run.die(signal.SIGKILL, everybody=True)
 
     assert not run.is_gone(9)

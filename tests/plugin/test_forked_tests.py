@@ -148,3 +148,29 @@ def test_a_test_may_hand_its_handles_to_children(
 
     result.assert_outcomes(passed=2)
     assert len(rows(pytester)) == 2
+
+
+STARTED = """
+import multiprocessing as mp
+import pytest
+
+def child(queue, server):
+    queue.put((server.logs() != "", server.network))
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_it(redis_server, method):
+    context = mp.get_context(method)
+    queue = context.Queue()
+    process = context.Process(target=child, args=(queue, redis_server))
+    process.start()
+    assert queue.get(timeout=60) == (True, redis_server.network)
+    process.join(60)
+    assert process.exitcode == 0
+"""
+
+
+@pytest.mark.slow
+def test_a_server_tells_its_log_and_network_to_a_child_however_that_is_started(
+    run_suite: Run,
+) -> None:
+    run_suite(STARTED).assert_outcomes(passed=3)

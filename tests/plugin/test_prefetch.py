@@ -11,6 +11,7 @@ from tests.conftest import Run
 from wflo_testkit import services
 from wflo_testkit.model import Spec
 from wflo_testkit.plugin.live import Live
+from wflo_testkit.run.owner import RunOwner
 
 services.table()  # loaded here, or each run inside this process would load its own
 
@@ -46,6 +47,7 @@ def asked(pytester: pytest.Pytester, fresh_environment: pytest.MonkeyPatch) -> A
     """
     broker = Broker()
     fresh_environment.setattr(Live, "broker", broker)
+    fresh_environment.setattr(RunOwner, "begin", lambda _owner: "")
 
     def asked(
         source: str, *options: str, conftest: str = "", pyproject: str = "", other: str = ""

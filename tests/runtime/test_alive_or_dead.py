@@ -22,13 +22,9 @@ from unittest import mock
 
 import pytest
 
-from wflo_testkit.broker.core import Core
-from wflo_testkit.runtime import folders, kernel, labels, processes, watchdog_process
-from wflo_testkit.runtime.address import resolve
+from wflo_testkit.runtime import folders, kernel, labels, processes
 from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.reuse.uses import Uses
-from wflo_testkit.runtime.session import Session
-from wflo_testkit.runtime.watchdog import Watchdog
 from wflo_testkit.wait import wait_until
 
 ME = labels.owner()
@@ -340,26 +336,3 @@ def test_folders_of_living_runs_stay_whatever_a_test_fakes(
             found = []
     assert found == []
     assert alive.is_dir()
-
-
-def test_the_watchdog_of_a_living_run_stays_though_a_test_fakes_its_process_id() -> None:
-    watchdog = Watchdog("watched", resolve())
-    with mock.patch.object(os, "getpid", return_value=1):
-        watchdog.start()
-    watchdog.confirm()
-    process = watchdog._process
-    assert process is not None
-
-    try:
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(3 * watchdog_process.POLL)
-    finally:
-        watchdog.dismiss()
-
-
-def test_a_run_that_begins_while_a_test_fakes_its_process_id_comes_to_its_end() -> None:
-    with mock.patch.object(os, "getpid", return_value=1):
-        core = Core({}, Session("begun"))
-    core.close()
-
-    assert core._closed

@@ -9,7 +9,6 @@ from importlib.util import find_spec
 import pytest
 
 from tests.conftest import Run
-from tests.services.asker import asker, run_of_its_own
 
 # Such a change takes away the filter that `requests` sets while it is imported.
 LOST_FILTER = """
@@ -58,39 +57,14 @@ def test_ryuk_needs_no_library_of_dockers() -> None:
     assert done.returncode == 0, done.stderr
 
 
-LOADING = """
-import threading
-import pytest
+UNLOADED = """
+import sys
 
-@pytest.fixture(scope="session", autouse=True)
-def loaded():
-    from wflo_testkit.runtime import daemon
-    return daemon
-
-def pytest_collection_finish():
-    from wflo_testkit.runtime import daemon
-    by_itself = daemon.load
-    daemon.load = lambda: (print("loads in", threading.current_thread().name), by_itself())
+def test(redis_client):
+    assert redis_client.ping()
+    assert not {"docker", "testcontainers", "requests"} & set(sys.modules)
 """
 
 
-def test_it_is_imported_before_tests_compete_for_the_interpreter(run_suite: Run) -> None:
-    result = run_suite("def test(redis_database):\n    pass\n", "-s", conftest=LOADING)
-
-    result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["*loads in MainThread*"])
-
-
-@pytest.mark.slow
-def test_a_run_on_servers_of_others_imports_nothing_of_docker(run_suite: Run) -> None:
-    source = """
-        import sys
-
-        def test(redis_server):
-            assert "docker" not in sys.modules
-    """
-    with run_of_its_own() as core:
-        own = asker(core, "redis").server
-        result = run_suite(source, f"--wflo-redis-url={own.url}")
-
-    result.assert_outcomes(passed=1)
+def test_the_tests_process_never_imports_it(run_suite: Run) -> None:
+    run_suite(UNLOADED).assert_outcomes(passed=1)

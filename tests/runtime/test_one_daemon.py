@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import secrets
 import tempfile
@@ -11,19 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import docker
 import pytest
 
 from tests.conftest import Run
-from tests.docker_state import containers_named
 from tests.lifecycle.proxy import Proxy
 from tests.runtime.contexts import make_context
 from tests.services.asker import asker, run_of_its_own
-from wflo_testkit.runtime import labels
-from wflo_testkit.runtime.address import Endpoint, resolve
+from wflo_testkit.runtime.address import Endpoint
 from wflo_testkit.runtime.session import Session
-from wflo_testkit.runtime.watchdog import Watchdog
-from wflo_testkit.wait import wait_until
 
 CACHED = """
 import os
@@ -70,27 +64,6 @@ def test_servers_and_ryuk_are_on_the_daemon_of_docker_context(
     assert b"tc-python/" in agents, "docker-py, by testcontainers' client"
     assert b"POST /containers/create?name=wflo-reaper" in agents, "the kit itself"
     assert b"Go-http-client" in agents, "Ryuk, through the socket that it was given"
-
-
-def test_the_watchdog_clears_up_on_the_daemon_of_its_run(
-    daemons: Daemons, fresh_environment: pytest.MonkeyPatch
-) -> None:
-    run = secrets.token_hex(4)
-    watchdog = Watchdog(run, resolve())
-    fresh_environment.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-    watchdog.start()
-    fresh_environment.delenv("DOCKER_HOST")
-    watchdog.confirm()
-    with contextlib.closing(docker.DockerClient(base_url=daemons.chosen.address)) as client:
-        client.containers.create(
-            "wflo-testkit/redis:8", name=f"tests-{run}", labels=labels.of_run(run, "server")
-        )
-    begun = len(daemons.chosen.heads)
-    watchdog.hang_up()
-    wait_until(lambda: not containers_named(f"tests-{run}"), timeout=30, describe="removal")
-
-    assert daemons.other.heads == []
-    assert len(daemons.chosen.heads) > begun
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from tests.broker.conftest import Listening, listening
 from tests.services.asker import Asker, asker
 from wflo_testkit.broker.api import Ask
 from wflo_testkit.broker.core import Core
-from wflo_testkit.broker.listener import Listener
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.isolation import HeldLease, Isolation
 from wflo_testkit.model import Build, LeaseRequest
@@ -86,14 +86,14 @@ def ledger(service_core: Core, first: Asker, ask: Ask, monkeypatch: pytest.Monke
 
 
 @pytest.fixture
-def listener(service_core: Core) -> Iterator[Listener]:
-    listener = Listener(service_core)
-    yield listener
-    listener.close()
+def listener(service_core: Core) -> Iterator[Listening]:
+    with listening() as made:
+        made.connections.serve(service_core)
+        yield made
 
 
 def fighter(
-    listener: Listener, owner: str, ask: Ask, times: int, *, gives_back: bool
+    listener: Listening, owner: str, ask: Ask, times: int, *, gives_back: bool
 ) -> subprocess.Popen[str]:
     words = [str(listener.path), owner, json.dumps(dataclasses.asdict(ask)), str(times)]
     command = [sys.executable, "-c", FIGHTER, *words, "yes" if gives_back else ""]
@@ -104,7 +104,7 @@ def fighter(
 
 
 def test_a_process_that_is_killed_while_it_leases_and_one_that_goes_on(
-    listener: Listener, ask: Ask, ledger: Ledger
+    listener: Listening, ask: Ask, ledger: Ledger
 ) -> None:
     lives = fighter(listener, "lives", ask, 40, gives_back=True)
     for number, moment in enumerate((0.01, 0.02, 0.04)):

@@ -214,7 +214,7 @@ def test_an_unknown_key_in_the_file_names_file_table_and_the_nearest_known(
 
 
 def test_an_unknown_key_that_resembles_nothing_lists_what_is_known(load: Load) -> None:
-    with pytest.raises(SettingError, match="known are env, external_max_age, fresh, images"):
+    with pytest.raises(SettingError, match="known are debug, env, external_max_age, fresh, images"):
         load("[tool.wflo-testkit]\nzzzzzzzz = 'x'\n")
 
 

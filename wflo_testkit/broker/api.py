@@ -1,4 +1,4 @@
-"""What a test process asks of the broker, whether it lives here or behind a socket."""
+"""What a process asks of the broker: the one list of its verbs, from which both sides derive."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ class Ask:
 
 
 class Broker(Protocol):
-    """The broker as one owner (a process that runs tests) sees it."""
+    """The broker as one owner (a process that runs tests) sees it.
+
+    What is given and returned is plain data, or of a kind that `wire` knows.
+    """
 
     def server(self, spec: Spec) -> Server:
         """Return the server for `spec`, started at most once per run. Blocks until ready.
@@ -65,5 +68,14 @@ class Broker(Protocol):
     def summary(self) -> list[dict[str, Json]]:
         """Return a row per server: name, service, image, origin, seconds, error, leases."""
 
+    def notes(self) -> list[str]:
+        """Return what a person should know about how this run is guarded and was started."""
+
     def close(self) -> None:
         """End this owner's part: give back every lease it still holds."""
+
+
+VERBS = frozenset(name for name in vars(Broker) if not name.startswith("_")) - {"close"}
+"""What can be asked over the socket; who hangs up has closed."""
+UNANSWERED = frozenset({"prefetch"})
+"""The verbs whose asker does not wait: what goes wrong is met again by the verb that does."""

@@ -1,143 +1,172 @@
-"""The broker as a worker sees it: the same calls, over the socket."""
+"""The broker as every other process sees it: the same verbs, over the socket."""
 
 from __future__ import annotations
 
-import dataclasses
-import os
+import contextlib
+import struct
 import threading
-from collections.abc import Mapping
-from typing import Any
 
-from wflo_testkit import errors
-from wflo_testkit.broker import wire
-from wflo_testkit.broker.api import Ask
-from wflo_testkit.broker.connection import Connection
+# Python's `socket.socket` is what tests patch: pytest-socket, mocks of HTTP, `mock.patch`.
+from _socket import AF_UNIX, SO_RCVTIMEO, SOL_SOCKET
+from _socket import socket as Socket  # noqa: N812
+from collections.abc import Callable
+from functools import partial
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from wflo_testkit import __version__, errors
+from wflo_testkit.broker.api import UNANSWERED, VERBS
+from wflo_testkit.broker.wire import Stream, frame, packed, unpacked
 from wflo_testkit.errors import BrokerLost
-from wflo_testkit.model import Build, Grant, Json, Server, Spec
-from wflo_testkit.runtime import forks
+from wflo_testkit.runtime import kernel, processes
+
+if TYPE_CHECKING:
+    from wflo_testkit.broker.api import Broker
+
+ANSWER_TIMEOUT = 900
+"""Seconds; longer than any start, pull included, that the broker itself would wait for."""
+LOG = "broker.log"
+"""The broker's output, in the folder of its socket."""
+LAST_LINES = 12
+
+
+def connect(path: str, name: str) -> Broker:
+    """Return the broker whose socket is at `path`; it is connected to when first asked.
+
+    name: this process's own, for people.
+    """
+    asker: Any = Client(path, name)
+    return asker  # type: ignore[no-any-return]
 
 
 class Client:
-    """A broker.api.Broker at the other end of a Unix socket.
+    """An api.Broker at the other end of a Unix socket. Pickles: the copy connects anew.
 
-    A question has a connection to itself, so that one that waits for a template does not hold up
-    the one that makes it; then the next question may have it, from whichever thread. The first
-    connection carries none: it stands for this process, whose leases are given back when the
-    last one closes. A forked child lets go of them all, so that its parent's death is noticed,
-    and is another owner, so that its own is.
+    Safe to use from several threads, and in a forked child, which is another owner.
     """
 
-    def __init__(self, path: str, owner: str) -> None:
+    def __init__(self, path: str, name: str) -> None:
         self._path = path
-        self._owner = owner
-        self._lock = threading.Lock()
-        self._all: list[Connection] = []
-        self._idle: list[Connection] = []
-        forks.in_child(self._let_go)
+        self._name = name
+        self._links = _Links()
 
-    def server(self, spec: Spec) -> Server:
-        return Server.from_json(self._ask("server", spec=spec.to_json()))
+    def __getattr__(self, verb: str) -> Any:
+        if verb not in VERBS:
+            raise AttributeError(verb)
+        return partial(self._ask, verb)
 
-    def prefetch(self, spec: Spec) -> None:
-        self._ask("prefetch", spec=spec.to_json())
-
-    def discard(self, key: str) -> None:
-        self._ask("discard", key=key)
-
-    def logs(self, key: str, since: float | None) -> str:
-        return str(self._ask("logs", key=key, since=since))
-
-    def network(self, key: str) -> str:
-        return str(self._ask("network", key=key))
-
-    def lease(self, ask: Ask) -> Grant | Build:
-        return wire.granted(self._ask("lease", ask=dataclasses.asdict(ask)))
-
-    def withdraw(self, number: int) -> None:
-        self._ask("withdraw", number=number)
-
-    def built(self, token: str, error: str | None) -> None:
-        self._ask("built", token=token, error=error)
-
-    def call(self, lease_id: str, verb: str, args: Mapping[str, Json]) -> Json:
-        return self._ask("call", lease_id=lease_id, verb=verb, args=dict(args))
-
-    def release(self, lease_id: str, keep: bool) -> list[str]:
-        return list(self._ask("release", lease_id=lease_id, keep=keep))
-
-    def summary(self) -> list[dict[str, Json]]:
-        return list(self._ask("summary"))
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Client, (self._path, self._name)
 
     def close(self) -> None:
         """Hang up; the broker then gives back what this process still holds."""
-        with self._lock:
-            opened, self._all, self._idle = self._all, [], []
-        for connection in opened:
-            connection.close()
+        links, self._links = self._links, _Links()
+        if links.is_ours:
+            with links.lock:
+                opened, links.every, links.idle = links.every, [], []
+            for stream in opened:
+                stream.close()
 
-    def _let_go(self) -> None:
-        opened, self._all, self._idle = self._all, [], []
-        self._lock = threading.Lock()  # it may be held at the fork
-        self._owner = f"{self._owner}-{os.getpid()}"
-        for connection in opened:
-            connection.cut_off()
-
-    def _ask(self, do: str, **arguments: Any) -> Any:
+    def _ask(self, verb: str, *given: Any) -> Any:
+        question = frame((verb, *map(packed, given)))
         try:
-            answer = self._answer({"do": do, **arguments})
-        except OSError as error:
+            answer = self._answer(question, verb not in UNANSWERED)
+        except (OSError, ValueError, EOFError) as error:
             raise self._lost(error) from None
         if answer is None:
             raise self._lost("it closed the connection")
-        if "error" in answer:
-            raise errors.from_json(answer["error"])
-        return answer["ok"]
+        said, value = answer
+        if said == "error":
+            raise errors.from_json(value)
+        return unpacked(value)
 
-    def _answer(self, question: Mapping[str, Json]) -> dict[str, Json] | None:
-        connection = self._take()
+    def _answer(self, question: bytes, is_answered: bool) -> Any:
+        links = self._links
+        if not links.is_ours:
+            links = self._links = links.of_child()
+        stream = links.take(self._open)
         try:
-            answer = connection.ask(question)
+            stream.link.sendall(question)
+            answer = stream.receive() if is_answered else ("ok", ("", None))
         except BaseException:  # Ctrl-C, say: the next to ask would get the answer to this
-            self._drop(connection)
+            links.drop(stream)
             raise
-        with self._lock:
-            if connection in self._all:  # not closed meanwhile
-                self._idle.append(connection)
+        links.put_back(stream)
         return answer
 
-    def _take(self) -> Connection:
-        with self._lock:
-            if self._idle:
-                return self._idle.pop()
-            if not self._all:
-                self._all.append(self._anchor())
-            self._all.append(Connection(self._path, self._owner))
-            return self._all[-1]
-
-    def _anchor(self) -> Connection:
-        """Return a connection that the broker knows of: while it is open, what is held stays.
-
-        Answered once, since a hello that is still to be read would not count when another
-        connection of this process closes, as after Ctrl-C.
-        """
-        made = Connection(self._path, self._owner)
+    def _open(self, *, is_anchor: bool) -> Stream:
+        """Return a new connection, which has said who asks. Raises OSError."""
+        link = Socket(AF_UNIX)
         try:
-            made.ask({"do": "summary"})
+            # By the kernel: a time-out of Python's costs a system call more for each message.
+            link.setsockopt(SOL_SOCKET, SO_RCVTIMEO, struct.pack("ll", ANSWER_TIMEOUT, 0))
+            link.connect(self._path)
+            stream = Stream(link)
+            stream.send((__version__, self._name, processes.own_pid(), is_anchor))
         except BaseException:
-            made.close()
+            link.close()
             raise
-        return made
-
-    def _drop(self, connection: Connection) -> None:
-        with self._lock:
-            if connection in self._all:
-                self._all.remove(connection)
-        connection.close()
+        return stream
 
     def _lost(self, cause: str | BaseException) -> BrokerLost:
+        said = f"{type(cause).__name__}: {cause}" if isinstance(cause, BaseException) else cause
+        lines = last_lines(str(PurePath(self._path).with_name(LOG)))
         return BrokerLost(
-            "the process that owns the containers is gone",
-            cause=cause,
-            looked_at=self._path or "no socket: there was no place for one",
-            fix="look for a crash of the main pytest process (xdist's controller)",
+            "the broker, the process that owns the containers, is gone",
+            cause=f"{said}; its last lines:\n{lines}" if lines else said,
+            looked_at=self._path,
+            fix="look for what ended it: a kill, the machine's memory, a crash above",
         )
+
+
+class _Links:
+    """The connections of one process.
+
+    A question has a connection to itself, so that one that waits for a template does not hold up
+    the one that makes it; then the next question may have it, from whichever thread. The first
+    connection carries none: while it is open, what this process holds stays.
+    """
+
+    def __init__(self) -> None:
+        self._process = processes.own_pid()
+        self.lock = threading.Lock()
+        self.every: list[Stream] = []
+        self.idle: list[Stream] = []
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether they are of this process: a forked child inherits its parent's."""
+        return self._process == processes.own_pid()
+
+    def of_child(self) -> _Links:
+        """Return those of a forked child, which lets go of what it inherited."""
+        for stream in self.every:
+            stream.close()
+        return _Links()
+
+    def take(self, open_one: Callable[..., Stream]) -> Stream:
+        with self.lock:
+            if self.idle:
+                return self.idle.pop()
+            if not self.every:
+                self.every.append(open_one(is_anchor=True))
+            self.every.append(open_one(is_anchor=False))
+            return self.every[-1]
+
+    def put_back(self, stream: Stream) -> None:
+        with self.lock:
+            if stream in self.every:  # not closed meanwhile
+                self.idle.append(stream)
+
+    def drop(self, stream: Stream) -> None:
+        with self.lock:
+            if stream in self.every:
+                self.every.remove(stream)
+        stream.close()
+
+
+def last_lines(path: str) -> str:
+    """Return the end of what a broker has written, "" if there is nothing."""
+    with contextlib.suppress(OSError):
+        return "\n".join(kernel.read(path).rstrip().splitlines()[-LAST_LINES:])
+    return ""

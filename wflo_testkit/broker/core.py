@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from wflo_testkit.broker.api import Ask
 from wflo_testkit.broker.external import MAX_AGE, External
 from wflo_testkit.broker.leases import Leases
-from wflo_testkit.broker.listener import Listener
 from wflo_testkit.broker.servers import Servers
 from wflo_testkit.model import Build, Grant, Json, Server, Spec
-from wflo_testkit.runtime import daemon, folders, processes
+from wflo_testkit.runtime import folders
 from wflo_testkit.runtime.containers import Containers
-from wflo_testkit.runtime.session import Session
+from wflo_testkit.runtime.session import REMOVAL_TIMEOUT, Session
 from wflo_testkit.service import Service
 
 if TYPE_CHECKING:
@@ -24,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class Core:
-    """One per run, in the only process or in xdist's controller. external_max_age: see External."""
+    """One per run, in a process of its own; knows no socket and no pytest.
+
+    external_max_age: see External.
+    """
 
     def __init__(
         self,
@@ -40,53 +41,21 @@ class Core:
         external, containers = External(session.run, external_max_age), Containers(session)
         self.servers = Servers(services, containers, session.run, reuse, warming, external=external)
         self.leases = Leases(self.servers)
-        self._process = processes.own_pid()
-        self._lock = threading.Lock()
-        self._listener: Listener | None = None
-        self._closed = False
 
     def owner(self, name: str) -> Owner:
         """Return the broker as the process `name` sees it."""
         return Owner(self, name)
-
-    def hurry(self) -> None:
-        """Load Docker's library here, if servers that have begun to start wait for it.
-
-        A thread that competes with the tests for the interpreter takes three times as long
-        (measured: 0.22 against 0.07 s). Whatever fails, the start meets it, too.
-        """
-        if self.servers.start_containers:
-            with contextlib.suppress(Exception):
-                daemon.load()
-
-    def listen(self) -> str:
-        """Return the path of the socket by which other processes reach this broker.
-
-        It is opened at the first call; "" once the broker is closed.
-        """
-        with self._lock:
-            if self._listener is None and not self._closed:
-                self._listener = Listener(self)
-            return str(self._listener.path) if self._listener is not None else ""
 
     @property
     def notes(self) -> list[str]:
         """Return what a person should know about how this run is guarded and was started."""
         return [*self._session.notes, *(self._warming.notes if self._warming is not None else [])]
 
-    def close(self) -> None:
-        """Close every connection, then remove every container and network of the run.
+    def close(self, patience: float = REMOVAL_TIMEOUT) -> None:
+        """Remove every container and network of the run; a second call tries again.
 
-        A forked child that comes here, as one that goes on with the tests does, ends nothing.
-        Raises TestkitError when something had to be left to the guard.
+        Raises TestkitError for what could not be removed within `patience`, in seconds.
         """
-        if processes.own_pid() != self._process:
-            return
-        with self._lock:
-            self._closed = True
-            listener, self._listener = self._listener, None
-        if listener is not None:
-            listener.close()
         # Not with the sweep of containers: a run that starts none, as one that attaches to kept
         # servers, makes a folder all the same.
         folders.sweep()
@@ -95,7 +64,7 @@ class Core:
             self.servers.close()
         finally:
             try:
-                self._session.close()
+                self._session.close(patience)
             finally:
                 if self._warming is not None:
                     self._warming.close(self._session.find)
@@ -141,6 +110,9 @@ class Owner:
 
     def summary(self) -> list[dict[str, Json]]:
         return self._core.servers.summary()
+
+    def notes(self) -> list[str]:
+        return self._core.notes
 
     def close(self) -> None:
         # The run ends or its process is gone: nobody is left to whom an error could be told.

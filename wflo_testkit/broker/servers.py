@@ -83,13 +83,6 @@ class Servers:
         ).start()
         return started
 
-    @property
-    def start_containers(self) -> bool:
-        """Whether something has begun that is not somebody else's, nor looked for first."""
-        with self._lock:
-            started = list(self._started.values())
-        return self._reuse is None and any(not each.spec.external for each in started)
-
     def get(self, spec: Spec) -> Server:
         """Return the ready server; raises what its start raised, the same for everybody."""
         return self.begin(spec).ready.result()

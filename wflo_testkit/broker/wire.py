@@ -1,64 +1,114 @@
-"""Requests and answers as JSON lines: {"do": verb, ...}, then {"ok": value} or {"error": ...}."""
+"""Frames of plain data on a Unix socket: the length in four bytes, then what marshal makes of it.
+
+Both ends are processes of one user, behind a folder that only this user can enter. Version 2 of
+the format is the same in every Python that the kit knows.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Callable, Mapping
-from io import BufferedRWPair
+import marshal
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
-from wflo_testkit import errors
-from wflo_testkit.broker.api import Ask, Broker
-from wflo_testkit.model import Build, Grant, Json, Spec
+from wflo_testkit.broker.api import Ask
+from wflo_testkit.model import Build, Grant, Json, Server, Spec
 
-
-def send(stream: BufferedRWPair, message: Mapping[str, Json]) -> None:
-    """Write one message."""
-    stream.write(json.dumps(message).encode() + b"\n")
-    stream.flush()
-
-
-def receive(stream: BufferedRWPair) -> dict[str, Json] | None:
-    """Read one message; None when the other side has closed."""
-    line = stream.readline()
-    return dict(json.loads(line)) if line.endswith(b"\n") else None
-
-
-def answer(broker: Broker, request: Mapping[str, Json]) -> dict[str, Json]:
-    """Carry `request` out; every exception becomes an answer, since the asker is far away."""
-    try:
-        return {"ok": _VERBS[request["do"]](broker, request)}
-    except Exception as error:  # noqa: BLE001 - sent to the asker, who raises it
-        return {"error": errors.to_json(error)}
-
-
-def granted(value: Mapping[str, Json]) -> Grant | Build:
-    """Turn the answer to "lease" back into what the broker returned."""
-    if "token" in value:
-        return Build(token=value["token"], data=value["data"])
-    return Grant(id=value["id"], data=value["data"])
-
-
-def _server(broker: Broker, request: Mapping[str, Json]) -> Json:
-    return broker.server(Spec.from_json(request["spec"])).to_json()
-
-
-def _lease(broker: Broker, request: Mapping[str, Json]) -> Json:
-    got = broker.lease(Ask(**request["ask"]))
-    if isinstance(got, Build):
-        return {"token": got.token, "data": dict(got.data)}
-    return {"id": got.id, "data": dict(got.data)}
-
-
-_VERBS: dict[str, Callable[[Broker, Mapping[str, Json]], Json]] = {
-    "server": _server,
-    "prefetch": lambda broker, r: broker.prefetch(Spec.from_json(r["spec"])),
-    "discard": lambda broker, r: broker.discard(r["key"]),
-    "logs": lambda broker, r: broker.logs(r["key"], r["since"]),
-    "network": lambda broker, r: broker.network(r["key"]),
-    "lease": _lease,
-    "withdraw": lambda broker, r: broker.withdraw(r["number"]),
-    "built": lambda broker, r: broker.built(r["token"], r["error"]),
-    "call": lambda broker, r: broker.call(r["lease_id"], r["verb"], r["args"]),
-    "release": lambda broker, r: broker.release(r["lease_id"], r["keep"]),
-    "summary": lambda broker, _: broker.summary(),
+FORMAT = 2
+_SIZE = 4
+_CHUNK = 1 << 16
+_LONGEST = 1 << 28
+"""Bytes; what claims to be longer is no frame."""
+KINDS: dict[str, type[Any]] = {each.__name__: each for each in (Ask, Build, Grant, Server, Spec)}
+_FIELDS = {
+    name: tuple(
+        field.name
+        for field in dataclasses.fields(kind)
+        if field.name not in ("read_logs", "join_network")
+    )
+    for name, kind in KINDS.items()
 }
+
+
+class Socket(Protocol):
+    """What a frame needs of a socket, Python's own or the interpreter's."""
+
+    def sendall(self, data: bytes, /) -> None: ...
+
+    def recv(self, size: int, /) -> bytes: ...
+
+    def close(self) -> object: ...
+
+    def fileno(self) -> int: ...
+
+
+class Stream:
+    """Frames one way and the other over a connected socket. Every method may raise OSError."""
+
+    def __init__(self, link: Socket) -> None:
+        self.link = link
+        self._rest = b""
+
+    def send(self, message: Json) -> None:
+        """Send one message. Raises TypeError for what is no plain data."""
+        self.link.sendall(frame(message))
+
+    def receive(self) -> Any:
+        """Return the next message; None when the other side has closed. Raises ValueError."""
+        data = self._rest
+        while len(data) < _SIZE or len(data) < (end := _end(data)):
+            if not (more := self.link.recv(_CHUNK)):
+                return None
+            data = data + more if data else more
+        self._rest = data[end:]
+        return marshal.loads(data[_SIZE:end])  # noqa: S302 - from a process of the same user
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something has been read already of what comes next."""
+        return bool(self._rest)
+
+    def close(self) -> None:
+        self.link.close()
+
+
+def _end(data: bytes) -> int:
+    size = int.from_bytes(data[:_SIZE], "big")
+    if size > _LONGEST:
+        raise ValueError(f"{data[:16]!r} begins no frame")
+    return _SIZE + size
+
+
+def frame(message: Json) -> bytes:
+    """Return the bytes of one message. Raises TypeError for what is no plain data."""
+    try:
+        data = marshal.dumps(message, FORMAT)
+    except ValueError:  # a subclass of a plain type, say, which JSON takes for what it is
+        data = marshal.dumps(json.loads(json.dumps(message, default=_plain)), FORMAT)
+    return len(data).to_bytes(_SIZE, "big") + data
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Iterable):
+        return list(value)
+    raise TypeError(f"a {type(value).__name__} is no plain data")
+
+
+def packed(value: Any) -> tuple[str, Any]:
+    """Return a value as plain data beside the name of its kind, "" for what is plain already.
+
+    By name, since a class may have been imported twice: by a pytest inside of pytest.
+    """
+    for each in type(value).__mro__:
+        if (fields := _FIELDS.get(each.__name__)) is not None:
+            return each.__name__, {name: getattr(value, name) for name in fields}
+    return "", value
+
+
+def unpacked(tagged: tuple[str, Any]) -> Any:
+    """Return what `packed` was given; of a server's subclass a Server."""
+    kind, value = tagged
+    return KINDS[kind](**value) if kind else value

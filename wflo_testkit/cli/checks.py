@@ -190,7 +190,7 @@ def _reaper(client: DockerClient, endpoint: Endpoint, loaded: Settings | None) -
 
     if loaded is not None and not loaded["ryuk"]:
         text = f"switched off ({loaded.source('ryuk')})"
-        fix = "nothing; a watchdog process clears up after a killed run instead"
+        fix = "nothing; the broker's process clears up after a killed run"
         yield Check("docker", "reaper", "warn", text, fix)
         return
     policy = loaded["images"] if loaded else "auto"

@@ -17,6 +17,7 @@ from wflo_testkit.plugin.kit import KIT, Kit
 
 if TYPE_CHECKING:
     from wflo_testkit.model import Spec
+    from wflo_testkit.plugin.live import Live
 
 
 class Hooks:
@@ -49,7 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Make this process's kit and its fixtures."""
     fixtures = services.fixtures()
-    kit = config.stash[KIT] = Kit(config, fixtures)
+    kit = config.stash[KIT] = Kit(config, fixtures, _live)
     for line in kit.marker_lines():
         config.addinivalue_line("markers", line)
     holder, kit.shims = shims.make(kit.servers, fixtures)
@@ -59,11 +60,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End the kit's part in this process: after the last worker is down."""
     # The last hook of the controller, after xdist has taken every worker down.
-    if (kit := config.stash.get(KIT, None)) is not None and kit.is_live:
+    if (kit := config.stash.get(KIT, None)) is not None:
         from wflo_testkit.errors import TestkitError
 
         try:
-            kit.live.close()
+            kit.close()
         except TestkitError as error:
             config.get_terminal_writer().line(f"wflo-testkit: {error.text}", red=True)
 
@@ -96,7 +97,7 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Write a line for each server that was asked for."""
-    if (kit := config.stash[KIT]).is_live:
+    if (kit := config.stash[KIT]).has_broker:
         from wflo_testkit.plugin import summary
 
         summary.write(terminalreporter, kit)
@@ -105,4 +106,10 @@ def pytest_terminal_summary(
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker of xdist where the broker is."""
-    node.workerinput["wflo_testkit"] = node.config.stash[KIT].live.invitation()
+    node.workerinput["wflo_testkit"] = node.config.stash[KIT].invite()
+
+
+def _live(kit: Kit) -> Live:
+    from wflo_testkit.plugin.live import Live
+
+    return Live(kit)

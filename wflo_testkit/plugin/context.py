@@ -13,9 +13,8 @@ import pytest
 
 from wflo_testkit.errors import LeftoverFound, LeftoverWarning, SettingError
 from wflo_testkit.plugin import env, outcome
-from wflo_testkit.plugin.kit import KIT
+from wflo_testkit.plugin.kit import KIT, OWN_SERVERS
 from wflo_testkit.plugin.prefetch import OWN_SERVER, chosen_mode
-from wflo_testkit.plugin.shims import OWN_SERVERS
 
 if TYPE_CHECKING:
     from wflo_testkit.model import Server

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from string import Formatter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from wflo_testkit.errors import SettingError
 from wflo_testkit.plugin.kit import KIT
-from wflo_testkit.plugin.live import Live
 from wflo_testkit.plugin.plainly import plainly
+
+if TYPE_CHECKING:
+    from wflo_testkit.plugin.live import Live
 
 
 def filled(request: pytest.FixtureRequest) -> dict[str, str]:

@@ -19,6 +19,11 @@ from wflo_testkit import wait  # noqa: F401 - takes hold of the clock before a c
 if TYPE_CHECKING:
     from wflo_testkit.outline import Fixture
     from wflo_testkit.plugin.live import Live
+    from wflo_testkit.run.owner import RunOwner
+
+
+OWN_SERVERS = "_wflo_own_servers"
+"""The fixture that removes one test's own servers after everything that uses them."""
 
 
 class Kit:
@@ -26,15 +31,22 @@ class Kit:
 
     run: the run's id, in every name that the kit makes.
     process: "main", or a worker's name. processes: how many of them share the tests.
+    live: makes that part.
     invitation: how a worker of xdist finds the broker; empty in every other process.
     servers: server -> service: one server per service, and those that the file declares.
     owners: fixture -> server. shims: the functions behind the kit's fixtures.
     is_used: whether any test that was collected uses the kit.
     """
 
-    def __init__(self, config: pytest.Config, fixtures: Mapping[str, Sequence[Fixture]]) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        fixtures: Mapping[str, Sequence[Fixture]],
+        live: Callable[[Kit], Live],
+    ) -> None:
         worker = getattr(config, "workerinput", {})
         self.config = config
+        self._live = live
         self.invitation: Mapping[str, Any] = worker.get("wflo_testkit", {})
         # What `secrets` is made of, whose import is not free; tests seed `random`.
         self.run = self.invitation.get("run") or os.urandom(4).hex()
@@ -54,14 +66,41 @@ class Kit:
     @cached_property
     def live(self) -> Live:
         """What the kit needs once a test uses it; loaded when first asked for."""
-        from wflo_testkit.plugin.live import Live
+        return self._live(self)
 
-        return Live(self)
+    @cached_property
+    def owner(self) -> RunOwner:
+        """The owner of the run's broker; in every process but xdist's workers."""
+        from wflo_testkit.run.owner import RunOwner
+
+        return RunOwner(self.run, lambda: self.live.run_config())
 
     @property
-    def is_live(self) -> bool:
-        """Whether anything has asked for the live part."""
-        return "live" in self.__dict__
+    def has_broker(self) -> bool:
+        """Whether this process has begun a broker."""
+        return "owner" in self.__dict__ and self.owner.has_begun
+
+    def invite(self) -> Mapping[str, Any]:
+        """Open the broker's socket, if need be, and return how a worker finds it.
+
+        What stands in the way is told to the tests that use the kit, not to all that xdist runs.
+        """
+        try:
+            return {"run": self.run, "socket": self.owner.begin_when_asked()}
+        except Exception as error:  # noqa: BLE001 - raised again in the worker
+            from wflo_testkit import errors
+
+            return {"run": self.run, "problem": errors.to_json(error)}
+
+    def close(self) -> None:
+        """End this process's part; the owner of the broker removes everything.
+
+        Raises TestkitError when something could not be removed.
+        """
+        if "live" in self.__dict__:
+            self.live.close()
+        if "owner" in self.__dict__:
+            self.owner.close()
 
     def header(self) -> str:
         """Return the kit's line of pytest's header."""
@@ -103,6 +142,11 @@ class Kit:
             if name not in definition.argnames:
                 return False
         return True
+
+
+def dest(key: str) -> str:
+    """Return the attribute of pytest's options that holds what was given for a setting."""
+    return f"wflo_{key}"
 
 
 KIT = pytest.StashKey[Kit]()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,31 +15,34 @@ import pytest
 from wflo_testkit import errors, services, settings
 from wflo_testkit.errors import SettingError, TestkitError
 from wflo_testkit.plugin import outcome, prefetch, spec_hook
+from wflo_testkit.plugin.kit import dest
 from wflo_testkit.plugin.passwords import Passwords
-from wflo_testkit.plugin.shims import dest
 from wflo_testkit.service import suffixes
 from wflo_testkit.settings import Settings
 
 if TYPE_CHECKING:
     from wflo_testkit.broker.api import Broker
-    from wflo_testkit.broker.core import Core
     from wflo_testkit.model import Server, Spec
     from wflo_testkit.plugin.kit import Kit
+    from wflo_testkit.run.config import RunConfig
     from wflo_testkit.service import Service
 
 
 class Live:
-    """One per pytest process that uses the kit. In a worker the broker is in the controller."""
+    """One per pytest process that uses the kit."""
 
     def __init__(self, kit: Kit) -> None:
         self.kit = kit
-        self.table = services.table()
         self.passwords = Passwords()
         outcome.watch(kit.config)
-        self._core: Core | None = None
         self._broker: Broker | None = None
         self._specs: dict[str, Spec] = {}
         self._ready: dict[tuple[str, str], Server] = {}
+
+    @cached_property
+    def table(self) -> Mapping[str, Service]:
+        """The rows of all services, loaded when first asked for."""
+        return services.table()
 
     @cached_property
     def settings(self) -> Settings:
@@ -123,6 +127,9 @@ class Live:
     def prefetch(self, items: Iterable[pytest.Item]) -> None:
         """Begin to start the servers that `items` need; errors wait for the tests they concern."""
         tests = prefetch.count(self.kit, items)
+        if tests and not self.kit.invitation:
+            with suppress(TestkitError):
+                self.kit.owner.begin()  # it loads while the rest is found out here
         for name in sorted(tests, key=lambda name: -self.service(name).start_seconds):
             try:
                 spec = self._unique(name)
@@ -130,36 +137,29 @@ class Live:
                     self.broker.prefetch(spec)
             except (TestkitError, pytest.skip.Exception, pytest.fail.Exception):
                 continue  # the fixture meets the same, and reports it
-        if self._core is not None:
-            self._core.hurry()
-
-    def invitation(self) -> Mapping[str, Any]:
-        """Open the broker's socket, if need be, and return how a worker finds it.
-
-        What stands in the way is told to the tests that use the kit, not to all that xdist runs.
-        """
-        try:
-            return {"run": self.kit.run, "socket": self._own().listen()}
-        except Exception as error:  # noqa: BLE001 - raised again in the worker
-            return {"run": self.kit.run, "problem": errors.to_json(error)}
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a row per server of the run; empty in a worker and when nothing was asked."""
-        return self._core.servers.summary() if self._core is not None else []
+        """Return a row per server of the run; empty where nobody is there to tell."""
+        with suppress(TestkitError):
+            return self.broker.summary()
+        return []
 
     def notes(self) -> list[str]:
-        """Return what a person should know about how this run is guarded; empty in a worker."""
-        return self._core.notes if self._core is not None else []
+        """Return what a person should know about how this run is guarded."""
+        with suppress(TestkitError):
+            return self.broker.notes()
+        return []
+
+    def run_config(self) -> RunConfig:
+        """Return what the run's broker is told. Raises SettingError."""
+        from wflo_testkit.run.config import RunConfig
+
+        return RunConfig.of(self.kit.run, self.kit.config.rootpath, self.settings)
 
     def close(self) -> None:
-        """End this process's part; the owner of the broker removes everything.
-
-        Raises TestkitError when something could not be removed.
-        """
+        """Hang up: the broker gives back what this process still holds."""
         if self._broker is not None:
             self._broker.close()
-        if self._core is not None:
-            self._core.close()
 
     def _unique(self, name: str, unique: str = "") -> Spec:
         """Return the spec of a server for `unique` alone, or for this process if it must be."""
@@ -169,19 +169,9 @@ class Live:
         return dataclasses.replace(spec, unique=unique)
 
     def _connect(self) -> Broker:
-        if invitation := self.kit.invitation:
-            if problem := invitation.get("problem"):
-                raise errors.from_json(problem)
-            from wflo_testkit.broker.client import Client
+        from wflo_testkit.broker import client
 
-            return Client(invitation["socket"], self.kit.process)
-        from wflo_testkit.broker.resident import Resident
-
-        return Resident(self._own(), self.kit.process)
-
-    def _own(self) -> Core:
-        if self._core is None:
-            from wflo_testkit.plugin import owning
-
-            self._core = owning.core(self)
-        return self._core
+        if problem := self.kit.invitation.get("problem"):
+            raise errors.from_json(problem)
+        path = self.kit.invitation.get("socket") or self.kit.owner.begin()
+        return client.connect(path, self.kit.process)

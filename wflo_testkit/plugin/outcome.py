@@ -108,7 +108,7 @@ def record(item: pytest.Item, report: pytest.TestReport) -> None:
     if report.when != "teardown":
         outcome.failed = True
     for server in (outcome.servers | _used_as_a_whole(item)).values():
-        with suppress(TestkitError):  # whoever could tell is gone
+        with suppress(TestkitError):  # the broker is lost, which the test's own error tells
             if text := _last_lines(server.logs(outcome.began)):
                 report.sections.append((f"{server.name} log since the test began", text))
     for fixture, refused in outcome.refusals.items():

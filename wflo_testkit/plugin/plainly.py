@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 
 from wflo_testkit.errors import DockerUnavailable, TestkitError
 from wflo_testkit.plugin import without_docker
-from wflo_testkit.plugin.live import Live
+
+if TYPE_CHECKING:
+    from wflo_testkit.plugin.live import Live
 
 
 @contextmanager

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from wflo_testkit.plugin.kit import OWN_SERVERS, dest
+
 if TYPE_CHECKING:
     from wflo_testkit.outline import Fixture, Flag
 
-OWN_SERVERS = "_wflo_own_servers"
-"""The fixture that removes one test's own servers after everything that uses them."""
 
 SESSION_WIDE = ("server", "input")
 """The parts of a service that last for the session; the others last for a test."""
@@ -29,11 +29,6 @@ def add_options(parser: pytest.Parser, flags: Iterable[Flag]) -> None:
         else:
             metavar = key.rpartition("_")[2].upper()
             group.addoption(flag, dest=dest(key), default=None, metavar=metavar, help=text)
-
-
-def dest(key: str) -> str:
-    """Return the attribute of pytest's options that holds what was given for a setting."""
-    return f"wflo_{key}"
 
 
 @pytest.fixture

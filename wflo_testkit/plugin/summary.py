@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import wflo_testkit
-from wflo_testkit.errors import SettingError
+from wflo_testkit.errors import SettingError, without_passwords
 
 if TYPE_CHECKING:
     from wflo_testkit.plugin.kit import Kit
@@ -37,6 +37,9 @@ def write(reporter: pytest.TerminalReporter, kit: Kit) -> None:
             _save(Path(path), kit, rows)
         except OSError as error:
             reporter.line(f"warning: the report could not be written: {error}", yellow=True)
+    if live.settings["debug"]:
+        reporter.section("the broker's log")
+        reporter.write(without_passwords(live.passwords.mask(kit.owner.log)))
 
 
 def _line(row: dict[str, Any], width: int) -> str:

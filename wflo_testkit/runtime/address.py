@@ -1,7 +1,7 @@
 """Where the daemon is, and what testcontainers' settings say of it, read without its library.
 
 Read once for a run, or a command, and handed to all that talk to the daemon: docker-py,
-testcontainers' client, Ryuk and the watchdog would each choose by rules of their own.
+testcontainers' client and Ryuk would each choose by rules of their own.
 """
 
 from __future__ import annotations

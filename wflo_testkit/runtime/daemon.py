@@ -7,7 +7,6 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,6 +140,8 @@ def _for_testcontainers(client: docker.DockerClient) -> DockerClient:
     Not by its constructor, which looks for a daemon by itself, writes what it found into
     DOCKER_HOST, and logs in at the registry that DOCKER_AUTH_CONFIG names.
     """
+    from importlib import metadata
+
     from testcontainers.core.docker_client import DockerClient
     from testcontainers.core.labels import SESSION_ID
 

@@ -1,14 +1,16 @@
 """Asks the kernel itself, past whatever a test has put in the place of Python's functions.
 
-A test may fake files (pyfakefs; `open`, `os.open`, `Path.read_text` patched) while the kit, in the
-same process, looks whether another run lives. What is held here are the functions of the module
-that is built into the interpreter, in a namespace: pyfakefs looks for modules and functions among
-the names of a module, and has no `posix` of its own (`fake_filesystem_unittest`, 6.3). A test that
-patches this module, or `posix` before it is loaded, cannot be excluded.
+A test may fake files (pyfakefs; `open`, `os.open`, `Path.read_text` patched) while the kit asks,
+from the same process, which process it is in, or what a lost broker has written. What is held here
+are the functions of the module that is built into the interpreter, in a namespace: pyfakefs looks
+for modules and functions among the names of a module, and has no `posix` of its own
+(`fake_filesystem_unittest`, 6.3). A test that patches this module, or `posix` before it is loaded,
+cannot be excluded.
 """
 
 from __future__ import annotations
 
+import _socket
 import importlib
 import sys
 from types import SimpleNamespace
@@ -35,6 +37,17 @@ def read_with_status(path: str) -> tuple[str, Any]:
         return text.decode(errors="replace"), calls.fstat(handle)
     finally:
         calls.close(handle)
+
+
+def peer(connection: Any) -> int:
+    """Return the id of the process at the other end of a Unix socket, 0 where none can be told.
+
+    SO_PEERCRED (unix(7)) tells who connected, as this process sees it.
+    """
+    option = getattr(_socket, "SO_PEERCRED", None)
+    if option is None:
+        return 0
+    return int.from_bytes(connection.getsockopt(_socket.SOL_SOCKET, option, 12)[:4], sys.byteorder)
 
 
 def node() -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from wflo_testkit import catalog
 from wflo_testkit.errors import StartFailed
-from wflo_testkit.runtime import daemon, forks, images, labels, ports
+from wflo_testkit.runtime import daemon, images, labels, ports
 from wflo_testkit.runtime.address import socket_path
 from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.wait import WaitTimeout, wait_until
@@ -74,7 +74,6 @@ class Reaper:
         except BaseException:
             self.remove()
             raise
-        forks.in_child(self.hang_up)
 
     def remove(self) -> None:
         """Close the connection and remove the container at once; call after all is cleaned up."""
@@ -86,10 +85,7 @@ class Reaper:
                 )
 
     def hang_up(self) -> None:
-        """Close the connection: Ryuk then removes what the run made, and after that itself.
-
-        A forked child does so at once, since one that outlives its parent would hold Ryuk back.
-        """
+        """Close the connection: Ryuk then removes what the run made, and after that itself."""
         if self._socket is not None:
             self._socket.close()
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from wflo_testkit.errors import StartFailed, TestkitError
+from wflo_testkit.errors import DockerUnavailable, StartFailed, TestkitError
 from wflo_testkit.model import Spec
 from wflo_testkit.runtime import address, daemon, labels, leftovers, ports
 from wflo_testkit.runtime.engine import Engine
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from testcontainers.core.docker_client import DockerClient
 
 REMOVAL_TIMEOUT = 60.0
-"""Seconds to try at the end; then the guard removes what is left as soon as Docker answers."""
+"""Seconds to try at the end, while somebody waits for it."""
 
 
 class Session:
@@ -53,11 +53,13 @@ class Session:
         self._guard: Guard | None = None
         self._sweep: Sweep | None = None
         self._client: DockerClient | None = None
+        self._unavailable: DockerUnavailable | None = None
         self._network = ""
         self._outside: dict[str, str] = {}
         # What is kept outlives the folders of its run.
         self._sockets = Sockets(wanted=sockets and not keep, endpoint=self.find)
         self._ending = False
+        self._is_removed = False
         self._under_way = 0
 
     @property
@@ -69,7 +71,13 @@ class Session:
         with self._lock:
             if self._client is None:
                 self._refuse_at_the_end()
-                self._client = daemon.connect(self.endpoint) if self._keep else self._open()
+                if self._unavailable is not None:  # decided once: all who ask hear the same
+                    raise self._unavailable
+                try:
+                    self._client = daemon.connect(self.endpoint) if self._keep else self._open()
+                except DockerUnavailable as error:
+                    self._unavailable = error.with_traceback(None)
+                    raise
             return self._client
 
     @property
@@ -92,7 +100,8 @@ class Session:
         except BaseException:
             guard, self._guard = self._guard, None
             if guard is not None:
-                guard.dismiss()
+                guard.remove()
+                guard.wait_until_removed()
             raise
         if self._guard is None:
             self._begin_guard(Engine(self.endpoint, api=client.client.api))
@@ -192,7 +201,7 @@ class Session:
     def wait_for_reaper(self) -> None:
         """Return once this run is guarded, and stopped leftovers of others are out of the way.
 
-        Raises StartFailed when it cannot be guarded, and once it is ending.
+        Raises StartFailed once it is ending.
         """
         if self._guard is not None:
             self._guard.wait()
@@ -205,25 +214,26 @@ class Session:
         """Return what a person should know about how this run is guarded."""
         return [self._guard.note] if self._guard is not None and self._guard.note else []
 
-    def close(self) -> None:
-        """Remove everything that the run made, then its guard; a second call is harmless.
+    def close(self, patience: float = REMOVAL_TIMEOUT) -> None:
+        """Remove everything that the run made, and its guard; a second call tries again.
 
         Found by label, not from memory, and looked for again until nothing is being made, so
-        that what a thread was just creating goes too. What cannot be removed is left to the
-        guard. Raises TestkitError then.
+        that what a thread was just creating goes too. What cannot be removed within `patience`,
+        in seconds, is left to a later run's sweep. Raises TestkitError then.
         """
         with self._lock:
-            ended, self._ending = self._ending, True
+            self._ending = True
             client = self._client
-        if client is None or ended:
+        if client is None or self._is_removed:
             return
         try:
             if self._sweep is not None:
                 self._sweep.hurry()  # beside the removal
-            self._remove(client)
+            self._remove(client, patience)
             self._sockets.close()
             if self._sweep is not None:
                 self._sweep.finish()
+            self._is_removed = True
         except WaitTimeout as error:
             raise TestkitError(
                 f"the containers of run {self.run} could not be removed",
@@ -234,21 +244,17 @@ class Session:
         finally:
             client.client.close()
 
-    def _remove(self, client: DockerClient) -> None:
+    def _remove(self, client: DockerClient, patience: float) -> None:
         if self._guard is None:
             return
-        self._guard.relieve()
-        try:
-            wait_until(
-                lambda: self._is_gone(client),
-                timeout=REMOVAL_TIMEOUT,
-                poll=0.05,
-                describe="removal of the run",
-            )
-        except BaseException:  # a second Ctrl-C, too
-            self._guard.hang_up()
-            raise
-        self._guard.dismiss()
+        self._guard.remove()
+        wait_until(
+            lambda: self._is_gone(client),
+            timeout=patience,
+            poll=0.05,
+            describe="removal of the run",
+        )
+        self._guard.wait_until_removed()
 
     def _is_gone(self, client: DockerClient) -> bool:
         idle = self._under_way == 0  # asked first: what is made later is refused

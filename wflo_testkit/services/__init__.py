@@ -39,6 +39,28 @@ def table() -> dict[str, Service]:
     return {name: import_module(home).SERVICE for name, home in BUILT_IN.items()} | _others()
 
 
+def row(name: str) -> Service:
+    """Return one service's row; another's that is broken does not matter. Raises SettingError."""
+    if name in BUILT_IN:
+        built_in: Service = import_module(BUILT_IN[name]).SERVICE
+        return built_in
+    problem: BaseException | None = None
+    for entry in _entries():
+        try:
+            service = _loaded(entry)
+        except Exception as error:  # noqa: BLE001 - whatever a project's module raises
+            problem = problem or error
+        else:
+            if service.name == name:
+                return service
+    raise _refused(
+        f"the broker finds no service {name!r}",
+        looked_at=f"entry points of group {ENTRY_POINTS!r}",
+        fix="let its entry point load outside of the tests' process, too",
+        cause=problem,
+    )
+
+
 def flags() -> Sequence[Flag]:
     """Return what the command line may set. Raises what `table` raises."""
     if not (others := _others()):

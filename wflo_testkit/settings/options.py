@@ -67,6 +67,11 @@ GENERAL: tuple[Option, ...] = (
         default=False,
         help="Without Docker fail, whatever without_docker says.",
     ),
+    Option(
+        key="debug",
+        default=False,
+        help="Show the log of the broker, the process that owns the containers, at the end.",
+    ),
     Option(key="report", default="", help="Write a report of servers and leases to this path."),
     Option(
         key="leftovers",
@@ -79,8 +84,8 @@ GENERAL: tuple[Option, ...] = (
         key="ryuk",
         default=True,
         on_command_line=False,
-        help="Start Ryuk, which removes the containers when the run is killed; without it a "
-        "watchdog process does.",
+        help="Start Ryuk, which removes the containers when the run is killed; without it only "
+        "the broker's process does.",
     ),
     Option(
         key="sockets",

@@ -23,7 +23,7 @@ KILLS = dict.fromkeys(PHASES, 18) | {"any moment": 10}
 def test_a_kill_in_each_phase_leaves_nothing_and_hurts_nobody(machine: Machine, api: Any) -> None:
     phases = [phase for phase in PHASES if phase != "any moment"]
     # Of Ryuk's time-out alone this would take 5 s; test_deaths.py has the kills that it answers.
-    killer = Killer(machine, api, workers=2, seed=SEED, guards=["watchdog"])
+    killer = Killer(machine, api, workers=2, seed=SEED, guards=["broker"])
     killer.kill([hooks(phase, 1)[0] for phase in phases], at_once=len(phases))
 
     assert not killer.count.findings, "\n".join(killer.count.findings)
@@ -34,7 +34,7 @@ def test_a_kill_in_each_phase_leaves_nothing_and_hurts_nobody(machine: Machine, 
 @pytest.mark.timeout(400)
 def test_without_a_guard_the_same_kill_is_counted_as_a_leak(machine: Machine, api: Any) -> None:
     [hook, *_rest] = PHASES["test running"]
-    killer = Killer(machine, api, workers=2, seed=SEED, guards=["watchdog"])
+    killer = Killer(machine, api, workers=2, seed=SEED, guards=["broker"])
     killer.kill([dataclasses.replace(hook, text=NO_GUARD + hook.text)], at_once=1)
 
     assert any(each.startswith("in Docker") for each in killer.count.leaked), killer.count

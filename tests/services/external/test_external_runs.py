@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -45,6 +46,8 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def kill(launched: Launched) -> None:
+    """Kill the broker, which else would clear up, and the tests."""
+    os.kill(launched.broker(), signal.SIGKILL)
     launched.die(signal.SIGKILL, everybody=True)
 
 

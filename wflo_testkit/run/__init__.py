@@ -1,0 +1,1 @@
+"""From resolved settings to a run and its broker, for pytest and for the command line."""
