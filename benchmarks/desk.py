@@ -9,16 +9,16 @@ from typing import Any
 
 from benchmarks import warmth
 from wflo_testkit import services
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.model import Server, Spec
-from wflo_testkit.runtime.session import Session
+from wflo_testkit.runtime.docker_session import DockerSession
 from wflo_testkit.settings.options import common
 
 
 @contextmanager
-def session() -> Iterator[Session]:
+def session() -> Iterator[DockerSession]:
     """Yield a run of its own; everything that carries its labels is removed at the end."""
-    made = Session(secrets.token_hex(4))
+    made = DockerSession(secrets.token_hex(4))
     try:
         yield made
     finally:
@@ -28,15 +28,15 @@ def session() -> Iterator[Session]:
 @contextmanager
 def servers(*names: str) -> Iterator[list[Server]]:
     """Yield running servers of these services, started side by side by a broker in this process."""
-    core = Core(services.table(), Session(secrets.token_hex(4)), warming=warmth.warming())
+    broker = Broker(services.table(), DockerSession(secrets.token_hex(4)), warming=warmth.warming())
     try:
-        asker = core.owner("bench")
+        asker = broker.owner("bench")
         specs = [spec(name) for name in names]
         for each in specs:
             asker.prefetch(each)
         yield [asker.server(each) for each in specs]
     finally:
-        core.close()
+        broker.close()
 
 
 def spec(name: str) -> Spec:

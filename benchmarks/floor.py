@@ -20,7 +20,7 @@ from wflo_testkit.runtime.placeholders import with_address, with_password
 from wflo_testkit.wait import wait_until
 
 if TYPE_CHECKING:
-    from wflo_testkit.runtime.session import Session
+    from wflo_testkit.runtime.docker_session import DockerSession
 
 HOST = "127.0.0.1"
 POLL = 0.01
@@ -33,7 +33,7 @@ class Floor:
     session: guards them with its reaper, which is up before any clock starts.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: DockerSession) -> None:
         self._session = session
         self._client = session.client.client
         session.wait_for_reaper()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import containers
 from wflo_testkit.runtime import labels
-from wflo_testkit.runtime.reuse.home import CACHE, Home
+from wflo_testkit.runtime.reuse.user_folder import CACHE, UserFolder
 
 
 @contextmanager
@@ -20,6 +20,6 @@ def home() -> Iterator[dict[str, str]]:
             # Killed before its end, nothing is kept for longer than this.
             yield {"XDG_CACHE_HOME": folder, "WFLO_TESTKIT_REUSE_MAX_IDLE": "10m"}
         finally:
-            home = Home(Path(folder) / CACHE)
+            home = UserFolder(Path(folder) / CACHE)
             with containers.client() as client:
                 containers.remove_labelled(client, f"{labels.HOME}={home.label}")

@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks.bench import Bench, BenchmarkFailed
 
 ROOT = Path(__file__).parent.parent
-KIT = "wflo_testkit"
+PROCESS = "wflo_testkit"
 STAMP = "BENCH_STAMP"
 """Variable with the path to which a test writes time.monotonic(), one clock for all processes."""
 TIMEOUT = 300.0
@@ -44,7 +44,7 @@ class Finished:
     @property
     def closing(self) -> str:
         """What the kit says at the end of the run about its servers, as one line."""
-        _, _, rest = self.output.partition(f" {KIT.replace('_', '-')} =")
+        _, _, rest = self.output.partition(f" {PROCESS.replace('_', '-')} =")
         lines = rest.partition("\n")[2].splitlines()
         return "; ".join(" ".join(line.split()) for line in takewhile(_is_text, lines))
 
@@ -89,7 +89,7 @@ def pytest(
 
 def options(plugins: Sequence[str] = (), *, kit: bool) -> list[str]:
     """Return pytest's options for a run with no installed plugin but `plugins` and the kit."""
-    return ["-qx", "-p", "no:cacheprovider", *_without({*plugins, KIT} if kit else {*plugins})]
+    return ["-qx", "-p", "no:cacheprovider", *_without({*plugins, PROCESS} if kit else {*plugins})]
 
 
 def forked(where: Path, pairs: int, *, expected: int = 0) -> list[tuple[float, float]]:
@@ -122,7 +122,7 @@ def in_turns(
 
 def _without(wanted: AbstractSet[str]) -> Sequence[str]:
     """Return options that keep out every installed plugin but those `wanted`, unloaded."""
-    names = {KIT} | {entry.name for entry in entry_points(group="pytest11")}
+    names = {PROCESS} | {entry.name for entry in entry_points(group="pytest11")}
     return [word for name in sorted(names - wanted) for word in ("-p", f"no:{name}")]
 
 

@@ -32,12 +32,16 @@ class Step(TypedDict):
 STEPS = (
     ("docker imported and connected", "wflo_testkit.runtime.daemon", "connect"),
     ("broker begun", "wflo_testkit.run.owner", "RunOwner.begin"),
-    ("broker made", "wflo_testkit.run.making", "core"),
+    ("broker made", "wflo_testkit.run.making", "make_broker"),
     ("Ryuk acknowledged", "wflo_testkit.runtime.reaper", "Reaper.start"),
     ("image looked up", "wflo_testkit.runtime.images", "resolve"),
     ("warm image looked up", "wflo_testkit.broker.warming", "Warming.find"),
     ("created", "wflo_testkit.runtime.containers", "Containers._create"),
-    ("start allowed by the guard", "wflo_testkit.runtime.session", "Session.wait_for_reaper"),
+    (
+        "start allowed by the guard",
+        "wflo_testkit.runtime.docker_session",
+        "DockerSession.wait_for_reaper",
+    ),
     ("ports and files", "wflo_testkit.runtime.containers", "Containers._running"),
     ("container up", "wflo_testkit.runtime.containers", "Containers.start"),
     ("probe", "wflo_testkit.broker.starting", "answers"),
@@ -94,17 +98,17 @@ def _written_by_broker() -> Path:
 
 def _in_broker() -> None:
     """Time what the broker's process does, and write that down at its end."""
-    from wflo_testkit.broker.core import Core
+    from wflo_testkit.broker.broker import Broker
 
     for each in STEPS:
         _wrap(*each)
-    close = Core.close
+    close = Broker.close
 
-    def close_and_write(core: Core, *given: float) -> None:
+    def close_and_write(broker: Broker, *given: float) -> None:
         _written_by_broker().write_text(json.dumps(_steps))
-        close(core, *given)
+        close(broker, *given)
 
-    Core.close = close_and_write  # type: ignore[method-assign]
+    Broker.close = close_and_write  # type: ignore[method-assign]
 
 
 if "pytest" not in sys.modules and FILE in os.environ:

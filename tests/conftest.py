@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.reuse.parts import remove_all_of
-from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 
 pytest_plugins = ["pytester"]
 
@@ -39,7 +39,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         kept = Path(os.environ.pop(KEPT))
         if any(kept.iterdir()):
-            remove_all_of(Home(kept / "wflo-testkit" / "servers"))
+            remove_all_of(UserFolder(kept / "wflo-testkit" / "servers"))
         shutil.rmtree(kept)
 
 
@@ -72,7 +72,7 @@ def own_kept_servers(fresh_environment: pytest.MonkeyPatch, tmp_path: Path) -> I
     fresh_environment.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     fresh_environment.setenv("WFLO_TESTKIT_REUSE", "1")
     yield
-    remove_all_of(Home(tmp_path / "cache" / "wflo-testkit" / "servers"))
+    remove_all_of(UserFolder(tmp_path / "cache" / "wflo-testkit" / "servers"))
 
 
 @pytest.fixture

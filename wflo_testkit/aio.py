@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PATIENCE = 5.0
+LOOP_TIMEOUT = 5.0
 """Seconds that a loop in another thread gets to close what is open in it."""
 
 
@@ -62,7 +62,7 @@ class LoopBound:
         One case cannot be waited for: a loop that runs in this very thread. There a task is
         scheduled that closes as soon as the caller lets the loop go on.
         Raises the first exception of `close`, and IsolationFailed when a loop in another thread
-        does not answer within PATIENCE seconds.
+        does not answer within LOOP_TIMEOUT seconds.
         """
         for loop in list(self._open):
             if loop.is_closed():  # closed by hand, without shutdown_asyncgens: too late for it
@@ -105,7 +105,7 @@ class LoopBound:
             target=lambda: loop.run_until_complete(self._shut(loop)), name="wflo-close", daemon=True
         )
         thread.start()
-        thread.join(PATIENCE)
+        thread.join(LOOP_TIMEOUT)
         if thread.is_alive():
             raise _no_answer(loop)
 
@@ -115,7 +115,7 @@ class LoopBound:
 
         work = self._shut(loop)
         try:
-            asyncio.run_coroutine_threadsafe(work, loop).result(PATIENCE)
+            asyncio.run_coroutine_threadsafe(work, loop).result(LOOP_TIMEOUT)
         except concurrent.futures.CancelledError:
             pass  # that loop is ending by itself, and its end closes
         except TimeoutError:
@@ -194,9 +194,9 @@ def run_apart(work: Callable[[], Coroutine[Any, Any, T]], *, timeout: float) -> 
 
     thread = threading.Thread(target=run, name="wflo-apart", daemon=True)
     thread.start()
-    thread.join(timeout + PATIENCE)
+    thread.join(timeout + LOOP_TIMEOUT)
     if not answer.done():
-        raise TimeoutError(f"no end after {timeout + PATIENCE:g} s")
+        raise TimeoutError(f"no end after {timeout + LOOP_TIMEOUT:g} s")
     return answer.result()
 
 
@@ -212,6 +212,6 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 def _no_answer(loop: asyncio.AbstractEventLoop) -> IsolationFailed:
     return IsolationFailed(
         "an async client of the test could not be closed",
-        cause=f"its event loop did not answer for {PATIENCE:g} s: {loop!r}",
+        cause=f"its event loop did not answer for {LOOP_TIMEOUT:g} s: {loop!r}",
         fix="stop the loop, or await the client's close in it, before the test ends",
     )

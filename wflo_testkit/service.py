@@ -103,7 +103,7 @@ class Lease:
     data: Mapping[str, Json] = field(repr=False)
     call: Callable[..., Json] = field(repr=False, compare=False)
 
-    def telling(self, verb: str) -> Callable[[], None]:
+    def calling_once(self, verb: str) -> Callable[[], None]:
         """Return what makes the call `verb` when it is first called; too late does no harm."""
 
         @cache

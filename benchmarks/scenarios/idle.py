@@ -17,7 +17,7 @@ from wflo_testkit.wait import pause
 
 SETTLE = 10.0
 MOST_CPU, MOST_MIB = 0.10, 900
-CPU, MEMORY = "idle: processor, of one core (P9)", "idle: memory (P9)"
+CPU, MEMORY = "idle: processor, of one broker (P9)", "idle: memory (P9)"
 
 
 def measure(bench: Bench) -> Iterator[Row]:

@@ -12,18 +12,18 @@ import pytest
 
 from tests.broker import desks
 from wflo_testkit.broker.api import Ask
-from wflo_testkit.broker.client import Client
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
+from wflo_testkit.broker.client import BrokerClient
 from wflo_testkit.broker.process import Connections
 from wflo_testkit.runtime import folders
-from wflo_testkit.runtime.session import Session
+from wflo_testkit.runtime.docker_session import DockerSession
 
 
 @pytest.fixture
-def core() -> Iterator[Core]:
-    core = Core({"desks": desks.SERVICE}, Session("0123abcd"))
-    yield core
-    core.close()
+def broker() -> Iterator[Broker]:
+    broker = Broker({"desks": desks.SERVICE}, DockerSession("0123abcd"))
+    yield broker
+    broker.close()
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,18 @@ def waiting() -> Iterator[Listening]:
 
 
 @pytest.fixture
-def listener(core: Core, waiting: Listening) -> Listening:
-    waiting.connections.serve(core)
+def listener(broker: Broker, waiting: Listening) -> Listening:
+    waiting.connections.serve(broker)
     return waiting
 
 
 @pytest.fixture
-def connect(listener: Listening) -> Iterator[Callable[[str], Client]]:
+def connect(listener: Listening) -> Iterator[Callable[[str], BrokerClient]]:
     """Connect as the owner of that name."""
-    clients: list[Client] = []
+    clients: list[BrokerClient] = []
 
-    def connect(owner: str) -> Client:
-        clients.append(Client(str(listener.path), owner))
+    def connect(owner: str) -> BrokerClient:
+        clients.append(BrokerClient(str(listener.path), owner))
         return clients[-1]
 
     yield connect
@@ -81,15 +81,15 @@ def connect(listener: Listening) -> Iterator[Callable[[str], Client]]:
 
 
 @pytest.fixture
-def ask(core: Core) -> Ask:
+def ask(broker: Broker) -> Ask:
     """Ask for a desk, no room needed."""
-    key = core.servers.get(desks.spec()).key
+    key = broker.servers.get(desks.spec()).key
     return Ask(key=key, kind="desk", mode="", params={})
 
 
 @pytest.fixture
-def events(core: Core, ask: Ask) -> list[str]:
+def events(broker: Broker, ask: Ask) -> list[str]:
     """What has happened to the desks so far."""
-    isolation = core.servers.isolation(ask.key)
+    isolation = broker.servers.isolation(ask.key)
     assert isinstance(isolation, desks.Desks)
     return isolation.events

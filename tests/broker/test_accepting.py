@@ -11,30 +11,30 @@ from pathlib import Path
 import pytest
 
 from tests.broker.conftest import Listening
-from wflo_testkit.broker.client import Client
+from wflo_testkit.broker.client import BrokerClient
 
 CALLER = """
 import sys
-from wflo_testkit.broker.client import Client
+from wflo_testkit.broker.client import BrokerClient
 
 sys.stdin.readline()
-print(Client(sys.argv[1], "gw0").summary())
+print(BrokerClient(sys.argv[1], "gw0").summary())
 """
 
 OUT_OF_DESCRIPTORS = f"""
 import os, resource, select, socket, subprocess, sys, tempfile
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.broker.process import Connections
-from wflo_testkit.runtime.session import Session
+from wflo_testkit.runtime.docker_session import DockerSession
 from wflo_testkit.wait import pause
 
-core = Core({{}}, Session("0123abcd"))
+broker = Broker({{}}, DockerSession("0123abcd"))
 path = tempfile.mkdtemp() + "/broker.sock"
 bound = socket.socket(socket.AF_UNIX)
 bound.bind(path)
 bound.listen()
 connections = Connections(bound)
-connections.serve(core)
+connections.serve(broker)
 caller = subprocess.Popen(
     [sys.executable, "-c", {CALLER!r}, path],
     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -54,7 +54,7 @@ try:
 finally:
     caller.kill()
     connections.close()
-    core.close()
+    broker.close()
 """
 
 
@@ -72,7 +72,7 @@ def test_after_a_time_without_descriptors(root: Path) -> None:
 
 
 def test_after_a_fake_machine_had_no_thread_to_give(
-    listener: Listening, connect: Callable[[str], Client], monkeypatch: pytest.MonkeyPatch
+    listener: Listening, connect: Callable[[str], BrokerClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start = threading.Thread.start
     refused: list[str] = []

@@ -11,13 +11,13 @@ import pytest
 
 from tests.broker.conftest import Listening
 from wflo_testkit.broker.api import Ask
-from wflo_testkit.broker.client import Client, _Links
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
+from wflo_testkit.broker.client import BrokerClient, _Links
 from wflo_testkit.broker.wire import Stream
 from wflo_testkit.model import Grant
 from wflo_testkit.wait import wait_until
 
-Connect = Callable[[str], Client]
+Connect = Callable[[str], BrokerClient]
 
 
 def test_threads_that_come_and_go_share_them(connect: Connect, ask: Ask) -> None:
@@ -77,14 +77,14 @@ def test_after_an_interruption_the_next_answer_is_to_the_next_question(
 
 
 def test_a_process_is_not_gone_before_its_first_connection_was_read(
-    core: Core, waiting: Listening, events: list[str], ask: Ask
+    broker: Broker, waiting: Listening, events: list[str], ask: Ask
 ) -> None:
     """Two connections are read by two threads; one that closed may be read to its end first."""
     ours, its = socket.socketpair()
     connections = waiting.connections
-    connections.serve(core)
+    connections.serve(broker)
     peer = connections._joined(ours, "gw0", 1, False)
-    core.owner("gw0").lease(ask)
+    broker.owner("gw0").lease(ask)
     connections._left(ours, peer)
     assert events == ["gw0 gets 0"]
 

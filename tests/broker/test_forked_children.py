@@ -19,6 +19,7 @@ FORKS = """
 import json, os, pickle, sys
 from wflo_testkit.broker import client
 from wflo_testkit.broker.api import Ask
+from wflo_testkit.wait import wait_until
 
 broker = client.connect(sys.argv[1], "main")
 ask = Ask(**json.loads(sys.argv[2]))
@@ -93,6 +94,7 @@ os.read(held, 1)
 lease()
 os.close(stay)
 os.waitpid(child, 0)
+wait_until(lambda: broker.lease(ask).data["desk"] == 1, timeout=20)  # the lowest that is free
 """
 
 

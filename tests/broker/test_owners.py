@@ -14,7 +14,7 @@ import pytest
 from tests.broker import desks
 from tests.broker.conftest import Listening
 from wflo_testkit.broker.api import Ask
-from wflo_testkit.broker.client import Client
+from wflo_testkit.broker.client import BrokerClient
 from wflo_testkit.broker.process import Peer
 from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Build, Grant
@@ -24,11 +24,11 @@ from wflo_testkit.wait import WaitTimeout, wait_until
 HOLDER = """
 import json, sys
 from wflo_testkit.broker.api import Ask
-from wflo_testkit.broker.client import Client
+from wflo_testkit.broker.client import BrokerClient
 from wflo_testkit.broker.process import Peer
 
 path, owner, ask, leases = sys.argv[1:]
-client = Client(path, owner)
+client = BrokerClient(path, owner)
 for _ in range(int(leases)):
     client.lease(Ask(**json.loads(ask)))
 print("holding", flush=True)
@@ -168,7 +168,7 @@ def test_a_build_that_cannot_be_ended_does_not_keep_what_is_held(
 
 
 def test_a_bystander_keeps_what_it_holds(
-    ask: Ask, hold: Hold, connect: Callable[[str], Client], events: list[str]
+    ask: Ask, hold: Hold, connect: Callable[[str], BrokerClient], events: list[str]
 ) -> None:
     bystander = connect("gw0")
     kept = bystander.lease(ask)
@@ -181,7 +181,7 @@ def test_a_bystander_keeps_what_it_holds(
 
 
 def test_a_builder_that_is_killed_leaves_the_work_to_the_next(
-    ask: Ask, hold: Hold, connect: Callable[[str], Client], events: list[str]
+    ask: Ask, hold: Hold, connect: Callable[[str], BrokerClient], events: list[str]
 ) -> None:
     needs_room = dataclasses.replace(ask, params={"room": True})
     builder = hold("gw1", needs_room, 1)
@@ -203,7 +203,7 @@ def test_a_builder_that_is_killed_leaves_the_work_to_the_next(
 
 
 def test_an_owner_with_two_connections_dies_with_the_last_one(
-    ask: Ask, connect: Callable[[str], Client], events: list[str]
+    ask: Ask, connect: Callable[[str], BrokerClient], events: list[str]
 ) -> None:
     first, second = connect("gw0"), connect("gw0")
     first.lease(ask)

@@ -11,11 +11,11 @@ import pytest
 
 from tests.broker import desks
 from wflo_testkit.broker import servers
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.isolation import Prepares
 from wflo_testkit.model import Server, Spec
-from wflo_testkit.runtime.session import Session
+from wflo_testkit.runtime.docker_session import DockerSession
 from wflo_testkit.service import Service
 from wflo_testkit.wait import wait_until
 
@@ -62,46 +62,48 @@ class Instantly:
 
 
 @pytest.fixture
-def core(made: list[Ready]) -> Iterator[Core]:
+def broker(made: list[Ready]) -> Iterator[Broker]:
     assert issubclass(Ready, Prepares)
     row = dataclasses.replace(desks.SERVICE, isolation=Ready)
-    core = Core({"desks": row}, Session("0123abcd"))
-    yield core
-    core.close()
+    broker = Broker({"desks": row}, DockerSession("0123abcd"))
+    yield broker
+    broker.close()
 
 
 def eventually(check: Callable[[], object]) -> None:
     wait_until(check, timeout=LIMIT)
 
 
-def test_nobody_has_to_lease_for_it(core: Core, made: list[Ready]) -> None:
-    core.owner("main").prefetch(SPEC)
+def test_nobody_has_to_lease_for_it(broker: Broker, made: list[Ready]) -> None:
+    broker.owner("main").prefetch(SPEC)
 
     eventually(lambda: [each.events for each in made] == [["dusting", "dusted"]])
 
 
-def test_a_lease_meets_the_same_isolation(core: Core, made: list[Ready]) -> None:
-    key = core.servers.get(SPEC).key
+def test_a_lease_meets_the_same_isolation(broker: Broker, made: list[Ready]) -> None:
+    key = broker.servers.get(SPEC).key
 
-    assert core.servers.isolation(key) is core.servers.isolation(key)
+    assert broker.servers.isolation(key) is broker.servers.isolation(key)
     assert len(made) == 1
 
 
 def test_an_error_is_left_to_the_lease_that_meets_it(
-    core: Core, made: list[Ready], monkeypatch: pytest.MonkeyPatch
+    broker: Broker, made: list[Ready], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Ready, "fails", True)
-    key = core.servers.get(SPEC).key
+    key = broker.servers.get(SPEC).key
     eventually(lambda: made and made[0].events == ["dusting"])
 
-    assert core.servers.isolation(key) is made[0]
+    assert broker.servers.isolation(key) is made[0]
 
 
-def test_an_end_in_the_middle_closes_what_was_being_prepared(core: Core, made: list[Ready]) -> None:
+def test_an_end_in_the_middle_closes_what_was_being_prepared(
+    broker: Broker, made: list[Ready]
+) -> None:
     Ready.go_on.clear()
-    core.owner("main").prefetch(SPEC)
+    broker.owner("main").prefetch(SPEC)
     eventually(lambda: made and made[0].events == ["dusting"])
-    end = threading.Thread(target=core.close)
+    end = threading.Thread(target=broker.close)
     end.start()
     Ready.go_on.set()
     end.join(LIMIT)
@@ -109,20 +111,20 @@ def test_an_end_in_the_middle_closes_what_was_being_prepared(core: Core, made: l
     assert [each.events for each in made] == [["dusting", "dusted", "closed"]]
 
 
-def test_after_the_end_none_is_made(core: Core, made: list[Ready]) -> None:
-    key = core.servers.get(SPEC).key
-    core.close()
+def test_after_the_end_none_is_made(broker: Broker, made: list[Ready]) -> None:
+    key = broker.servers.get(SPEC).key
+    broker.close()
     closed = len(made)
 
     with pytest.raises(IsolationFailed, match="desks is given out no more"):
-        core.servers.isolation(key)
+        broker.servers.isolation(key)
     assert len(made) == closed
 
 
 def test_an_external_server_is_left_alone_until_somebody_leases(
-    core: Core, made: list[Ready]
+    broker: Broker, made: list[Ready]
 ) -> None:
-    core.servers.get(desks.spec())
+    broker.servers.get(desks.spec())
     for thread in threading.enumerate():
         if thread.name.startswith("wflo-start-"):
             thread.join(LIMIT)

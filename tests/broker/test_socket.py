@@ -11,12 +11,12 @@ import pytest
 from tests.broker import desks
 from tests.broker.conftest import Listening
 from wflo_testkit.broker.api import Ask
-from wflo_testkit.broker.client import Client
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
+from wflo_testkit.broker.client import BrokerClient
 from wflo_testkit.errors import BrokerLost, IsolationFailed, StartFailed
 from wflo_testkit.model import Build, Grant
 
-Connect = Callable[[str], Client]
+Connect = Callable[[str], BrokerClient]
 
 
 def test_a_lease_goes_out_and_comes_back_with_what_was_left(connect: Connect, ask: Ask) -> None:
@@ -34,8 +34,8 @@ def test_a_lease_goes_out_and_comes_back_with_what_was_left(connect: Connect, as
     assert client.release(grant.id, False) == []
 
 
-def test_both_ways_to_the_broker_give_the_same_server(core: Core, connect: Connect) -> None:
-    assert connect("gw0").server(desks.spec()) == core.owner("main").server(desks.spec())
+def test_both_ways_to_the_broker_give_the_same_server(broker: Broker, connect: Connect) -> None:
+    assert connect("gw0").server(desks.spec()) == broker.owner("main").server(desks.spec())
 
 
 def test_an_error_crosses_with_its_kind_and_every_part(connect: Connect, ask: Ask) -> None:
@@ -46,7 +46,7 @@ def test_an_error_crosses_with_its_kind_and_every_part(connect: Connect, ask: As
 
 
 def test_a_start_that_fails_is_the_same_failure_for_everybody(
-    core: Core, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    broker: Broker, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starts: list[str] = []
 
@@ -55,7 +55,7 @@ def test_a_start_that_fails_is_the_same_failure_for_everybody(
         raise StartFailed("no desks today", cause="strike")
 
     broken = dataclasses.replace(desks.SERVICE, external=refuse)
-    monkeypatch.setattr(core.servers, "_services", {"desks": broken})
+    monkeypatch.setattr(broker.servers, "_services", {"desks": broken})
     for owner in ("gw0", "gw1", "gw2"):
         with pytest.raises(StartFailed, match="no desks today"):
             connect(owner).server(desks.spec("other"))

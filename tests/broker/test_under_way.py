@@ -11,7 +11,7 @@ import pytest
 
 from tests.broker import desks
 from wflo_testkit.broker.api import Ask
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.broker.leases import Leases
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.isolation import HeldLease
@@ -27,67 +27,67 @@ def room(ask: Ask) -> Ask:
 
 
 @pytest.fixture
-def build(core: Core, room: Ask) -> Build:
+def build(broker: Broker, room: Ask) -> Build:
     """The room, which `builder` is building: who asks for a desk waits."""
-    build = core.owner("builder").lease(room)
+    build = broker.owner("builder").lease(room)
     assert isinstance(build, Build)
     return build
 
 
 @pytest.fixture
-def waiting(core: Core, room: Ask, build: Build) -> Iterator[Waiting]:
+def waiting(broker: Broker, room: Ask, build: Build) -> Iterator[Waiting]:
     """waiting(owner): asks, and returns once the broker is about to make the lease."""
     with ThreadPoolExecutor(2) as pool:
 
         def ask_for(owner: str) -> Future[Grant | Build]:
-            asked = pool.submit(core.owner(owner).lease, room)
-            wait_until(lambda: owner in owners(core), timeout=20, describe="it is under way")
+            asked = pool.submit(broker.owner(owner).lease, room)
+            wait_until(lambda: owner in owners(broker), timeout=20, describe="it is under way")
             return asked
 
         yield ask_for
-        core.owner("builder").built(build.token, "the test is over")
+        broker.owner("builder").built(build.token, "the test is over")
 
 
-def owners(core: Core) -> list[str]:
-    return [held.owner for held in core.leases._held.values()]
+def owners(broker: Broker) -> list[str]:
+    return [held.owner for held in broker.leases._held.values()]
 
 
-def test_a_lease(core: Core, build: Build, waiting: Waiting, events: list[str]) -> None:
+def test_a_lease(broker: Broker, build: Build, waiting: Waiting, events: list[str]) -> None:
     asked = waiting("dies")
-    core.owner("dies").close()
-    core.owner("builder").built(build.token, None)
+    broker.owner("dies").close()
+    broker.owner("builder").built(build.token, None)
 
     assert isinstance(asked.exception(20), IsolationFailed)
     assert events[-2:] == ["dies gets 0", "0 back"]
-    assert owners(core) == []
+    assert owners(broker) == []
 
 
 def test_a_build_is_left_to_the_next(
-    core: Core, build: Build, waiting: Waiting, events: list[str]
+    broker: Broker, build: Build, waiting: Waiting, events: list[str]
 ) -> None:
     asked = waiting("dies")
-    core.owner("dies").close()
-    core.owner("builder").built(build.token, "no bricks")
+    broker.owner("dies").close()
+    broker.owner("builder").built(build.token, "no bricks")
     assert isinstance(asked.exception(20), IsolationFailed)
 
     assert events[-2:] == ["dies builds", "room: nobody waits for it any more"]
-    assert owners(core) == []
+    assert owners(broker) == []
 
 
 def test_what_another_waits_for_at_the_same_time_is_its_own(
-    core: Core, build: Build, waiting: Waiting
+    broker: Broker, build: Build, waiting: Waiting
 ) -> None:
     dies, lives = waiting("dies"), waiting("lives")
-    core.owner("dies").close()
-    core.owner("builder").built(build.token, None)
+    broker.owner("dies").close()
+    broker.owner("builder").built(build.token, None)
 
     assert isinstance(dies.exception(20), IsolationFailed)
     assert isinstance(lives.result(20), Grant)
-    assert owners(core) == ["lives"]
+    assert owners(broker) == ["lives"]
 
 
 def test_mutant_that_does_not_look_leaves_it_held_by_a_dead_one(
-    core: Core,
+    broker: Broker,
     build: Build,
     waiting: Waiting,
     events: list[str],
@@ -95,15 +95,15 @@ def test_mutant_that_does_not_look_leaves_it_held_by_a_dead_one(
 ) -> None:
     monkeypatch.setattr(Leases, "_is_wanted", lambda *_: True)
     asked = waiting("dies")
-    core.owner("dies").close()
-    core.owner("builder").built(build.token, None)
+    broker.owner("dies").close()
+    broker.owner("builder").built(build.token, None)
 
     assert isinstance(asked.result(20), Grant)
     assert events[-1] == "dies gets 0"
 
 
 def test_a_call_is_waited_for_and_later_ones_find_no_lease(
-    core: Core, ask: Ask, events: list[str], monkeypatch: pytest.MonkeyPatch
+    broker: Broker, ask: Ask, events: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called, go_on, call = threading.Event(), threading.Event(), desks.Desks.call
 
@@ -114,14 +114,14 @@ def test_a_call_is_waited_for_and_later_ones_find_no_lease(
         return call(self, lease, verb, args)
 
     monkeypatch.setattr(desks.Desks, "call", slowly)
-    owner = core.owner("main")
+    owner = broker.owner("main")
     grant = owner.lease(ask)
     assert isinstance(grant, Grant)
     with ThreadPoolExecutor(2) as pool:
         tidied = pool.submit(owner.call, grant.id, "tidy", {})
         assert called.wait(20)
         pool.submit(owner.release, grant.id, False)
-        wait_until(lambda: not owners(core), timeout=20, describe="the lease is going back")
+        wait_until(lambda: not owners(broker), timeout=20, describe="the lease is going back")
         with pytest.raises(IsolationFailed, match="after it had been given back"):
             owner.call(grant.id, "tidy", {})
         go_on.set()
@@ -130,8 +130,8 @@ def test_a_call_is_waited_for_and_later_ones_find_no_lease(
     assert events == ["main gets 0", "tidy", "0 back"]
 
 
-def test_notes_of_a_lease_last_as_long_as_the_lease(core: Core, ask: Ask) -> None:
-    owner = core.owner("main")
+def test_notes_of_a_lease_last_as_long_as_the_lease(broker: Broker, ask: Ask) -> None:
+    owner = broker.owner("main")
     first = owner.lease(ask)
     assert isinstance(first, Grant)
     owner.call(first.id, "tidy", {})
@@ -145,12 +145,12 @@ def test_notes_of_a_lease_last_as_long_as_the_lease(core: Core, ask: Ask) -> Non
 
 
 def test_what_was_kept_is_handed_on_when_the_run_ends_and_what_is_held_goes_first(
-    core: Core, ask: Ask, events: list[str]
+    broker: Broker, ask: Ask, events: list[str]
 ) -> None:
-    owner = core.owner("main")
+    owner = broker.owner("main")
     kept, _held = owner.lease(ask), owner.lease(ask)
     assert isinstance(kept, Grant)
     owner.release(kept.id, True)
-    core.close()
+    broker.close()
 
     assert events[2:] == ["0 back, kept", "1 back", "closed, desk 0 is kept"]

@@ -9,14 +9,14 @@ from dataclasses import replace
 import pytest
 
 from wflo_testkit.broker.api import Ask
-from wflo_testkit.broker.client import Client
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
+from wflo_testkit.broker.client import BrokerClient
 from wflo_testkit.broker.leases import Leases
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.model import Build, Grant
 from wflo_testkit.wait import wait_until
 
-Connect = Callable[[str], Client]
+Connect = Callable[[str], BrokerClient]
 
 
 def room(ask: Ask, number: int) -> Ask:
@@ -55,45 +55,45 @@ def test_work_that_nobody_knows_of_is_left_to_the_next(
     assert events[1] == "room: the test that was making it was interrupted"
 
 
-def is_under_way(core: Core, number: int) -> bool:
-    return any(held.number == number for held in core.leases._held.values())
+def is_under_way(broker: Broker, number: int) -> bool:
+    return any(held.number == number for held in broker.leases._held.values())
 
 
-def withdraw_while_it_waits(core: Core, connect: Connect, ask: Ask) -> object:
+def withdraw_while_it_waits(broker: Broker, connect: Connect, ask: Ask) -> object:
     """Ask for what another is building, withdraw before that is built; return what came of it."""
     builder, client = connect("gw1"), connect("gw0")
     build = builder.lease(room(ask, 1))
     assert isinstance(build, Build)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(client.lease, room(ask, 2))
-        wait_until(lambda: is_under_way(core, 2), timeout=20, describe="the question is there")
+        wait_until(lambda: is_under_way(broker, 2), timeout=20, describe="the question is there")
         client.withdraw(2)
         builder.built(build.token, None)
         return waiting.exception(20) or waiting.result()
 
 
 def test_one_under_way_is_ended_by_whoever_makes_it(
-    core: Core, connect: Connect, ask: Ask, events: list[str]
+    broker: Broker, connect: Connect, ask: Ask, events: list[str]
 ) -> None:
-    assert isinstance(withdraw_while_it_waits(core, connect, ask), IsolationFailed)
+    assert isinstance(withdraw_while_it_waits(broker, connect, ask), IsolationFailed)
 
     assert events == ["gw1 builds", "room: built", "gw0 gets 0", "0 back"]
 
 
 def test_mutant_that_forgets_what_was_withdrawn_leaves_it_held(
-    core: Core, connect: Connect, ask: Ask, events: list[str], monkeypatch: pytest.MonkeyPatch
+    broker: Broker, connect: Connect, ask: Ask, events: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Leases, "_is_wanted", lambda *_: True)
 
-    assert isinstance(withdraw_while_it_waits(core, connect, ask), Grant)
+    assert isinstance(withdraw_while_it_waits(broker, connect, ask), Grant)
     assert events[-1] == "gw0 gets 0"
 
 
 def test_a_question_that_arrives_after_it_was_withdrawn(
-    core: Core, ask: Ask, events: list[str]
+    broker: Broker, ask: Ask, events: list[str]
 ) -> None:
     """Two connections are read by two threads."""
-    owner = core.owner("gw0")
+    owner = broker.owner("gw0")
     owner.withdraw(5)
     with pytest.raises(IsolationFailed, match="nobody waits"):
         owner.lease(replace(ask, number=5))

@@ -56,7 +56,12 @@ def plant(api: Any, run_id: str, light_image: str) -> Iterator[Callable[..., str
     made: list[str] = []
 
     def plant(kind: str = "server", owner: str = DEAD, **config: Any) -> str:
-        marks = {labels.KIT: kind, labels.RUN: run_id, labels.OWNER: owner, labels.SERVER: "store"}
+        marks = {
+            labels.KIT: kind,
+            labels.RUN: run_id,
+            labels.OWNER: owner,
+            labels.SERVER: "store",
+        }
         container = api.create_container(
             light_image, name=f"wflo-test-{secrets.token_hex(4)}", labels=marks, **config
         )

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from wflo_testkit import Server
-from wflo_testkit.plugin.kit import KIT
+from wflo_testkit.plugin.process import PROCESS
 from wflo_testkit.services import table
 from wflo_testkit.wait import wait_until
 
@@ -139,7 +139,7 @@ def test_logs_are_there_from_the_start(server: Server) -> None:
 def test_another_lease_does_not_start_another_server(
     request: pytest.FixtureRequest, name: str, server: Server, handle: Any
 ) -> None:
-    assert request.config.stash[KIT].live.server(name).container_id == server.container_id
+    assert request.config.stash[PROCESS].session.server(name).container_id == server.container_id
 
 
 def test_handles_and_servers_say_how_to_reach_them(server: Server, handle: Any) -> None:

@@ -53,9 +53,9 @@ def put(name, text=""):
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
-    from wflo_testkit.plugin.kit import KIT
+    from wflo_testkit.plugin.process import PROCESS
     if not hasattr(config, "workerinput"):
-        put("run", config.stash[KIT].run)
+        put("run", config.stash[PROCESS].run)
 
 @pytest.fixture(scope="session")
 def planted(redis_server):

@@ -12,9 +12,9 @@ from tests.lifecycle.proxy import Proxy
 from tests.lifecycle.runs import left_by
 
 IMPATIENT = """
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 
-Core.close.__defaults__ = (2.0,)
+Broker.close.__defaults__ = (2.0,)
 """
 
 

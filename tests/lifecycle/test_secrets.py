@@ -20,8 +20,8 @@ from tests.lifecycle import secrecy
 from tests.reuse.parts import remove_all_of
 from tests.services.asker import asker, run_of_its_own
 from tests.services.external.suites import address_setting
-from wflo_testkit.broker.core import Core
-from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.broker.broker import Broker
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 from wflo_testkit.runtime.warm.notes import Notes
 
 CONFTEST = """
@@ -160,7 +160,7 @@ def test_servers_of_the_kits_own(tmp_path: Path, options: tuple[str, ...]) -> No
     try:
         done = run(tmp_path, FAILING + BROKERS, *options, commands=COMMANDS)
     finally:
-        remove_all_of(Home(tmp_path / "cache" / "wflo-testkit" / "servers"))
+        remove_all_of(UserFolder(tmp_path / "cache" / "wflo-testkit" / "servers"))
 
     assert "6 failed" in done.output, done.output
     assert len(done.told) >= 3 + 4
@@ -168,22 +168,22 @@ def test_servers_of_the_kits_own(tmp_path: Path, options: tuple[str, ...]) -> No
 
 
 @pytest.fixture(scope="module")
-def others() -> Iterator[Core]:
+def others() -> Iterator[Broker]:
     """A run whose servers are external ones to all others."""
-    with run_of_its_own() as core:
-        yield core
+    with run_of_its_own() as broker:
+        yield broker
 
 
-def outside(core: Core) -> dict[str, str]:
+def outside(broker: Broker) -> dict[str, str]:
     """Return the variables that make servers of another run the external ones."""
-    servers = [asker(core, service).server for service in ("postgres", "redis")]
+    servers = [asker(broker, service).server for service in ("postgres", "redis")]
     return {address_setting(server): server.url for server in servers}  # type: ignore[attr-defined]
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("fresh_environment")
 @pytest.mark.parametrize("options", [(), ("-n", "2")], ids=" ".join)
-def test_external_servers(tmp_path: Path, options: tuple[str, ...], others: Core) -> None:
+def test_external_servers(tmp_path: Path, options: tuple[str, ...], others: Broker) -> None:
     done = run(tmp_path, FAILING, *options, **outside(others))
 
     assert "4 failed" in done.output, done.output
@@ -206,7 +206,7 @@ def test_warm_images(tmp_path: Path) -> None:
 
     done = run(tmp_path, making, "-s", WFLO_TESTKIT_POSTGRES_ARGUMENTS=unique)
 
-    notes = Notes(Home(tmp_path / "cache" / "wflo-testkit" / "warm"))
+    notes = Notes(UserFolder(tmp_path / "cache" / "wflo-testkit" / "warm"))
     [image] = [f"sha256:{path.stem}" for path in notes.home.files("*.json")]
     done.told.add(str(notes.password(image)))
     try:
@@ -224,7 +224,7 @@ Passwords.mask = lambda self, text: text
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("fresh_environment")
-def test_without_the_mask_a_failure_prints_them(tmp_path: Path, others: Core) -> None:
+def test_without_the_mask_a_failure_prints_them(tmp_path: Path, others: Broker) -> None:
     done = run(tmp_path, FAILING, conftest=UNMASKED, **outside(others))
 
     leaks = done.leaks()
@@ -234,7 +234,7 @@ def test_without_the_mask_a_failure_prints_them(tmp_path: Path, others: Core) ->
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("fresh_environment")
-def test_a_planted_leak_is_found_in_each_place(tmp_path: Path, others: Core) -> None:
+def test_a_planted_leak_is_found_in_each_place(tmp_path: Path, others: Broker) -> None:
     leaking = """
     import json, subprocess, sys
     import docker

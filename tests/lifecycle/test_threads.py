@@ -16,13 +16,13 @@ from tests.contract.test_every_service import CASES
 from tests.docker_state import docker_state
 from tests.reuse.members import Member, member
 from tests.services.asker import run_of_its_own
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.broker.client import connect
-from wflo_testkit.broker.core import Core
 from wflo_testkit.runtime import labels
-from wflo_testkit.services.kafka import library
+from wflo_testkit.services.kafka import importing
 from wflo_testkit.services.redis.databases import Databases
 
-library.load()  # see tests/services/conftest.py
+importing.load()  # see tests/services/conftest.py
 
 THREADS = 4
 ROUNDS = 5
@@ -32,19 +32,19 @@ NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for 
 
 
 @pytest.fixture(scope="module")
-def core() -> Iterator[Core]:
-    with run_of_its_own() as core:
-        yield core
+def broker() -> Iterator[Broker]:
+    with run_of_its_own() as broker:
+        yield broker
 
 
 @pytest.fixture
-def way(core: Core, waiting: Listening) -> Iterator[Callable[[str], Member]]:
+def way(broker: Broker, waiting: Listening) -> Iterator[Callable[[str], Member]]:
     """way(service): a process that asks for leases over the socket."""
-    waiting.connections.serve(core)
+    waiting.connections.serve(broker)
     client = connect(str(waiting.path), "gw0")
 
     def way(service: str) -> Member:
-        found = member(core, service)
+        found = member(broker, service)
         found.broker = client
         return found
 
@@ -66,12 +66,12 @@ def use_in_threads(asker: Member, use: Callable[[Any], None]) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_each_of_them_leases_is_private_and_from_one_container(
-    core: Core, way: Callable[[str], Member], name: str
+    broker: Broker, way: Callable[[str], Member], name: str
 ) -> None:
     asker = way(name)
     use_in_threads(asker, CASES[name].use)
 
-    of_run = docker_state(f"{labels.RUN}={core._session.run}")
+    of_run = docker_state(f"{labels.RUN}={broker._session.run}")
     of_service = docker_state(f"{labels.SERVER}={name}")
     assert of_run.containers & of_service.containers == {asker.server.container_id}
 

@@ -46,7 +46,7 @@ Guard.begin = Guard.wait = lambda self: None
 """
 NO_GUARD = NO_RYUK + GOES_WITH_ITS_OWNER
 RYUK_IS_REMOVED = """
-from wflo_testkit.runtime.session import Session
+from wflo_testkit.runtime.docker_session import DockerSession
 
 def remove(self, client, patience):
     self._guard.remove()
@@ -56,7 +56,7 @@ def remove(self, client, patience):
     wait_until(lambda: os.getppid() != owner_of_run, timeout=50)
     really_remove(self, client, patience)
 
-really_remove, Session._remove = Session._remove, remove
+really_remove, DockerSession._remove = DockerSession._remove, remove
 """
 """A suite that stays at its end, when Ryuk was let go and the servers were not yet removed."""
 

@@ -177,7 +177,7 @@ def test_a_server_is_started_while_the_clock_stands_still(run_suite: Run) -> Non
 
 KAFKA_STOPS = """
 import time
-from wflo_testkit.services.kafka.library import RunningTime
+from wflo_testkit.services.kafka.importing import RunningTime
 RunningTime.monotonic = property(lambda self: time.monotonic)
 """
 LOOPS_STOP = """

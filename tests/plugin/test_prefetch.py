@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Run
 from wflo_testkit import services
 from wflo_testkit.model import Spec
-from wflo_testkit.plugin.live import Live
+from wflo_testkit.plugin.session import PluginSession
 from wflo_testkit.run.owner import RunOwner
 
 services.table()  # loaded here, or each run inside this process would load its own
@@ -46,7 +46,7 @@ def asked(pytester: pytest.Pytester, fresh_environment: pytest.MonkeyPatch) -> A
     Its tests are collected, and then not run.
     """
     broker = Broker()
-    fresh_environment.setattr(Live, "broker", broker)
+    fresh_environment.setattr(PluginSession, "broker", broker)
     fresh_environment.setattr(RunOwner, "begin", lambda _owner: "")
 
     def asked(
@@ -159,7 +159,7 @@ def test_only_what_a_selected_test_is_sure_to_share_is_asked_for(
 @pytest.mark.parametrize(
     ("mutant", "caught"),
     [
-        ("wflo_testkit.plugin.kit.Kit._is_reached", {"faked", "parametrized"}),
+        ("wflo_testkit.plugin.process.PytestProcess._is_reached", {"faked", "parametrized"}),
         ("wflo_testkit.plugin.prefetch.is_shared", {"private_a", "private_b"}),
     ],
 )
@@ -209,7 +209,7 @@ def test_a_run_that_ends_with_its_collection_asks_for_nothing(
 
 NOTING = """
 import pytest
-from wflo_testkit.plugin.live import Live
+from wflo_testkit.plugin.session import PluginSession
 
 class Broker:
     def prefetch(self, spec):
@@ -218,7 +218,7 @@ class Broker:
     def close(self):
         pass
 
-Live.broker = Broker()
+PluginSession.broker = Broker()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_fixture_setup(fixturedef, request):

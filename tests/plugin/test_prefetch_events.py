@@ -15,10 +15,10 @@ import pytest
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
-    from wflo_testkit.plugin.kit import KIT
+    from wflo_testkit.plugin.process import PROCESS
     if not hasattr(config, "workerinput"):
         with open("runs.txt", "a") as file:
-            print(config.stash[KIT].run, file=file)
+            print(config.stash[PROCESS].run, file=file)
 """
 SUITE = """
 import pytest

@@ -92,8 +92,8 @@ def test_servers_that_later_tests_need_start_while_earlier_ones_run(run_suite: R
             return None
 
         def pytest_collection_modifyitems(config, items):
-            from wflo_testkit.plugin.kit import KIT
-            items[0].module.RUN = config.stash[KIT].run
+            from wflo_testkit.plugin.process import PROCESS
+            items[0].module.RUN = config.stash[PROCESS].run
         """,
     )
     result.assert_outcomes(passed=2)

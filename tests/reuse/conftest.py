@@ -12,23 +12,23 @@ import pytest
 from tests.reuse.parts import Processes, remove_all_of
 from tests.services.bystander import bystander
 from tests.services.third_party import notes_service
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.broker.reuse import Reuse
 from wflo_testkit.model import Spec
-from wflo_testkit.runtime.reuse.home import Home
-from wflo_testkit.runtime.reuse.shelf import Shelf
-from wflo_testkit.runtime.session import Session
+from wflo_testkit.runtime.docker_session import DockerSession
+from wflo_testkit.runtime.reuse.kept_servers import KeptServers
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 from wflo_testkit.service import Service
 
 __all__ = ["bystander"]
 
-Begin = Callable[..., Core]
+Begin = Callable[..., Broker]
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[UserFolder]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    home = Home()
+    home = UserFolder()
     yield home
     remove_all_of(home)
 
@@ -40,16 +40,16 @@ def spec() -> Spec:
 
 
 @pytest.fixture
-def shelf(home: Home) -> Shelf:
+def kept_servers(home: UserFolder) -> KeptServers:
     """The kept servers as a run sees them that has asked for none."""
     home.prepare()
-    return Shelf("onlooker", "somewhere", 3600.0)
+    return KeptServers("onlooker", "somewhere", 3600.0)
 
 
 @pytest.fixture
-def begin(home: Home) -> Iterator[Begin]:
+def begin(home: UserFolder) -> Iterator[Begin]:
     """Begin a run in this process: begin(service=..., project=..., max_idle=...) -> its broker."""
-    begun: list[Core] = []
+    begun: list[Broker] = []
 
     def begin(
         service: Service = notes_service.SERVICE,
@@ -58,20 +58,20 @@ def begin(home: Home) -> Iterator[Begin]:
         max_idle: float = 3600.0,
         run: str = "",
         **changed: object,
-    ) -> Core:
-        session = Session(run or secrets.token_hex(4))
-        shelf = Shelf(session.run, project, max_idle)
+    ) -> Broker:
+        session = DockerSession(run or secrets.token_hex(4))
+        kept_servers = KeptServers(session.run, project, max_idle)
         row = dataclasses.replace(service, **changed)  # type: ignore[arg-type]
-        begun.append(Core({row.name: row}, session, Reuse(shelf)))
+        begun.append(Broker({row.name: row}, session, Reuse(kept_servers)))
         return begun[-1]
 
     yield begin
-    for core in begun:
-        core.close()
+    for broker in begun:
+        broker.close()
 
 
 @pytest.fixture
-def processes(home: Home, root: Path) -> Iterator[Processes]:
+def processes(home: UserFolder, root: Path) -> Iterator[Processes]:
     """Runs in processes of their own, killed at the end."""
     processes = Processes(root)
     yield processes

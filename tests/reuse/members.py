@@ -6,10 +6,10 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from tests.services.asker import Asker, asker, row
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.broker.reuse import Reuse
-from wflo_testkit.runtime.reuse.shelf import Shelf
-from wflo_testkit.runtime.session import Session
+from wflo_testkit.runtime.docker_session import DockerSession
+from wflo_testkit.runtime.reuse.kept_servers import KeptServers
 
 SETTINGS: dict[str, dict[str, Any]] = {"redis": {"databases": 6}, "temporal": {"namespaces": 2}}
 """Few of everything, so that runs get in each other's way where they can."""
@@ -19,20 +19,20 @@ SETTINGS: dict[str, dict[str, Any]] = {"redis": {"databases": 6}, "temporal": {"
 class Member(Asker):
     """An Asker whose suite overrides no input, and the broker of its run."""
 
-    core: Core | None = None
+    of_run: Broker | None = None
 
     def end(self) -> None:
-        assert self.core is not None
-        self.core.close()
+        assert self.of_run is not None
+        self.of_run.close()
 
 
-def member(core: Core, service: str) -> Member:
-    """Return who asks `core` for leases on the kept server of `service`."""
-    found = asker(core, service, **SETTINGS.get(service, {}))
-    return Member(**{f.name: getattr(found, f.name) for f in fields(found)}, core=core)
+def member(broker: Broker, service: str) -> Member:
+    """Return who asks `broker` for leases on the kept server of `service`."""
+    found = asker(broker, service, **SETTINGS.get(service, {}))
+    return Member(**{f.name: getattr(found, f.name) for f in fields(found)}, of_run=broker)
 
 
 def begin(run: str, service: str) -> Member:
     """Begin a run with the id `run` in this process."""
-    way = Reuse(Shelf(run, "here", 3600.0))
-    return member(Core({service: row(service)}, Session(run), way), service)
+    way = Reuse(KeptServers(run, "here", 3600.0))
+    return member(Broker({service: row(service)}, DockerSession(run), way), service)

@@ -10,18 +10,18 @@ import sys
 from pathlib import Path
 
 from tests.docker_state import docker_state
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.model import Server
 from wflo_testkit.runtime import labels
-from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 
 RUN = """
 import os, sys, time
 from tests.services.third_party import notes_service
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.broker.reuse import Reuse
-from wflo_testkit.runtime.reuse.shelf import Shelf
-from wflo_testkit.runtime.session import Session
+from wflo_testkit.runtime.reuse.kept_servers import KeptServers
+from wflo_testkit.runtime.docker_session import DockerSession
 
 run, moment = sys.argv[1:]
 
@@ -33,16 +33,17 @@ if moment == "created":
     from docker.models.containers import Container
     Container.start = halt
 elif moment == "started":
-    Shelf.write_down = halt
+    KeptServers.write_down = halt
 
-core = Core({"notes": notes_service.SERVICE}, Session(run), Reuse(Shelf(run, "here", 3600.0)))
-server = core.servers.get(notes_service.spec("notes", {"image": "", "memory": "16mb"}))
+reuse = Reuse(KeptServers(run, "here", 3600.0))
+broker = Broker({"notes": notes_service.SERVICE}, DockerSession(run), reuse)
+server = broker.servers.get(notes_service.spec("notes", {"image": "", "memory": "16mb"}))
 print(server.container_id, "docker" in sys.modules, flush=True)
 if moment == "fork" and os.fork() == 0:
     sys.stdin.read()  # a child that outlives its parent
     os._exit(0)
 sys.stdin.read()
-core.close()
+broker.close()
 print("closed", flush=True)
 """
 """Gets the notes server; stays until its input ends; halts for good at `moment` before that."""
@@ -80,12 +81,12 @@ def said(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def kept_by(home: Home) -> list[str]:
+def kept_by(home: UserFolder) -> list[str]:
     """Return the ids of containers that are kept in `home`, stopped ones too."""
     return sorted(docker_state(f"{labels.HOME}={home.label}").containers)
 
 
-def remove_all_of(home: Home) -> None:
+def remove_all_of(home: UserFolder) -> None:
     """Remove what is kept in `home`, whoever uses it."""
     left = docker_state(f"{labels.HOME}={home.label}")
     for kind, ids in (("rm -fv", left.containers), ("network rm", left.networks)):
@@ -99,8 +100,8 @@ def docker(*words: str) -> str:
     return done.stdout.strip()
 
 
-def row_of(core: Core) -> dict[str, object]:
-    [row] = core.servers.summary()
+def row_of(broker: Broker) -> dict[str, object]:
+    [row] = broker.servers.summary()
     return row
 
 

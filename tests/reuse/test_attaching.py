@@ -11,8 +11,8 @@ from tests.reuse.parts import Processes, docker, kept_by, row_of, said
 from tests.services.third_party import notes_service
 from wflo_testkit.model import Spec
 from wflo_testkit.runtime import labels
-from wflo_testkit.runtime.reuse.home import Home
-from wflo_testkit.runtime.reuse.shelf import Shelf
+from wflo_testkit.runtime.reuse.kept_servers import KeptServers
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 from wflo_testkit.wait import wait_until
 
 LIMIT = 0.1
@@ -56,7 +56,7 @@ def test_attaching_loads_no_docker_library(processes: Processes, spec: Spec) -> 
     assert found == [started[0], "False"]
 
 
-def test_it_is_written_down_for_its_owner_alone(begin: Begin, spec: Spec, home: Home) -> None:
+def test_it_is_written_down_for_its_owner_alone(begin: Begin, spec: Spec, home: UserFolder) -> None:
     server = begin().servers.get(spec)
     [path] = home.files("*.json")
     record = json.loads(path.read_text())
@@ -70,10 +70,10 @@ def test_it_is_written_down_for_its_owner_alone(begin: Begin, spec: Spec, home: 
 
 
 def test_it_carries_no_label_by_which_a_reaper_would_find_it(
-    begin: Begin, spec: Spec, home: Home
+    begin: Begin, spec: Spec, home: UserFolder
 ) -> None:
-    core = begin()
-    server = core.servers.get(spec)
+    broker = begin()
+    server = broker.servers.get(spec)
     for each in (server.container_id, home.network):
         path = ".Labels" if each == home.network else ".Config.Labels"
         found = json.loads(docker("inspect", "-f", f"{{{{json {path}}}}}", each))
@@ -85,37 +85,37 @@ def test_it_carries_no_label_by_which_a_reaper_would_find_it(
 
 def test_its_logs_can_be_read(begin: Begin, spec: Spec) -> None:
     begin().servers.get(spec)
-    core = begin()
-    server = core.servers.get(spec)
+    broker = begin()
+    server = broker.servers.get(spec)
 
     # Docker stores a line a moment after the server wrote it.
     wait_until(
-        lambda: "Ready to accept connections" in core.servers.logs(server.key, None), timeout=20
+        lambda: "Ready to accept connections" in broker.servers.logs(server.key, None), timeout=20
     )
 
 
 def test_kept_servers_reach_each_other_by_their_internal_names(begin: Begin, spec: Spec) -> None:
-    core = begin()
-    first = core.servers.get(spec)
-    other = core.servers.get(dataclasses.replace(spec, name="other"))
+    broker = begin()
+    first = broker.servers.get(spec)
+    other = broker.servers.get(dataclasses.replace(spec, name="other"))
     ping = ("redis-cli", "-h", first.internal_host, "-p", str(first.internal_port), "ping")
 
     assert docker("exec", other.container_id, *ping) == "PONG"
 
 
-def test_one_tests_own_server_is_never_kept(begin: Begin, spec: Spec, home: Home) -> None:
-    core = begin()
-    server = core.servers.get(dataclasses.replace(spec, unique="abc"))
-    core.close()
+def test_one_tests_own_server_is_never_kept(begin: Begin, spec: Spec, home: UserFolder) -> None:
+    broker = begin()
+    server = broker.servers.get(dataclasses.replace(spec, unique="abc"))
+    broker.close()
 
     assert not server.is_shared
     assert kept_by(home) == []
 
 
-def test_a_start_that_fails_leaves_nothing(begin: Begin, spec: Spec, home: Home) -> None:
+def test_a_start_that_fails_leaves_nothing(begin: Begin, spec: Spec, home: UserFolder) -> None:
     broken = dataclasses.replace(spec, command=("redis-server", "--no-such-option", "1"))
-    core = begin()
-    error = core.servers.begin(broken).ready.exception()
+    broker = begin()
+    error = broker.servers.begin(broken).ready.exception()
 
     assert "exited with code 1" in str(error)
     assert kept_by(home) == []
@@ -123,13 +123,13 @@ def test_a_start_that_fails_leaves_nothing(begin: Begin, spec: Spec, home: Home)
 
 
 def test_a_cache_folder_that_cannot_be_written_means_a_server_of_ones_own(
-    begin: Begin, spec: Spec, home: Home, shelf: Shelf
+    begin: Begin, spec: Spec, home: UserFolder, kept_servers: KeptServers
 ) -> None:
     home.folder.rmdir()
     home.folder.write_text("in the way")
-    core = begin()
-    server = core.servers.get(spec)
+    broker = begin()
+    server = broker.servers.get(spec)
 
     assert not server.is_shared
-    assert "not reused: " in str(row_of(core)["note"])
+    assert "not reused: " in str(row_of(broker)["note"])
     assert kept_by(home) == []

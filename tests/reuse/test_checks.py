@@ -29,12 +29,12 @@ from tests.reuse.damages import (
 from tests.reuse.parts import docker, kept_by
 from tests.services.third_party import notes_service
 from wflo_testkit.broker import reuse
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.model import Server, Spec
-from wflo_testkit.runtime.reuse import check, shelf
+from wflo_testkit.runtime.reuse import check, kept_servers
 from wflo_testkit.runtime.reuse.check import Finding
-from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.reuse.records import Record, Records
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 from wflo_testkit.wait import clock, wait_until
 
 DAMAGES = (
@@ -47,11 +47,11 @@ LIMIT = 1.0
 
 
 @pytest.fixture
-def server(begin: Begin, spec: Spec, home: Home) -> Iterator[Server]:
+def server(begin: Begin, spec: Spec, home: UserFolder) -> Iterator[Server]:
     """A kept server that no run uses, as a dead process has left it."""
-    core = begin()
-    server = core.servers.get(spec)
-    core.close()
+    broker = begin()
+    server = broker.servers.get(spec)
+    broker.close()
     yield server
     if ids := docker("ps", "-aq", "--filter", f"name=wflo-test-foreign-{home.id}").split():
         docker("rm", "-fv", *ids)
@@ -60,18 +60,18 @@ def server(begin: Begin, spec: Spec, home: Home) -> Iterator[Server]:
 @pytest.fixture(autouse=True)
 def makers_are_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     """The maker of the first container is this process; let it count as dead there."""
-    rival = shelf.Shelf.rival
+    rival = kept_servers.KeptServers.rival
 
-    def orphaned(self: shelf.Shelf, spec: Spec, key: str) -> shelf.Rival | None:
+    def orphaned(self: kept_servers.KeptServers, spec: Spec, key: str) -> kept_servers.Rival | None:
         found = rival(self, spec, key)
         return found and dataclasses.replace(found, is_orphan=True)
 
-    monkeypatch.setattr(shelf.Shelf, "rival", orphaned)
+    monkeypatch.setattr(kept_servers.KeptServers, "rival", orphaned)
 
 
-def found_out(core: Core, spec: Spec) -> float:
+def found_out(broker: Broker, spec: Spec) -> float:
     """Return the seconds in which the run sees that it cannot attach; it must not."""
-    way = core.servers._reuse
+    way = broker.servers._reuse
     assert way is not None
     replace, seen = way._replace, []
 
@@ -81,19 +81,19 @@ def found_out(core: Core, spec: Spec) -> float:
 
     way._replace = seen_and_replaced  # type: ignore[method-assign]
     began = clock.monotonic()
-    assert way._attach(core.servers._services["notes"], way._shelf.key(spec)) is None
+    assert way._attach(broker.servers._services["notes"], way._kept_servers.key(spec)) is None
     return min([*seen, clock.monotonic()]) - began
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda each: each.__name__)
 def test_it_is_found_within_a_second_and_replaced(
-    begin: Begin, spec: Spec, home: Home, server: Server, damage: Damage
+    begin: Begin, spec: Spec, home: UserFolder, server: Server, damage: Damage
 ) -> None:
     for _ in range(5):  # until once it is quick: the machine that runs these tests may be busy
         damage(server, home)
-        core, next_one = begin(), begin()
-        seconds = found_out(core, spec)
-        replaced = core.servers.get(spec)
+        broker, next_one = begin(), begin()
+        seconds = found_out(broker, spec)
+        replaced = broker.servers.get(spec)
 
         assert replaced.container_id != server.container_id
         assert kept_by(home) == [replaced.container_id]
@@ -101,7 +101,7 @@ def test_it_is_found_within_a_second_and_replaced(
         assert next_one.servers.get(spec).container_id == replaced.container_id
         if seconds <= LIMIT:
             break
-        core.close()
+        broker.close()
         next_one.close()
         server = replaced
 
@@ -109,7 +109,7 @@ def test_it_is_found_within_a_second_and_replaced(
 
 
 def test_a_server_that_nobody_uses_and_that_answers_nothing_is_replaced(
-    begin: Begin, spec: Spec, home: Home, server: Server
+    begin: Begin, spec: Spec, home: UserFolder, server: Server
 ) -> None:
     def deaf(found: Server) -> None:
         if found.container_id == server.container_id:
@@ -123,7 +123,7 @@ def test_a_server_that_nobody_uses_and_that_answers_nothing_is_replaced(
 
 
 def test_a_foreign_container_is_left_alone(
-    begin: Begin, spec: Spec, home: Home, server: Server
+    begin: Begin, spec: Spec, home: UserFolder, server: Server
 ) -> None:
     take_its_port(server, home)
     foreign = docker("ps", "-q", "--no-trunc", "--filter", f"name=wflo-test-foreign-{home.id}")
@@ -136,7 +136,7 @@ def test_a_foreign_container_is_left_alone(
 def test_mutant_without_the_look_the_wrong_container_is_taken(
     begin: Begin,
     spec: Spec,
-    home: Home,
+    home: UserFolder,
     server: Server,
     damage: Damage,
     monkeypatch: pytest.MonkeyPatch,
@@ -145,7 +145,7 @@ def test_mutant_without_the_look_the_wrong_container_is_taken(
     if damage is restart:  # the mutant gets as far as the port, which is another one now
         rewrite(home, ports={"main": published_port(server)})
         wait_until(lambda: listens(published_port(server)), timeout=10)
-    monkeypatch.setattr(shelf, "look", lambda *_args, **_kwargs: Finding(""))
+    monkeypatch.setattr(kept_servers, "compare", lambda *_args, **_kwargs: Finding(""))
 
     with pytest.raises(AssertionError):
         found_out(begin(), spec)
@@ -171,26 +171,26 @@ def test_mutant_without_the_probe_it_is_taken(
         found_out(begin(probe=starting_up), spec)
 
 
-def test_every_finding_says_what_is_wrong(server: Server, home: Home) -> None:
+def test_every_finding_says_what_is_wrong(server: Server, home: UserFolder) -> None:
     [record] = Records(home)
     sound = json.loads(docker("inspect", server.container_id))[0]
 
     def finding(**state: object) -> Finding:
-        return check.look(record, sound | {"State": sound["State"] | state}, image_id="")
+        return check.compare(record, sound | {"State": sound["State"] | state}, image_id="")
 
-    assert check.look(record, None, image_id="").reason == "its container is gone"
+    assert check.compare(record, None, image_id="").reason == "its container is gone"
     assert finding().reason == ""
     assert finding(Paused=True).reason == "its container is paused"
     assert finding(Running=False, Status="exited").reason == "its container has exited"
     assert finding(Restarting=True, Status="restarting").reason == "its container has restarting"
     assert "restarted" in finding(StartedAt="2020").reason
-    assert "newer" in check.look(record, sound, image_id="another").reason
+    assert "newer" in check.compare(record, sound, image_id="another").reason
     assert is_other_ports(record, sound)
 
 
 def is_other_ports(record: Record, sound: dict[str, object]) -> bool:
     moved = dataclasses.replace(record, server={**record.server, "ports": {"main": 1}})
-    return check.look(moved, sound, image_id="").reason == "its ports are others than before"
+    return check.compare(moved, sound, image_id="").reason == "its ports are others than before"
 
 
 def published_port(server: Server) -> int:

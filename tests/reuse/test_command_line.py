@@ -12,16 +12,16 @@ from tests.reuse.parts import kept_by, remove_all_of
 from wflo_testkit.cli import main
 from wflo_testkit.model import Spec
 from wflo_testkit.runtime import labels
-from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.reuse.kept import let_go
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 
 
 def test_clean_removes_server_record_and_network(
-    begin: Begin, spec: Spec, home: Home, capsys: pytest.CaptureFixture[str]
+    begin: Begin, spec: Spec, home: UserFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    core = begin()
-    core.servers.get(spec)
-    core.close()
+    broker = begin()
+    broker.servers.get(spec)
+    broker.close()
 
     assert main.main(["clean", "--reused"]) == 0
 
@@ -33,7 +33,7 @@ def test_clean_removes_server_record_and_network(
 
 
 def test_clean_leaves_what_a_run_uses_and_names_the_run(
-    begin: Begin, spec: Spec, home: Home, capsys: pytest.CaptureFixture[str]
+    begin: Begin, spec: Spec, home: UserFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     used = begin(run="busy0001").servers.get(spec)
 
@@ -50,13 +50,13 @@ def test_clean_leaves_what_a_run_uses_and_names_the_run(
 def test_clean_leaves_what_another_cache_folder_keeps(
     begin: Begin,
     spec: Spec,
-    home: Home,
+    home: UserFolder,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    core = begin()
-    kept = core.servers.get(spec)
-    core.close()
+    broker = begin()
+    kept = broker.servers.get(spec)
+    broker.close()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("another")))
 
     assert main.main(["clean", "--reused"]) == 0
@@ -65,7 +65,7 @@ def test_clean_leaves_what_another_cache_folder_keeps(
 
 
 def test_clean_removes_what_is_left_of_a_cache_folder_that_is_gone(
-    processes_of_a_dead_home: Home,
+    processes_of_a_dead_home: UserFolder,
 ) -> None:
     assert main.main(["clean", "--reused"]) == 0
 
@@ -74,12 +74,12 @@ def test_clean_removes_what_is_left_of_a_cache_folder_that_is_gone(
 
 @pytest.fixture
 def processes_of_a_dead_home(
-    begin: Begin, spec: Spec, home: Home, monkeypatch: pytest.MonkeyPatch
-) -> Home:
+    begin: Begin, spec: Spec, home: UserFolder, monkeypatch: pytest.MonkeyPatch
+) -> UserFolder:
     """A home whose folder was deleted, and whose maker is dead (this process counts as such)."""
-    core = begin()
-    core.servers.get(spec)
-    core.close()
+    broker = begin()
+    broker.servers.get(spec)
+    broker.close()
     home.folder.rename(home.folder.with_name("moved"))
     from wflo_testkit.runtime.reuse import kept
 
@@ -89,7 +89,7 @@ def processes_of_a_dead_home(
 
 
 def test_all_forgets_the_record_before_the_server_goes(
-    begin: Begin, spec: Spec, home: Home
+    begin: Begin, spec: Spec, home: UserFolder
 ) -> None:
     begin().servers.get(spec)
     [path] = home.files("*.json")
@@ -102,11 +102,11 @@ def test_all_forgets_the_record_before_the_server_goes(
 
 
 def test_clean_forgets_records_whose_container_is_gone(
-    begin: Begin, spec: Spec, home: Home, capsys: pytest.CaptureFixture[str]
+    begin: Begin, spec: Spec, home: UserFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    core = begin()
-    core.servers.get(spec)
-    core.close()
+    broker = begin()
+    broker.servers.get(spec)
+    broker.close()
     remove_all_of(home)
 
     main.main(["clean", "--reused"])
@@ -118,8 +118,8 @@ def test_clean_forgets_records_whose_container_is_gone(
 def test_ps_shows_that_it_is_kept_and_who_uses_it(
     begin: Begin, spec: Spec, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    core = begin(run="busy0001")
-    server = core.servers.get(spec)
+    broker = begin(run="busy0001")
+    server = broker.servers.get(spec)
 
     def shown() -> tuple[dict[str, object], str]:
         main.main(["ps", "--json"])
@@ -134,7 +134,7 @@ def test_ps_shows_that_it_is_kept_and_who_uses_it(
     assert (row["server"], row["reused"], row["used_by"]) == ("notes", True, ["busy0001"])
     assert "(reused by busy0001)" in line
 
-    core.close()
+    broker.close()
     row, line = shown()
     assert (row["reused"], row["used_by"]) == (True, [])
     assert "(reused)" in line

@@ -15,7 +15,7 @@ from tests.services.third_party import notes_service
 from wflo_testkit.model import Spec
 from wflo_testkit.runtime.address import DEFAULT, Endpoint
 from wflo_testkit.runtime.engine import Engine, Refused
-from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 from wflo_testkit.wait import wait_until
 
 IMAGE = "wflo-testkit/redis:8"
@@ -30,7 +30,9 @@ def way(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     way.cut()
 
 
-def test_its_servers_are_found_again_and_replaced(begin: Begin, spec: Spec, home: Home) -> None:
+def test_its_servers_are_found_again_and_replaced(
+    begin: Begin, spec: Spec, home: UserFolder
+) -> None:
     started = begin().servers.get(spec)
     second = begin()
     assert second.servers.get(spec).container_id == started.container_id
@@ -57,7 +59,7 @@ def test_a_local_daemons_server_is_not_taken_for_its(
 
 @pytest.mark.parametrize("over", ["tcp", "socket"])
 def test_both_ways_give_the_same_answers(
-    begin: Begin, spec: Spec, home: Home, way: Proxy, over: str
+    begin: Begin, spec: Spec, home: UserFolder, way: Proxy, over: str
 ) -> None:
     server = begin().servers.get(spec)
     engine = Engine(Endpoint(way.address if over == "tcp" else DEFAULT))

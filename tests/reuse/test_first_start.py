@@ -14,12 +14,12 @@ from tests.services.third_party import notes_service
 from wflo_testkit.broker import reuse
 from wflo_testkit.model import Spec
 from wflo_testkit.runtime.reuse import place
-from wflo_testkit.runtime.reuse.home import Home
-from wflo_testkit.runtime.reuse.shelf import Shelf
+from wflo_testkit.runtime.reuse.kept_servers import KeptServers
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 
 
 def test_processes_that_fight_for_the_first_start_get_one_container(
-    processes: Processes, home: Home
+    processes: Processes, home: UserFolder
 ) -> None:
     fighters = [processes.begin(f"fighter{n}") for n in range(3)]
     found = {said(each).split()[0] for each in fighters}
@@ -29,7 +29,7 @@ def test_processes_that_fight_for_the_first_start_get_one_container(
 
 
 def test_mutant_without_the_name_as_a_mutex_there_are_several(
-    begin: Begin, spec: Spec, home: Home, monkeypatch: pytest.MonkeyPatch
+    begin: Begin, spec: Spec, home: UserFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def any_name(_spec: Spec, key: str) -> str:
         return f"wflo-reused-{key}-{secrets.token_hex(4)}"
@@ -43,7 +43,7 @@ def test_mutant_without_the_name_as_a_mutex_there_are_several(
 
 @pytest.mark.parametrize("moment", ["created", "started"])
 def test_when_the_first_is_killed_half_way_another_takes_over(
-    processes: Processes, begin: Begin, spec: Spec, home: Home, moment: str
+    processes: Processes, begin: Begin, spec: Spec, home: UserFolder, moment: str
 ) -> None:
     first = processes.begin("first", moment)
     assert said(first) == "halted"
@@ -61,31 +61,35 @@ def test_when_the_first_is_killed_half_way_another_takes_over(
 
 
 def test_while_the_first_lives_its_half_made_server_is_not_touched(
-    processes: Processes, begin: Begin, spec: Spec, home: Home, monkeypatch: pytest.MonkeyPatch
+    processes: Processes,
+    begin: Begin,
+    spec: Spec,
+    home: UserFolder,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reuse, "PATIENCE", -59.0)  # less than a second in all
+    monkeypatch.setattr(reuse, "OTHER_START_TIMEOUT", -59.0)  # less than a second in all
     first = processes.begin("first", "started")
     assert said(first) == "halted"
     [half_made] = kept_by(home)
-    core = begin()
-    own = core.servers.get(spec)
+    broker = begin()
+    own = broker.servers.get(spec)
 
     assert kept_by(home) == [half_made]
     assert not own.is_shared
-    assert "has not finished starting it" in str(row_of(core)["note"])
+    assert "has not finished starting it" in str(row_of(broker)["note"])
 
 
 def test_a_name_that_a_foreign_container_has_means_a_server_of_ones_own(
-    begin: Begin, spec: Spec, shelf: Shelf
+    begin: Begin, spec: Spec, kept_servers: KeptServers
 ) -> None:
-    name = place.container_name(spec, shelf.key(spec))
+    name = place.container_name(spec, kept_servers.key(spec))
     docker("create", "--name", name, begin_image(spec), "true")
     try:
-        core = begin()
-        server = core.servers.get(spec)
+        broker = begin()
+        server = broker.servers.get(spec)
 
         assert not server.is_shared
-        assert "foreign container" in str(row_of(core)["note"])
+        assert "foreign container" in str(row_of(broker)["note"])
         assert docker("ps", "-aq", "--filter", f"name={name}")
     finally:
         docker("rm", "-fv", name)

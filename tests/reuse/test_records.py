@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from wflo_testkit.model import Server, Spec
-from wflo_testkit.runtime.reuse import home as home_module
-from wflo_testkit.runtime.reuse.home import Home, home_of
+from wflo_testkit.runtime.reuse import user_folder as home_module
 from wflo_testkit.runtime.reuse.records import LAYOUT, Record, Records, key_of, project_of
+from wflo_testkit.runtime.reuse.user_folder import UserFolder, folder_of
 
 KEY = "0123456789abcdef"
 SERVER = Server(
@@ -32,14 +32,14 @@ RECORD = Record(
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    home = Home(tmp_path / "servers")
+def home(tmp_path: Path) -> UserFolder:
+    home = UserFolder(tmp_path / "servers")
     home.prepare()
     return home
 
 
 @pytest.fixture
-def records(home: Home) -> Records:
+def records(home: UserFolder) -> Records:
     return Records(home)
 
 
@@ -58,7 +58,7 @@ def test_a_record_does_not_show_its_password() -> None:
 
 
 def test_a_writer_that_dies_half_way_leaves_the_old_record(
-    records: Records, home: Home, monkeypatch: pytest.MonkeyPatch
+    records: Records, home: UserFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records.write(RECORD)
 
@@ -80,7 +80,9 @@ def test_a_writer_that_dies_half_way_leaves_the_old_record(
     ["", "{", "[]", "{}", '{"key": 1}', json.dumps({"layout": 0})],
     ids=["empty", "cut", "list", "no fields", "wrong", "layout"],
 )
-def test_what_cannot_be_understood_is_no_record(records: Records, home: Home, text: str) -> None:
+def test_what_cannot_be_understood_is_no_record(
+    records: Records, home: UserFolder, text: str
+) -> None:
     home.write(f"{KEY}.json", text)
 
     assert records.read(KEY) is None
@@ -97,7 +99,7 @@ def test_what_cannot_be_understood_is_no_record(records: Records, home: Home, te
     ids=itertools.count(),
 )
 def test_a_record_with_fields_of_other_types_is_none(
-    records: Records, home: Home, changed: dict[str, object]
+    records: Records, home: UserFolder, changed: dict[str, object]
 ) -> None:
     records.write(RECORD)
     [path] = home.files("*.json")
@@ -107,14 +109,14 @@ def test_a_record_with_fields_of_other_types_is_none(
 
 
 def test_what_a_service_has_added_to_its_server_is_left_to_the_service(
-    records: Records, home: Home
+    records: Records, home: UserFolder
 ) -> None:
     records.write(dataclasses.replace(RECORD, server={**RECORD.server, "of_the_service": 1}))
 
     assert records.read(KEY) is not None
 
 
-def test_a_record_under_another_key_or_layout_is_none(records: Records, home: Home) -> None:
+def test_a_record_under_another_key_or_layout_is_none(records: Records, home: UserFolder) -> None:
     records.write(RECORD)
     [path] = home.files("*.json")
     home.write("another.json", path.read_text())
@@ -125,7 +127,7 @@ def test_a_record_under_another_key_or_layout_is_none(records: Records, home: Ho
 
 @pytest.mark.parametrize("mode", [0o644, 0o660, 0o602])
 def test_what_others_can_read_or_write_is_no_record(
-    records: Records, home: Home, mode: int
+    records: Records, home: UserFolder, mode: int
 ) -> None:
     records.write(RECORD)
     home.files("*.json")[0].chmod(mode)
@@ -133,14 +135,14 @@ def test_what_others_can_read_or_write_is_no_record(
     assert records.read(KEY) is None
 
 
-def test_the_folder_is_closed_to_others_again(home: Home) -> None:
+def test_the_folder_is_closed_to_others_again(home: UserFolder) -> None:
     home.folder.chmod(0o755)
     home.prepare()
 
     assert home.folder.stat().st_mode & 0o077 == 0
 
 
-def test_forgetting_spares_the_record_of_a_successor(records: Records, home: Home) -> None:
+def test_forgetting_spares_the_record_of_a_successor(records: Records, home: UserFolder) -> None:
     records.write(RECORD)
     successor = dataclasses.replace(RECORD, server={**RECORD.server, "container_id": "c2"})
     records.write(successor)
@@ -153,11 +155,11 @@ def test_forgetting_spares_the_record_of_a_successor(records: Records, home: Hom
     assert records.read(KEY) is None
 
 
-def test_a_key_tells_apart_all_that_a_server_runs_on(home: Home, tmp_path: Path) -> None:
+def test_a_key_tells_apart_all_that_a_server_runs_on(home: UserFolder, tmp_path: Path) -> None:
     spec = Spec(service="s", name="n", image="i", options={"a": 1})
     given = {"daemon": "d", "host": "h", "policy": "auto"}
 
-    def key(spec: Spec = spec, home: Home = home, **changed: str) -> str:
+    def key(spec: Spec = spec, home: UserFolder = home, **changed: str) -> str:
         return key_of(spec, home, **(given | changed))
 
     keys = [
@@ -165,7 +167,7 @@ def test_a_key_tells_apart_all_that_a_server_runs_on(home: Home, tmp_path: Path)
         key(dataclasses.replace(spec, image="j")),
         key(dataclasses.replace(spec, name="m")),
         key(dataclasses.replace(spec, options={"a": 2})),
-        key(home=Home(tmp_path / "other")),
+        key(home=UserFolder(tmp_path / "other")),
         *(key(**{name: "x"}) for name in given),
     ]
 
@@ -173,19 +175,19 @@ def test_a_key_tells_apart_all_that_a_server_runs_on(home: Home, tmp_path: Path)
     assert key(dataclasses.replace(spec, startup_timeout=1.0)) == key()
 
 
-def test_a_home_is_found_again_by_its_label_on_the_same_machine_only(home: Home) -> None:
-    found = home_of(home.label)
+def test_a_home_is_found_again_by_its_label_on_the_same_machine_only(home: UserFolder) -> None:
+    found = folder_of(home.label)
 
     assert found is not None
     assert (found.folder, found.id) == (home.folder, home.id)
-    assert home_of(home.label.replace(home.label.split(" ")[0], "elsewhere/1")) is None
-    assert home_of("nonsense") is None
+    assert folder_of(home.label.replace(home.label.split(" ")[0], "elsewhere/1")) is None
+    assert folder_of("nonsense") is None
 
 
 def test_a_relative_cache_folder_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
 
-    assert Home().folder == Path.home() / ".cache" / "wflo-testkit" / "servers"
+    assert UserFolder().folder == Path.home() / ".cache" / "wflo-testkit" / "servers"
 
 
 def test_projects_differ_by_their_folder() -> None:

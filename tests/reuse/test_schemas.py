@@ -10,7 +10,7 @@ from tests.conftest import Run
 from tests.services.alembic_projects import Files
 from tests.services.bystander import at_hand
 from tests.services.changing_schemas import CHANGES, SUITE
-from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 
 __all__ = ["at_hand"]
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
-def own_home(home: Home) -> Home:
+def own_home(home: UserFolder) -> UserFolder:
     return home
 
 

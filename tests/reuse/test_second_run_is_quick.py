@@ -16,7 +16,7 @@ from tests.lifecycle.runs import HOST
 from tests.reuse.parts import kept_by
 from wflo_testkit.cli import main
 from wflo_testkit.runtime import labels
-from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 
 LIMIT = 0.3
 NAMES = "postgres_server, redis_server, kafka_server, temporal_server"
@@ -33,7 +33,7 @@ def test({names}):
 @pytest.mark.alone
 @pytest.mark.timeout(400)
 def test_the_second_runs_tests_begin_within_a_third_of_a_second_of_a_bare_run(
-    run_suite: Run, pytester: pytest.Pytester, home: Home
+    run_suite: Run, pytester: pytest.Pytester, home: UserFolder
 ) -> None:
     files = {
         "test_bare.py": BEGUN.format(names=""),
@@ -84,7 +84,7 @@ def another_machine(monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.timeout(400)
 def test_it_has_the_same_containers_until_clean_removes_them(
     another_machine: str,  # before `home`, whose labels name the machine
-    home: Home,
+    home: UserFolder,
     run_suite: Run,
     pytester: pytest.Pytester,
 ) -> None:

@@ -18,12 +18,12 @@ from tests.reuse.members import Member, member
 from tests.reuse.parts import said
 from tests.reuse.traces import traces
 from tests.services.asker import row
-from wflo_testkit.runtime.reuse.home import Home
-from wflo_testkit.services.kafka import library
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
+from wflo_testkit.services.kafka import importing
 from wflo_testkit.services.redis import claims
 from wflo_testkit.wait import WaitTimeout, wait_until
 
-library.load()  # see tests/services/conftest.py
+importing.load()  # see tests/services/conftest.py
 
 SLOW = ("kafka", "temporal")
 
@@ -61,7 +61,7 @@ with begin(run, service).lease() as handle:
 
 
 @pytest.fixture
-def killed(home: Home, root: Path) -> Iterator[Callable[[str, str], None]]:
+def killed(home: UserFolder, root: Path) -> Iterator[Callable[[str, str], None]]:
     """killed(service, run): a run of that id held a lease and was killed."""
 
     def killed(service: str, run: str) -> None:

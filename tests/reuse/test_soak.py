@@ -16,7 +16,7 @@ from tests.reuse.conftest import Begin
 from tests.reuse.members import Member, member
 from tests.reuse.parts import kept_by
 from tests.services.asker import row
-from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 
 QUICK, MANY = 10, 500
 WORD = "trace"
@@ -28,7 +28,7 @@ class Visitors:
     Each writes its own word under the same key, and should see nobody else's.
     """
 
-    def __init__(self, begin: Begin, home: Home) -> None:
+    def __init__(self, begin: Begin, home: UserFolder) -> None:
         self._begin = begin
         self._home = home
         self.count = Count()
@@ -76,7 +76,7 @@ def grown(before: dict[str, int], after: dict[str, int]) -> list[str]:
 
 
 @pytest.fixture
-def visitors(begin: Begin, home: Home) -> Iterator[Visitors]:
+def visitors(begin: Begin, home: UserFolder) -> Iterator[Visitors]:
     visitors = Visitors(begin, home)
     yield visitors
     assert len(kept_by(home)) == 1

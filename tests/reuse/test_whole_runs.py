@@ -11,7 +11,7 @@ import pytest
 from tests.cases import quick
 from tests.conftest import Run
 from tests.reuse.parts import kept_by
-from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 
 SUITE = """
 import pytest
@@ -27,7 +27,7 @@ REUSE = "[tool.wflo-testkit]\nreuse = true\n"
 
 
 @pytest.fixture(autouse=True)
-def own_home(home: Home) -> Home:
+def own_home(home: UserFolder) -> UserFolder:
     return home
 
 
@@ -37,7 +37,7 @@ def summary(result: pytest.RunResult) -> str:
     return line
 
 
-def test_twice_means_the_same_container(run_suite: Run, home: Home) -> None:
+def test_twice_means_the_same_container(run_suite: Run, home: UserFolder) -> None:
     first = run_suite(SUITE, "--wflo-reuse")
     kept = kept_by(home)
     second = run_suite(SUITE, "--wflo-reuse")
@@ -51,7 +51,9 @@ def test_twice_means_the_same_container(run_suite: Run, home: Home) -> None:
 
 
 @pytest.mark.slow
-def test_workers_of_xdist_share_it(run_suite: Run, home: Home, pytester: pytest.Pytester) -> None:
+def test_workers_of_xdist_share_it(
+    run_suite: Run, home: UserFolder, pytester: pytest.Pytester
+) -> None:
     run_suite(SUITE, "--wflo-reuse", "-n", "2", "--basetemp=tmp").assert_outcomes(passed=6)
     result = run_suite(SUITE, "--wflo-reuse", "-n", "2", "--basetemp=tmp")
 
@@ -76,7 +78,7 @@ DECISIONS: dict[str, tuple[tuple[str, ...], str, str, int]] = {
 @pytest.mark.parametrize("case", quick(DECISIONS, ("setting in CI", "option in CI")))
 def test_who_decides_whether_servers_are_kept(
     run_suite: Run,
-    home: Home,
+    home: UserFolder,
     fresh_environment: pytest.MonkeyPatch,
     case: str,
 ) -> None:
@@ -89,7 +91,7 @@ def test_who_decides_whether_servers_are_kept(
     assert len(kept_by(home)) == kept
 
 
-def test_other_settings_replace_it(run_suite: Run, home: Home) -> None:
+def test_other_settings_replace_it(run_suite: Run, home: UserFolder) -> None:
     source = "def test(redis_client):\n    pass\n"
     run_suite(source, "--wflo-reuse").assert_outcomes(passed=1)
     old = kept_by(home)
@@ -128,7 +130,7 @@ def clue(command: str) -> str:
 
 @pytest.mark.slow
 def test_three_runs_at_once_share_it_and_are_green(
-    run_suite: Run, home: Home, pytester: pytest.Pytester
+    run_suite: Run, home: UserFolder, pytester: pytest.Pytester
 ) -> None:
     suite = SUITE.replace("range(6)", "range(60)").replace("n, tmp", "n, postgres_session, tmp")
     suite += """

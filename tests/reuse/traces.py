@@ -45,14 +45,14 @@ def _temporal(server: Server) -> list[str]:
     from temporalio.api.workflowservice.v1 import ListNamespacesRequest
     from temporalio.service import ServiceClient
 
-    from wflo_testkit.services.temporal.link import Link
+    from wflo_testkit.services.temporal.connection import TemporalConnection
 
     async def names(client: ServiceClient) -> list[str]:
         request = ListNamespacesRequest(page_size=1000)
         page = await client.workflow_service.list_namespaces(request)
         return [each.namespace_info.name for each in page.namespaces]
 
-    link = Link(f"{server.host}:{server.port}")
+    link = TemporalConnection(f"{server.host}:{server.port}")
     try:
         return link.call(names)
     finally:

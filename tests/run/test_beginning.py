@@ -15,11 +15,11 @@ QUIETLY = "--wflo-leftovers=ignore"  # a desk never comes back without a cup on 
 
 TELLS = """
 import sys
-from wflo_testkit.plugin.kit import KIT
+from wflo_testkit.plugin.process import PROCESS
 
 def pytest_terminal_summary(terminalreporter, config):
     ours = sorted(name for name in sys.modules if name.startswith("wflo_testkit.services."))
-    terminalreporter.line(f"broker: {config.stash[KIT].has_broker}, rows: {ours}")
+    terminalreporter.line(f"broker: {config.stash[PROCESS].has_broker}, rows: {ours}")
 """
 
 

@@ -8,23 +8,23 @@ from collections.abc import Iterator
 import pytest
 
 from tests.services.third_party import notes_service
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.model import Spec
-from wflo_testkit.runtime.session import Session
+from wflo_testkit.runtime.docker_session import DockerSession
 
 
 @pytest.fixture
-def session() -> Iterator[Session]:
+def session() -> Iterator[DockerSession]:
     """A run of its own, removed with everything in it."""
-    session = Session(secrets.token_hex(4))
+    session = DockerSession(secrets.token_hex(4))
     yield session
     session.close()
 
 
 @pytest.fixture
-def core(session: Session) -> Core:
+def broker(session: DockerSession) -> Broker:
     """A broker that knows the notes service only."""
-    return Core({"notes": notes_service.SERVICE}, session)
+    return Broker({"notes": notes_service.SERVICE}, session)
 
 
 @pytest.fixture

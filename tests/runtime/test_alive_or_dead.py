@@ -23,7 +23,7 @@ from unittest import mock
 import pytest
 
 from wflo_testkit.runtime import folders, kernel, labels, processes
-from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 from wflo_testkit.runtime.reuse.uses import Uses
 from wflo_testkit.wait import wait_until
 
@@ -301,7 +301,7 @@ def test_mutant_that_believes_any_proc_takes_the_living_for_dead(
 def test_a_run_uses_its_kept_server_whatever_a_test_fakes(
     tmp_path: Path, fake: Callable[[], AbstractContextManager[Any]]
 ) -> None:
-    home = Home(tmp_path)
+    home = UserFolder(tmp_path)
     uses = Uses(home)
     uses.mark(KEY, "mine", "c1")
     [mark] = home.files("*.use")
@@ -315,7 +315,7 @@ def test_a_run_uses_its_kept_server_whatever_a_test_fakes(
 
 
 def test_a_mark_that_no_other_process_would_see_is_an_error(tmp_path: Path) -> None:
-    uses = Uses(Home(tmp_path))
+    uses = Uses(UserFolder(tmp_path))
     with (
         mock.patch.object(Path, "replace"),
         pytest.raises(FileNotFoundError, match=f"{KEY}.mine.use"),

@@ -9,12 +9,12 @@ import pytest
 
 from tests.lifecycle.proxy import Proxy
 from tests.services.third_party import notes_service
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.errors import TestkitError
 from wflo_testkit.model import Spec
 from wflo_testkit.runtime import daemon
 from wflo_testkit.runtime.address import Endpoint
-from wflo_testkit.runtime.session import Session
+from wflo_testkit.runtime.docker_session import DockerSession
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -51,24 +51,24 @@ def way() -> Iterator[Proxy]:
 
 
 def test_a_server_starts_while_a_test_changes_the_environment(
-    core: Core, spec: Spec, monkeypatch: pytest.MonkeyPatch
+    broker: Broker, spec: Spec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "environ", Changing(os.environ))
     with pytest.raises(KeyError, match="JUST_TAKEN_AWAY"):
         dict(os.environ)
-    server = core.servers.get(spec)
+    server = broker.servers.get(spec)
 
     assert notes_service.ask(server, "PING") == "PONG"
-    assert core.servers.logs(server.key, None)
+    assert broker.servers.logs(server.key, None)
 
 
 def test_mutant_that_lets_requests_look_at_the_environment_fails_then(
-    core: Core, spec: Spec, monkeypatch: pytest.MonkeyPatch
+    broker: Broker, spec: Spec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(daemon, "_leave_the_environment_alone", lambda _api, **_options: None)
     monkeypatch.setattr(os, "environ", Changing(os.environ))
     with pytest.raises((KeyError, TestkitError), match="JUST_TAKEN_AWAY"):
-        core.servers.get(spec)
+        broker.servers.get(spec)
 
 
 def test_no_proxy_is_asked_for_a_daemon_on_loopback(
@@ -118,7 +118,7 @@ def test_which_daemons_a_proxy_may_stand_before(url: str, proxied: bool) -> None
 
 def test_a_session_reads_the_environment_at_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://198.51.100.1:2375")
-    session = Session("0123abcd")
+    session = DockerSession("0123abcd")
     monkeypatch.setenv("DOCKER_HOST", "tcp://198.51.100.2:2375")
 
     assert session.host == "198.51.100.1"

@@ -17,21 +17,21 @@ import pytest
 from tests.cases import quick
 from tests.docker_state import docker_state
 from tests.lifecycle.runs import made_by
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.errors import StartFailed
 from wflo_testkit.model import Spec
 from wflo_testkit.runtime import labels
-from wflo_testkit.runtime.session import Session
+from wflo_testkit.runtime.docker_session import DockerSession
 from wflo_testkit.wait import wait_until
 
 RUN = """
 import os, sys
 from tests.services.third_party import notes_service
-from wflo_testkit.broker.core import Core
-from wflo_testkit.runtime.session import Session
+from wflo_testkit.broker.broker import Broker
+from wflo_testkit.runtime.docker_session import DockerSession
 
-core = Core({"notes": notes_service.SERVICE}, Session(sys.argv[1]))
-core.servers.get(notes_service.spec("notes", {"image": "", "memory": "16mb"}))
+broker = Broker({"notes": notes_service.SERVICE}, DockerSession(sys.argv[1]))
+broker.servers.get(notes_service.spec("notes", {"image": "", "memory": "16mb"}))
 if sys.argv[2] == "fork" and os.fork() == 0:
     sys.stdin.read()  # a child that outlives its parent
     os._exit(0)
@@ -69,12 +69,14 @@ def process(
         process.communicate()
 
 
-def test_closing_removes_all_that_the_run_made(session: Session, core: Core, spec: Spec) -> None:
-    core.servers.get(spec)
+def test_closing_removes_all_that_the_run_made(
+    session: DockerSession, broker: Broker, spec: Spec
+) -> None:
+    broker.servers.get(spec)
     made = made_by(session.run)
     assert len(made) == 4, "a server, its volume, the network and the reaper"
 
-    core.close()
+    broker.close()
 
     assert not made & set(docker_state())
 
@@ -94,13 +96,13 @@ def test_a_killed_process_leaves_nothing_after_fifteen_seconds(
 
 
 @pytest.mark.slow
-def test_closing_twice_is_harmless(session: Session, core: Core, spec: Spec) -> None:
-    core.servers.get(spec)
-    core.close()
-    core.close()
+def test_closing_twice_is_harmless(session: DockerSession, broker: Broker, spec: Spec) -> None:
+    broker.servers.get(spec)
+    broker.close()
+    broker.close()
 
 
-def end_during_a_creation(session: Session, core: Core, spec: Spec) -> None:
+def end_during_a_creation(session: DockerSession, broker: Broker, spec: Spec) -> None:
     """End the run while the daemon takes its time to create a container for it."""
     client = session.client
     create, asked, answer = client.create, threading.Event(), threading.Event()
@@ -111,7 +113,7 @@ def end_during_a_creation(session: Session, core: Core, spec: Spec) -> None:
         return create(*words, **config)
 
     client.create = slowly
-    started = core.servers.begin(spec)
+    started = broker.servers.begin(spec)
     assert asked.wait(20)
     end = threading.Thread(target=session.close)
     end.start()
@@ -122,31 +124,31 @@ def end_during_a_creation(session: Session, core: Core, spec: Spec) -> None:
 
 
 def test_what_is_being_created_while_the_run_ends_goes_too(
-    session: Session, core: Core, spec: Spec
+    session: DockerSession, broker: Broker, spec: Spec
 ) -> None:
-    end_during_a_creation(session, core, spec)
+    end_during_a_creation(session, broker, spec)
 
     assert list(docker_state(f"{labels.RUN}={session.run}")) == []
 
 
 def test_an_end_that_does_not_wait_for_it_is_seen_to_leak(
-    session: Session, core: Core, spec: Spec, monkeypatch: pytest.MonkeyPatch
+    session: DockerSession, broker: Broker, spec: Spec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Session, "_making", lambda _self: contextlib.nullcontext())
-    end_during_a_creation(session, core, spec)
+    monkeypatch.setattr(DockerSession, "_making", lambda _self: contextlib.nullcontext())
+    end_during_a_creation(session, broker, spec)
 
     [left] = docker_state(f"{labels.RUN}={session.run}")
     session.client.client.api.remove_container(left, force=True, v=True)
 
 
 def test_after_the_end_nothing_is_started_any_more(
-    session: Session, core: Core, spec: Spec
+    session: DockerSession, broker: Broker, spec: Spec
 ) -> None:
-    core.servers.get(spec)
-    core.close()
+    broker.servers.get(spec)
+    broker.close()
 
     with pytest.raises(StartFailed, match="the run is ending"):
-        core.servers.get(dataclasses.replace(spec, name="late"))
+        broker.servers.get(dataclasses.replace(spec, name="late"))
     assert list(docker_state(f"{labels.RUN}={session.run}")) == []
 
 

@@ -17,7 +17,7 @@ from tests.lifecycle.proxy import Proxy
 from tests.runtime.contexts import make_context
 from tests.services.asker import asker, run_of_its_own
 from wflo_testkit.runtime.address import Endpoint
-from wflo_testkit.runtime.session import Session
+from wflo_testkit.runtime.docker_session import DockerSession
 
 CACHED = """
 import os
@@ -92,8 +92,8 @@ def test_a_context_that_is_not_there_fails_the_tests_that_need_docker_and_no_oth
 def test_servers_of_others_need_no_context(
     run_suite: Run, daemons: Daemons, fresh_environment: pytest.MonkeyPatch
 ) -> None:
-    with run_of_its_own() as core:
-        own = asker(core, "redis").server
+    with run_of_its_own() as broker:
+        own = asker(broker, "redis").server
         fresh_environment.setenv("DOCKER_CONTEXT", "gone")
         result = run_suite(CACHED, f"--wflo-redis-url={own.url}")
 
@@ -113,7 +113,7 @@ def test_connecting_logs_in_nowhere(
 
 
 def test_a_run_that_is_handed_a_daemon_asks_for_no_other(daemons: Daemons) -> None:
-    session = Session(secrets.token_hex(4), find=lambda: Endpoint(daemons.other.address))
+    session = DockerSession(secrets.token_hex(4), find=lambda: Endpoint(daemons.other.address))
     try:
         assert session.client.client.ping()
         session.wait_for_reaper()

@@ -9,17 +9,17 @@ import socket
 import pytest
 
 from tests.services.third_party import notes_service
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.model import Spec
 from wflo_testkit.runtime import ports
 from wflo_testkit.runtime.address import Endpoint
-from wflo_testkit.runtime.session import Session
+from wflo_testkit.runtime.docker_session import DockerSession
 
 OVERRIDES = ("TESTCONTAINERS_HOST_OVERRIDE", "TC_HOST")
 
 
 @pytest.fixture
-def own_address(session: Session) -> str:
+def own_address(session: DockerSession) -> str:
     """An address of this machine that is not loopback: the first one of Docker's own network."""
     network = session.client.client.api.inspect_network("bridge")
     return str(ipaddress.ip_network(network["IPAM"]["Config"][0]["Subnet"])[1])
@@ -132,10 +132,10 @@ def test_with_another_address_of_this_machine_it_is_that_one_alone(
 
 def published_by(spec: Spec, address: str) -> None:
     """Check that server and reaper of a run have one binding each, on `address`, and serve."""
-    session = Session(secrets.token_hex(4))
-    core = Core({"notes": notes_service.SERVICE}, session)
+    session = DockerSession(secrets.token_hex(4))
+    broker = Broker({"notes": notes_service.SERVICE}, session)
     try:
-        server = core.servers.get(spec)
+        server = broker.servers.get(spec)
         api = session.client.client.api
         for name in (server.container_id, f"wflo-reaper-{session.run}"):
             [several] = api.inspect_container(name)["NetworkSettings"]["Ports"].values()
@@ -144,4 +144,4 @@ def published_by(spec: Spec, address: str) -> None:
         assert server.host == address
         assert notes_service.ask(server, "PING") == "PONG"
     finally:
-        core.close()
+        broker.close()

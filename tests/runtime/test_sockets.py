@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from tests.services.third_party import notes_service
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.errors import StartFailed
 from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime import sockets as module
 from wflo_testkit.runtime.address import DEFAULT, Endpoint
-from wflo_testkit.runtime.session import Session
+from wflo_testkit.runtime.docker_session import DockerSession
 from wflo_testkit.runtime.sockets import Sockets
 
 
@@ -34,11 +34,13 @@ def with_socket(spec: Spec) -> Spec:
 
 @contextmanager
 def started(spec: Spec, **options: Any) -> Iterator[Server]:
-    core = Core({"notes": notes_service.SERVICE}, Session(secrets.token_hex(4), **options))
+    broker = Broker(
+        {"notes": notes_service.SERVICE}, DockerSession(secrets.token_hex(4), **options)
+    )
     try:
-        yield core.owner("main").server(spec)
+        yield broker.owner("main").server(spec)
     finally:
-        core.close()
+        broker.close()
 
 
 def test_the_socket_is_on_this_machine_while_the_server_is(with_socket: Spec) -> None:
@@ -58,16 +60,16 @@ def test_nobody_else_can_enter_the_folder_around_it(with_socket: Spec) -> None:
 
 
 def test_each_server_has_a_folder_of_its_own(with_socket: Spec) -> None:
-    core = Core({"notes": notes_service.SERVICE}, Session(secrets.token_hex(4)))
+    broker = Broker({"notes": notes_service.SERVICE}, DockerSession(secrets.token_hex(4)))
     try:
-        owner = core.owner("main")
+        owner = broker.owner("main")
         one = owner.server(with_socket)
         two = owner.server(replace(with_socket, name="others"))
 
         assert one.sockets != two.sockets
         assert all(Path(each.sockets, "its.sock").is_socket() for each in (one, two))
     finally:
-        core.close()
+        broker.close()
 
 
 @pytest.mark.parametrize("options", [{"sockets": False}, {"keep": True, "reaper": False}])
@@ -131,7 +133,7 @@ def test_another_error_of_the_daemon_is_not_taken_for_that(with_socket: Spec) ->
 def types_lent(made: Sockets, api: Any) -> list[str]:
     """Return of what type the mounts are that a container would get."""
     given: list[Any] = []
-    made.lend(api, "/sockets", lambda mounts: given.extend(mounts))  # type: ignore[arg-type,return-value]
+    made.create_with(api, "/sockets", lambda mounts: given.extend(mounts))  # type: ignore[arg-type,return-value]
     return [mount["Type"] for mount in given]
 
 

@@ -11,10 +11,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from wflo_testkit.broker.api import Ask, Broker
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.api import Ask, BrokerApi
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.model import Grant, Server
-from wflo_testkit.runtime.session import Session
+from wflo_testkit.runtime.docker_session import DockerSession
 from wflo_testkit.service import Lease, Service
 from wflo_testkit.services import BUILT_IN
 from wflo_testkit.settings.options import common
@@ -24,7 +24,7 @@ from wflo_testkit.settings.options import common
 class Asker:
     """Leases from one server; it is the TestContext, too."""
 
-    broker: Broker
+    broker: BrokerApi
     service: Service
     server: Server
     settings: Mapping[str, Any]
@@ -81,22 +81,24 @@ class Asker:
 
 
 @contextmanager
-def run_of_its_own() -> Iterator[Core]:
+def run_of_its_own() -> Iterator[Broker]:
     """A broker with these tests' services; what it started is removed at the end."""
-    core = Core({name: row(name) for name in BUILT_IN}, Session(secrets.token_hex(4)))
+    the_broker = Broker({name: row(name) for name in BUILT_IN}, DockerSession(secrets.token_hex(4)))
     try:
-        yield core
+        yield the_broker
     finally:
-        core.close()
+        the_broker.close()
 
 
-def asker(core: Core, service: str, owner: str = "main", name: str = "", **given: Any) -> Asker:
+def asker(
+    the_broker: Broker, service: str, owner: str = "main", name: str = "", **given: Any
+) -> Asker:
     """Start `service` with these settings and return who asks it for leases."""
     found = row(service)
     options = (*common(service), *found.options)
     defaults = {each.key.removeprefix(f"{service}_"): each.default for each in options}
     settings = defaults | given
-    broker = core.owner(owner)
+    broker = the_broker.owner(owner)
     server = broker.server(found.spec(name or service, settings))
     return Asker(broker, found, server, settings)
 

@@ -8,22 +8,22 @@ import pytest
 
 from tests.services.asker import Asker, asker, run_of_its_own
 from tests.services.bystander import bystander
-from wflo_testkit.broker.core import Core
-from wflo_testkit.services.kafka import library
+from wflo_testkit.broker.broker import Broker
+from wflo_testkit.services.kafka import importing
 
 __all__ = ["bystander"]
 
-library.load()  # before the modules that import kafka-python, since warnings are errors here
+importing.load()  # before the modules that import kafka-python, since warnings are errors here
 
 
 @pytest.fixture(scope="session")
-def service_core() -> Iterator[Core]:
-    with run_of_its_own() as core:
-        yield core
+def service_core() -> Iterator[Broker]:
+    with run_of_its_own() as broker:
+        yield broker
 
 
 @pytest.fixture(scope="session")
-def redis_started(service_core: Core) -> Asker:
+def redis_started(service_core: Broker) -> Asker:
     """Somebody who asks for parts of a Redis with eight databases."""
     return asker(service_core, "redis", databases=8)
 
@@ -34,7 +34,7 @@ def redis_asker(redis_started: Asker) -> Asker:
 
 
 @pytest.fixture(scope="session")
-def kafka_started(service_core: Core) -> Asker:
+def kafka_started(service_core: Broker) -> Asker:
     """Somebody who asks for topics of a broker."""
     return asker(service_core, "kafka")
 

@@ -228,7 +228,7 @@ class Asker:
         """Wait until nothing is under way; return how many were recycled and replaced."""
         pool = self.isolation._pool
         wait_until(
-            lambda: not any(stock.coming for stock in pool._stocks.values()),
+            lambda: not any(stock.coming for stock in pool._of_template.values()),
             timeout=60,
             poll=0.002,
         )

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 from tests.services.asker import Asker, asker, row
-from wflo_testkit.broker.core import Core
-from wflo_testkit.runtime.session import Session
+from wflo_testkit.broker.broker import Broker
+from wflo_testkit.runtime.docker_session import DockerSession
 
 
 @contextmanager
 def started(**settings: Any) -> Iterator[Asker]:
     """Start a server with these settings in a run of its own, removed at the end."""
-    core = Core({"temporal": row("temporal")}, Session(secrets.token_hex(4)))
+    broker = Broker({"temporal": row("temporal")}, DockerSession(secrets.token_hex(4)))
     try:
-        yield asker(core, "temporal", **settings)
+        yield asker(broker, "temporal", **settings)
     finally:
-        core.close()
+        broker.close()
 
 
 @pytest.fixture(scope="module")

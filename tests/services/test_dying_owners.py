@@ -15,7 +15,7 @@ import pytest
 from tests.broker.conftest import Listening, listening
 from tests.services.asker import Asker, asker
 from wflo_testkit.broker.api import Ask
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.isolation import HeldLease, Isolation
 from wflo_testkit.model import Build, LeaseRequest
@@ -28,10 +28,10 @@ SERVICES = ("postgres", "redis", "kafka", "temporal")
 FIGHTER = """
 import json, sys
 from wflo_testkit.broker.api import Ask
-from wflo_testkit.broker.client import Client
+from wflo_testkit.broker.client import BrokerClient
 
 path, owner, ask, times, gives_back = sys.argv[1:]
-client, ask = Client(path, owner), Ask(**json.loads(ask))
+client, ask = BrokerClient(path, owner), Ask(**json.loads(ask))
 print("here", flush=True)
 for _ in range(int(times)):
     grant = client.lease(ask)
@@ -68,7 +68,7 @@ class Ledger:
 
 
 @pytest.fixture(params=SERVICES)
-def first(request: pytest.FixtureRequest, service_core: Core) -> Asker:
+def first(request: pytest.FixtureRequest, service_core: Broker) -> Asker:
     return asker(service_core, request.param)
 
 
@@ -79,14 +79,14 @@ def ask(first: Asker) -> Ask:
 
 
 @pytest.fixture
-def ledger(service_core: Core, first: Asker, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+def ledger(service_core: Broker, first: Asker, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     with first.lease():  # what a first lease has to prepare is not what is looked at here
         pass
     return Ledger(service_core.servers.isolation(ask.key), monkeypatch)
 
 
 @pytest.fixture
-def listener(service_core: Core) -> Iterator[Listening]:
+def listener(service_core: Broker) -> Iterator[Listening]:
     with listening() as made:
         made.connections.serve(service_core)
         yield made
@@ -120,7 +120,7 @@ def test_a_process_that_is_killed_while_it_leases_and_one_that_goes_on(
 
 
 def test_one_that_dies_while_its_lease_is_made_leaves_nothing_and_others_theirs(
-    service_core: Core, first: Asker, ask: Ask, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    service_core: Broker, first: Asker, ask: Ask, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     isolation = service_core.servers.isolation(ask.key)
     lease = isolation.lease

@@ -9,7 +9,7 @@ import pytest
 from tests.services.answering import answering
 from tests.services.asker import Asker, asker, run_of_its_own
 from tests.services.test_kafka_topics import admin, send
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.errors import SettingError
 from wflo_testkit.model import MAIN
 from wflo_testkit.probing import NotReady
@@ -57,7 +57,7 @@ def test_both_sides_have_their_address(kafka_started: Asker) -> None:
 
 
 @pytest.mark.slow
-def test_topics_are_made_by_naming_them_on_request_only(service_core: Core) -> None:
+def test_topics_are_made_by_naming_them_on_request_only(service_core: Broker) -> None:
     lenient = asker(service_core, "kafka", name="lenient", auto_create_topics=True)
     with lenient.lease() as handle, lenient.opened("producer", handle) as producer:
         topic = handle.unique_name("by-naming")
@@ -71,8 +71,8 @@ def test_on_an_external_cluster_a_run_leaves_nothing(kafka_asker: Asker) -> None
     with kafka_asker.lease() as watching, admin(watching) as client:
         theirs = watching.create("theirs")
         before = set(client.list_topics())
-        with run_of_its_own() as core:
-            external = asker(core, "kafka", bootstrap_servers=kafka_asker.server.url)
+        with run_of_its_own() as broker:
+            external = asker(broker, "kafka", bootstrap_servers=kafka_asker.server.url)
             with external.lease() as handle:
                 topic = handle.create("orders")
                 send(handle, topic, b"one")

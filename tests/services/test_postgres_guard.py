@@ -507,7 +507,7 @@ def test_without_the_audit_hook_an_sqlite_file_is_made(
 
 @pytest.mark.slow
 def test_without_the_finder_drivers_that_are_imported_later_are_not_guarded() -> None:
-    finder = "wflo_testkit.services.postgres.schema.guard.entrances._Finder"
+    finder = "wflo_testkit.services.postgres.schema.guard.connect_functions._Finder"
     blind = f"import pkgutil; pkgutil.resolve_name({finder!r}).find_spec = lambda *_: None\n"
     done = subprocess.run(
         [sys.executable, "-c", blind + textwrap.dedent(IMPORTS)],

@@ -16,7 +16,7 @@ import pytest
 from tests.services.postgres_server import Asker, databases, query, server, started
 from tests.services.test_postgres_templates import KIND, Counting
 from wflo_testkit.model import Build
-from wflo_testkit.services.postgres import PostgresServer, lasting
+from wflo_testkit.services.postgres import PostgresServer, kept_templates
 from wflo_testkit.services.postgres.isolation import PostgresIsolation
 from wflo_testkit.services.postgres.names import READY, Names
 from wflo_testkit.services.postgres.sweep import sweep
@@ -179,7 +179,7 @@ def test_what_is_known_within_one_run_only_goes_with_it(kept: PostgresServer) ->
 
 @pytest.mark.slow
 def test_few_stay(kept: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lasting, "LIMIT", 2)
+    monkeypatch.setattr(kept_templates, "LIMIT", 2)
     schemas = [Counting(f"many{n}") for n in range(4)]
     for schema in (*schemas, *schemas):
         with run(kept, schema) as asker:

@@ -116,7 +116,7 @@ def test_a_client_that_outlives_its_test_finds_no_way_back(asker: Asker) -> None
 def settled(asker: Asker) -> bool:
     """Return whether nothing is being recycled, made or dropped."""
     pool = asker.isolation._pool
-    coming = sum(stock.coming for stock in pool._stocks.values())
+    coming = sum(stock.coming for stock in pool._of_template.values())
     return coming == 0 and all(drop.done() for drop in pool._drops)
 
 

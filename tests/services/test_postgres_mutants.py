@@ -128,7 +128,7 @@ def test_without_settling_a_leftover_goes_unseen(
     assert len(asker.warnings) == 1
 
     asker.warnings.clear()
-    monkeypatch.setattr(Recycler, "settle", lambda *_: [])
+    monkeypatch.setattr(Recycler, "end_sessions", lambda *_: [])
     leave_one()
     assert asker.warnings == []
 

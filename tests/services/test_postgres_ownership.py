@@ -188,7 +188,7 @@ def test_a_database_that_was_owned_is_recycled(asker: Asker) -> None:
 
 
 def _quiet(asker: Asker) -> bool:
-    return not any(stock.coming for stock in asker.isolation._pool._stocks.values())
+    return not any(stock.coming for stock in asker.isolation._pool._of_template.values())
 
 
 def test_without_the_hand_over_a_sequence_cannot_follow_a_table(

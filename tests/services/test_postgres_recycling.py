@@ -83,7 +83,7 @@ def work(asker: Asker, times: int, look: Callable[[Any], None] = lambda _connect
 def settled(asker: Asker) -> dict[str, int]:
     """Wait until nothing is under way, and return how many were recycled and replaced."""
     pool = asker.isolation._pool
-    wait_until(lambda: not any(stock.coming for stock in pool._stocks.values()), timeout=60)
+    wait_until(lambda: not any(stock.coming for stock in pool._of_template.values()), timeout=60)
     return asker.isolation.figures()
 
 
@@ -366,7 +366,7 @@ def growing(asker: Asker, server: PostgresServer) -> dict[str, int]:
     """Return the bytes of what each recycling writes to or keeps, the largest of all databases."""
     settled(asker)
     sizes = []
-    for case in asker.isolation._recycler._cases.values():
+    for case in asker.isolation._recycler._watched.values():
         [[row]] = case.link.ask(
             "SELECT pg_total_relation_size('public.t1')::int8,"
             " (SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE oid < 16384)::int8,"

@@ -16,8 +16,8 @@ from tests.services.postgres_server import RECYCLING, query, started
 from wflo_testkit.services.postgres import PostgresServer
 from wflo_testkit.services.postgres.accounts import Accounts
 from wflo_testkit.services.postgres.recycling import reading, recycler, restore
-from wflo_testkit.services.postgres.recycling.link import Link
 from wflo_testkit.services.postgres.recycling.recycler import Recycler
+from wflo_testkit.services.postgres.recycling.watching_connection import WatchingConnection
 from wflo_testkit.wait import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -146,7 +146,7 @@ def test_somebody_else_who_writes_while_the_kit_restores(
 ) -> None:
     empty = restore._empty
 
-    def disturbed(link: Link, *rest: Any) -> Counter[int]:
+    def disturbed(link: WatchingConnection, *rest: Any) -> Counter[int]:
         [[(name,)]] = link.ask("SELECT current_database()::text")
         query(server, "INSERT INTO log VALUES ('from elsewhere')", database=name)
         return empty(link, *rest)
@@ -171,7 +171,7 @@ def test_sessions_that_are_not_looked_for(
         with blind._database() as handle:
             blind.last = handle.name
             left = psycopg.connect(handle.url)
-        blind.settle()
+        blind.end_sessions()
         with pytest.raises(AssertionError, match="sessions of tests"):
             blind.compare([(LEFT_OPEN, 0)])
         left.close()
@@ -184,7 +184,7 @@ def test_a_client_that_comes_in_before_the_hand_out(
         for looks in (True, False):
             if not looks:
                 monkeypatch.setattr(Recycler, "is_quiet", lambda *_: True)
-            [stock] = made.asker.isolation._pool._stocks.values()
+            [stock] = made.asker.isolation._pool._of_template.values()
             early = psycopg.connect(
                 **{**server.address.keywords(), "dbname": stock.ready[-1]}  # type: ignore[arg-type]
             )
@@ -203,26 +203,26 @@ def test_an_account_that_stays_the_same_lets_a_client_come_back(
     with runner_on(server) as made:
         with made._database() as handle:
             pass
-        made.settle()
+        made.end_sessions()
         psycopg.connect(handle.url).close()
 
 
 def test_a_crash_is_seen_on_a_connection_that_is_new(server: PostgresServer) -> None:
     """The kit's own connection, which the crash ends, is the other sign of it."""
     with started() as own, runner_on(own) as made:
-        case = next(iter(made.asker.isolation._recycler._cases.values()))
+        case = next(iter(made.asker.isolation._recycler._watched.values()))
         with pytest.raises(psycopg.OperationalError):
             query(own, "COPY (SELECT 1) TO PROGRAM 'kill -9 $PPID'")
         await_recovery(own, case.link)
         made.compare([("a crash", 0)])
 
-        link = Link(made.asker.isolation._cluster.admin, "postgres", own.user)
+        link = WatchingConnection(made.asker.isolation._cluster.admin, "postgres", own.user)
         reading.prepare(link)
         assert "a crash of the server" in reading.Reading.take(link).touched(case.before)
         link.close()
 
 
-def await_recovery(server: PostgresServer, link: Link) -> None:
+def await_recovery(server: PostgresServer, link: WatchingConnection) -> None:
     """Return once the crash has reached `link`, and the server lets in new sessions again."""
 
     def has_ended() -> bool:

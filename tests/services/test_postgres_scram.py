@@ -86,7 +86,7 @@ def test_they_get_them_in_a_database_that_is_given_out_again(asker: Asker) -> No
 
 
 def _coming(asker: Asker) -> int:
-    return sum(stock.coming for stock in asker.isolation._pool._stocks.values())
+    return sum(stock.coming for stock in asker.isolation._pool._of_template.values())
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Run
 from tests.services.asker import asker as started_by
 from tests.services.postgres_server import Asker, PostgresServer, query, server
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.model import Build, Grant
 from wflo_testkit.service import Lease
@@ -74,7 +74,7 @@ def test_a_failing_test_on_the_kits_server_shows_no_password(
 
 
 @pytest.fixture(scope="module")
-def own(service_core: Core) -> Iterator[Asker]:
+def own(service_core: Broker) -> Iterator[Asker]:
     """Somebody who asks for databases of a server that a broker has started."""
     running = started_by(service_core, "postgres").server
     isolation = PostgresIsolation(running, "0wn")

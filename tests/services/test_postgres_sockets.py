@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.services.postgres_server import Asker, query, server, started
-from wflo_testkit.services.postgres import PostgresDatabase, PostgresServer, entrance
+from wflo_testkit.services.postgres import PostgresDatabase, PostgresServer, host_based_access
 from wflo_testkit.services.postgres.isolation import PostgresIsolation
 from wflo_testkit.wait import wait_until
 
@@ -125,7 +125,7 @@ def test_a_client_that_comes_back_by_the_socket_is_kept_out(asker: Asker) -> Non
 def test_without_the_rule_a_client_would_come_back_unnoticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(entrance, "RULE", "# nothing")
+    monkeypatch.setattr(host_based_access, "RULE", "# nothing")
     with started() as running:
         isolation = PostgresIsolation(running, uuid.uuid4().hex[:8])
         isolation.prepare()

@@ -12,7 +12,7 @@ from tests.services.postgres_server import Asker, query, started
 from tests.services.test_postgres_templates import Counting
 from wflo_testkit.services.postgres import PostgresServer
 from wflo_testkit.services.postgres.isolation import PostgresIsolation
-from wflo_testkit.services.postgres.surroundings import Surroundings
+from wflo_testkit.services.postgres.server_state import ServerState
 
 pytestmark = pytest.mark.slow
 
@@ -111,7 +111,7 @@ def test_without_undoing_the_next_test_sees_the_role(
     with asker.database():
         before = query(server, STATE)
     with monkeypatch.context() as patched:
-        patched.setattr(Surroundings, "undo", lambda *_: [])
+        patched.setattr(ServerState, "undo", lambda *_: [])
         change(asker, "a role")
 
         assert query(server, STATE) != before
@@ -162,7 +162,7 @@ def test_without_accepting_what_a_schema_makes_it_is_taken_for_a_change(
     query(server, "DROP ROLE IF EXISTS late")
     with asker.database():
         pass
-    monkeypatch.setattr(Surroundings, "accept", lambda _: None)
+    monkeypatch.setattr(ServerState, "accept", lambda _: None)
     with asker.database(schema=Counting("late", "CREATE ROLE late")):
         pass
 

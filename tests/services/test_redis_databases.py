@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from tests.services.asker import Asker, asker
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.services.redis import RedisDatabase, RedisServer, databases
 from wflo_testkit.services.redis.admin import Admin
@@ -144,7 +144,7 @@ def test_a_writer_that_outlives_its_test_cannot_reach_the_next(redis_asker: Aske
         thread.join()
 
 
-def test_without_users_of_their_own_a_stray_writer_would_be_seen(service_core: Core) -> None:
+def test_without_users_of_their_own_a_stray_writer_would_be_seen(service_core: Broker) -> None:
     """The check above must be able to fail: one clause switched off, the leak shows."""
     own = asker(service_core, "redis", name="mutant", databases=2)
     with mock.patch.object(databases, "end_user", return_value=("PING",)):
@@ -185,7 +185,7 @@ def test_kept_data_stays_until_every_other_number_is_in_use(redis_asker: Asker) 
 
 
 def test_a_hand_out_is_one_round_trip_and_none_where_a_number_came_back(
-    service_core: Core,
+    service_core: Broker,
 ) -> None:
     own = asker(service_core, "redis", name="trips", databases=2)
     calls: list[tuple[object, ...]] = []
@@ -217,7 +217,7 @@ def test_environments_name_the_database_for_both_sides(redis_asker: Asker) -> No
 
 
 def test_a_number_that_could_not_be_made_anew_is_made_when_it_is_next_needed(
-    service_core: Core,
+    service_core: Broker,
 ) -> None:
     own = asker(service_core, "redis", name="failing", databases=2)
     make, failed = databases.Databases._make, threading.Event()
@@ -254,7 +254,7 @@ def test_the_kit_goes_by_the_socket_and_the_test_by_the_port(redis_asker: Asker)
     assert not found[""].startswith("/")
 
 
-def test_where_the_socket_is_gone_the_kit_goes_by_the_port(service_core: Core) -> None:
+def test_where_the_socket_is_gone_the_kit_goes_by_the_port(service_core: Broker) -> None:
     own = asker(service_core, "redis", name="moved", arguments=["--unixsocket", "/tmp/other"])
     with own.lease() as handle:
         assert not names(handle, own.server)["wflo-testkit"].startswith("/")

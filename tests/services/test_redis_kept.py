@@ -10,7 +10,7 @@ import redis
 
 from tests.conftest import Run
 from tests.services.asker import Asker, asker
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.services.redis import RedisDatabase, databases
 from wflo_testkit.services.redis.accounts import EVERYTHING
 from wflo_testkit.wait import wait_until
@@ -31,7 +31,7 @@ def client(handle: RedisDatabase) -> redis.Redis:
 
 
 @pytest.fixture(scope="module")
-def keeping_started(service_core: Core) -> Asker:
+def keeping_started(service_core: Broker) -> Asker:
     """Somebody who asks for parts of a Redis on which much is kept."""
     return asker(service_core, "redis", name="keeping", databases=8)
 

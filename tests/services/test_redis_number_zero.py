@@ -10,7 +10,7 @@ import redis
 
 from tests.conftest import Run
 from tests.services.asker import Asker, asker
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.services.redis import RedisDatabase
 from wflo_testkit.services.redis.admin import Admin
 from wflo_testkit.services.redis.number_zero import NumberZero
@@ -100,7 +100,7 @@ def test_keys_of_isolation_prefix_belong_there_and_stay(redis_asker: Asker) -> N
     assert "'stray'" in warning
 
 
-def test_an_orderly_test_costs_no_further_round_trip(service_core: Core) -> None:
+def test_an_orderly_test_costs_no_further_round_trip(service_core: Broker) -> None:
     own = asker(service_core, "redis", name="orderly", databases=2)
     calls: list[tuple[object, ...]] = []
     run = Admin.run

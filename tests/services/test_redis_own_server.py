@@ -10,12 +10,12 @@ import pytest
 import redis
 
 from tests.services.asker import Asker, asker
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.wait import clock
 
 
 @pytest.fixture
-def own(service_core: Core) -> Iterator[Asker]:
+def own(service_core: Broker) -> Iterator[Asker]:
     """Somebody who asks for parts of a server that nobody else uses."""
     base = asker(service_core, "redis")
     spec = dataclasses.replace(base.service.spec("redis", base.settings), unique="abc123")

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.services.asker import Asker, asker, run_of_its_own
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.errors import ServiceUnavailable, SettingError
 from wflo_testkit.services.redis import accounts
 from wflo_testkit.services.redis.accounts import make_user, rules_of_prefix
@@ -31,7 +31,7 @@ def theirs(redis_started: Asker) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
-def external(service_core: Core, redis_started: Asker, theirs: redis.Redis) -> Asker:
+def external(service_core: Broker, redis_started: Asker, theirs: redis.Redis) -> Asker:
     return asker(service_core, "redis", url=redis_started.server.url)
 
 
@@ -120,8 +120,8 @@ def test_keys_and_user_go_with_the_test_and_nothing_else(
 
 
 def test_what_a_run_still_holds_goes_at_its_end(redis_started: Asker, theirs: redis.Redis) -> None:
-    with run_of_its_own() as core:
-        own = asker(core, "redis", url=redis_started.server.url)
+    with run_of_its_own() as broker:
+        own = asker(broker, "redis", url=redis_started.server.url)
         lease = own.lease(keep=True)
         kept = lease.__enter__()
         with redis.Redis.from_url(kept.url) as one:
@@ -146,7 +146,7 @@ def test_the_kit_never_flushes_an_external_server(external: Asker, theirs: redis
 
 
 def test_without_the_right_to_make_users_the_error_says_what_to_grant(
-    service_core: Core, redis_started: Asker, theirs: redis.Redis
+    service_core: Broker, redis_started: Asker, theirs: redis.Redis
 ) -> None:
     theirs.execute_command("ACL", "SETUSER", "weak", "on", ">pw", "~*", "&*", "+@all", "-acl")
     server = redis_started.server
@@ -160,14 +160,14 @@ def test_without_the_right_to_make_users_the_error_says_what_to_grant(
 
 
 def test_what_the_error_says_to_grant_is_enough(
-    service_core: Core, redis_started: Asker, theirs: redis.Redis
+    service_core: Broker, redis_started: Asker, theirs: redis.Redis
 ) -> None:
     rules = "on >pw resetkeys -@all +ping"  # what it takes to be told
     theirs.execute_command("ACL", "SETUSER", "granted", *rules.split())
     server = redis_started.server
     url = f"redis://granted:pw@{server.host}:{server.port}/0"
-    with run_of_its_own() as core:
-        granted = asker(core, "redis", url=url)
+    with run_of_its_own() as broker:
+        granted = asker(broker, "redis", url=url)
         with pytest.raises(ServiceUnavailable) as caught, granted.lease():
             pass
         theirs.execute_command(*_command_in(caught.value.fix or ""))
@@ -175,8 +175,8 @@ def test_what_the_error_says_to_grant_is_enough(
             one.set(f"{handle.prefix}key", 1)
     theirs.acl_deluser("granted")
 
-    assert not {name for name in theirs.scan_iter("*") if core._session.run.encode() in name}
-    assert not {name for name in users(theirs) if core._session.run in name}
+    assert not {name for name in theirs.scan_iter("*") if broker._session.run.encode() in name}
+    assert not {name for name in users(theirs) if broker._session.run in name}
 
 
 def _command_in(fix: str) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from tests.services.asker import Asker, asker
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.services.redis import RedisDatabase, admin
 from wflo_testkit.wait import wait_until
@@ -20,7 +20,7 @@ FUNCTION = f"#!lua name=endless\nredis.register_function('endless', function() {
 
 
 @pytest.fixture(scope="module")
-def busy_started(service_core: Core) -> Asker:
+def busy_started(service_core: Broker) -> Asker:
     """Somebody who asks for parts of a Redis that soon finds a script slow."""
     arguments = ["--busy-reply-threshold", "200"]
     return asker(service_core, "redis", name="busy", databases=6, arguments=arguments)
@@ -57,7 +57,7 @@ def test_the_kit_ends_it_over_a_new_connection_if_its_own_was_lost(busy: Asker) 
 
 
 def _isolation(busy: Asker) -> Any:
-    return busy.broker._core.servers.isolation(busy.server.key)  # type: ignore[attr-defined]
+    return busy.broker._broker.servers.isolation(busy.server.key)  # type: ignore[attr-defined]
 
 
 class Waiting:
@@ -96,7 +96,7 @@ def test_another_tests_script_is_left_alone_and_the_error_says_whose_it_may_be(
     with busy.lease() as slow:
         with (
             pytest.raises(IsolationFailed) as caught,
-            mock.patch.object(admin, "SCRIPT_PATIENCE", 0.5),
+            mock.patch.object(admin, "SCRIPT_TIMEOUT", 0.5),
             busy.lease(),
         ):
             script = Waiting(slow)
@@ -147,7 +147,7 @@ def test_on_a_server_that_others_use_no_script_is_ended(busy: Asker) -> None:
         endless(handle)
         with (
             pytest.raises(IsolationFailed, match="whoever else uses the server"),
-            mock.patch.object(admin, "SCRIPT_PATIENCE", 0.5),
+            mock.patch.object(admin, "SCRIPT_TIMEOUT", 0.5),
         ):
             theirs.run(("PING",))
     theirs.close()

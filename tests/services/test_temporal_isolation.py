@@ -180,7 +180,7 @@ def test_a_second_run_on_the_same_server_gets_other_namespaces(temporal: Asker) 
 def test_without_the_claim_a_second_run_would_use_those_of_the_launch_again(
     temporal: Asker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wflo_testkit.services.temporal.stock.CLAIM", "wflo-claimed-by-nobody")
+    monkeypatch.setattr("wflo_testkit.services.temporal.pool.CLAIM", "wflo-claimed-by-nobody")
 
     assert "wflo-0" in _namespaces_of_another_run(temporal.server, 1)
 

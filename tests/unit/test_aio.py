@@ -296,7 +296,7 @@ def test_finish_reaches_a_loop_that_runs_in_another_thread(closer: Closer) -> No
 def test_a_blocked_loop_in_another_thread_is_named(
     closer: Closer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aio, "PATIENCE", 0.1)
+    monkeypatch.setattr(aio, "LOOP_TIMEOUT", 0.1)
     loop, free = asyncio.new_event_loop(), threading.Event()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

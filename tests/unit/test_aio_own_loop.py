@@ -11,7 +11,7 @@ import time_machine
 from freezegun import freeze_time
 
 from wflo_testkit.aio import new_loop, run_apart, run_in_new_loop
-from wflo_testkit.services.temporal.link import Link
+from wflo_testkit.services.temporal.connection import TemporalConnection
 from wflo_testkit.wait import Deadline
 
 MOMENT = "2024-01-01"
@@ -49,7 +49,7 @@ def test_a_foreign_policy_does_not_matter() -> None:
 
 @pytest.mark.usefixtures("foreign_policy")
 def test_a_link_to_temporal_has_a_loop_under_a_foreign_policy() -> None:
-    link = Link("127.0.0.1:1")
+    link = TemporalConnection("127.0.0.1:1")
 
     with pytest.raises(RuntimeError, match="onnect"):
         link.call(lambda _client: a_moment(), timeout=5)

@@ -13,7 +13,7 @@ from wflo_testkit.dated import age, dated, without_session
 from wflo_testkit.services.kafka import names as kafka
 from wflo_testkit.services.postgres import names as postgres
 from wflo_testkit.services.redis import names as redis
-from wflo_testkit.services.temporal.stock import NAMESPACES
+from wflo_testkit.services.temporal.pool import NAMESPACES
 from wflo_testkit.services.temporal.sweep import TAGGED
 from wflo_testkit.wait import clock
 

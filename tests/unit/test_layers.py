@@ -258,8 +258,8 @@ LIGHT = {
     "wflo_testkit",
     "wflo_testkit.outline",
     "wflo_testkit.plugin",
-    "wflo_testkit.plugin.kit",
-    "wflo_testkit.plugin.shims",
+    "wflo_testkit.plugin.process",
+    "wflo_testkit.plugin.declarations",
     "wflo_testkit.services",
     "wflo_testkit.wait",
 }
@@ -327,7 +327,7 @@ from wflo_testkit import catalog, plugin
 import yaml
 
 if TYPE_CHECKING:
-    from wflo_testkit.broker.core import Core
+    from wflo_testkit.broker.broker import Broker
     import docker
 
 def later():

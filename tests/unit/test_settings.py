@@ -12,7 +12,7 @@ import pytest
 
 import wflo_testkit
 from wflo_testkit.errors import SettingError
-from wflo_testkit.plugin.kit import declares_servers
+from wflo_testkit.plugin.process import declares_servers
 from wflo_testkit.service import Option
 from wflo_testkit.settings import GENERAL, Settings, common
 

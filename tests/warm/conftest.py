@@ -13,11 +13,11 @@ import pytest
 from tests.services.bystander import bystander
 from tests.warm.parts import Processes, remove_all_of
 from wflo_testkit import catalog
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.broker.warming import Warming
 from wflo_testkit.runtime import daemon, images
-from wflo_testkit.runtime.reuse.home import Home
-from wflo_testkit.runtime.session import Session
+from wflo_testkit.runtime.docker_session import DockerSession
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 from wflo_testkit.runtime.warm import making
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order
@@ -25,7 +25,7 @@ from wflo_testkit.service import Service
 
 __all__ = ["bystander"]
 
-Begin = Callable[..., Core]
+Begin = Callable[..., Broker]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def makers_of_equal_weight() -> Iterator[None]:
 @pytest.fixture
 def notes(tmp_path: Path) -> Notes:
     """The notes of a machine that has none yet."""
-    return Notes(Home(tmp_path / "warm"))
+    return Notes(UserFolder(tmp_path / "warm"))
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def own_images(tmp_path: Path, fresh_environment: pytest.MonkeyPatch) -> Notes:
     # A key that nobody else has: a parameter of a class that Postgres leaves to others.
     unique = json.dumps({"wflo.test": secrets.token_hex(6)})
     fresh_environment.setenv("WFLO_TESTKIT_POSTGRES_ARGUMENTS", unique)
-    return Notes(Home(tmp_path / "cache" / "wflo-testkit" / "warm"))
+    return Notes(UserFolder(tmp_path / "cache" / "wflo-testkit" / "warm"))
 
 
 @pytest.fixture
@@ -89,17 +89,17 @@ def order(client: docker.DockerClient, kit: str) -> Order:
 @pytest.fixture
 def begin(kit: str) -> Iterator[Begin]:
     """Begin a run in this process: begin(service, notes) -> its broker; warm if there are notes."""
-    begun: list[Core] = []
+    begun: list[Broker] = []
 
-    def begin(service: Service, notes: Notes | None, *, may_make: bool = False) -> Core:
+    def begin(service: Service, notes: Notes | None, *, may_make: bool = False) -> Broker:
         warming = Warming(kit, notes, may_make=may_make) if notes is not None else None
-        session = Session(secrets.token_hex(4))
-        begun.append(Core({service.name: service}, session, None, warming))
+        session = DockerSession(secrets.token_hex(4))
+        begun.append(Broker({service.name: service}, session, None, warming))
         return begun[-1]
 
     yield begin
-    for core in begun:
-        core.close()
+    for broker in begun:
+        broker.close()
 
 
 @pytest.fixture

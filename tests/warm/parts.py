@@ -18,14 +18,14 @@ from docker.errors import APIError
 from wflo_testkit.runtime import labels
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order
-from wflo_testkit.runtime.warm.stock import WarmImage
+from wflo_testkit.runtime.warm.warm_images import WarmImage
 from wflo_testkit.wait import wait_until
 
 MAKER = """
 import json, sys
 from pathlib import Path
 from wflo_testkit.runtime import daemon
-from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 from wflo_testkit.runtime.warm import making, work
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order
@@ -53,7 +53,7 @@ elif moment == "checked":
 
 making.SHARES = 1024  # behind the other tests of a busy machine it would take minutes
 client = daemon.connect().client
-image, is_new = work.get(client, Order(**json.loads(told)), Notes(Home(Path(folder))))
+image, is_new = work.get(client, Order(**json.loads(told)), Notes(UserFolder(Path(folder))))
 print(json.dumps([image, is_new]), flush=True)
 client.close()
 """

@@ -21,7 +21,7 @@ from wflo_testkit import services
 from wflo_testkit.broker.warming import order_of
 from wflo_testkit.model import Content
 from wflo_testkit.runtime import images
-from wflo_testkit.runtime.warm import making, stock, work
+from wflo_testkit.runtime.warm import making, warm_images, work
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.wait import wait_until
 
@@ -194,10 +194,12 @@ class Project:
 
     def end(self) -> None:
         for image in self._mine():
-            stock.remove(self._client, self.notes, image)
+            warm_images.remove(self._client, self.notes, image)
 
-    def _mine(self) -> list[stock.WarmImage]:
-        return [each for each in stock.every(self._client, self.notes) if self.notes.used(each.id)]
+    def _mine(self) -> list[warm_images.WarmImage]:
+        return [
+            each for each in warm_images.every(self._client, self.notes) if self.notes.used(each.id)
+        ]
 
 
 @pytest.fixture
@@ -327,7 +329,7 @@ def test_a_schema_that_comes_out_otherwise_than_it_went_in_is_not_used(
     with pytest.raises(making.MakingFailed, match="differ"):
         work.get(client, order, notes)
 
-    assert stock.find(client, order.key) == ""
+    assert warm_images.find(client, order.key) == ""
 
 
 def test_two_projects_have_a_guess_each(notes: Notes) -> None:

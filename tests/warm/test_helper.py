@@ -17,8 +17,8 @@ from tests.warm.conftest import Begin
 from wflo_testkit.broker.warming import Warming
 from wflo_testkit.model import Recipe, Spec
 from wflo_testkit.runtime.address import resolve
-from wflo_testkit.runtime.reuse.home import Home
-from wflo_testkit.runtime.warm import helper, stock
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
+from wflo_testkit.runtime.warm import helper, warm_images
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order
 from wflo_testkit.wait import wait_until
@@ -46,11 +46,11 @@ def spec_of() -> Spec:
 def test_a_run_orders_what_it_has_missed_once_and_at_its_end(
     begin: Begin, notes: Notes, begun: list[Sequence[Order]]
 ) -> None:
-    core = begin(SERVICE, notes, may_make=True)
-    core.servers.get(spec_of())
-    core.servers.get(dataclasses.replace(spec_of(), unique="another"))
+    broker = begin(SERVICE, notes, may_make=True)
+    broker.servers.get(spec_of())
+    broker.servers.get(dataclasses.replace(spec_of(), unique="another"))
     before = list(begun)
-    core.close()
+    broker.close()
 
     assert before == []
     [orders] = begun
@@ -88,8 +88,8 @@ def test_the_helper_makes_what_it_is_told_in_a_session_of_its_own(
     told = Path(f"/proc/{process.pid}/cmdline").read_text()
     told += Path(f"/proc/{process.pid}/environ").read_text(errors="replace")
     assert order.password not in told
-    wait_until(lambda: stock.find(client, order.key), timeout=120, describe="the image")
-    assert Notes().password(stock.find(client, order.key)) == order.password
+    wait_until(lambda: warm_images.find(client, order.key), timeout=120, describe="the image")
+    assert Notes().password(warm_images.find(client, order.key)) == order.password
     wait_until(lambda: has_ended(process), timeout=60, describe="the helper's end")
 
 
@@ -112,8 +112,8 @@ def test_no_helper_is_started_that_could_write_nothing_down(
     begin: Begin, begun: list[Sequence[Order]], tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("where a folder would have to be")
-    core = begin(SERVICE, Notes(Home(tmp_path / "file" / "warm")), may_make=True)
-    core.servers.get(spec_of())
-    core.close()
+    broker = begin(SERVICE, Notes(UserFolder(tmp_path / "file" / "warm")), may_make=True)
+    broker.servers.get(spec_of())
+    broker.close()
 
     assert begun == []

@@ -20,8 +20,8 @@ from wflo_testkit.broker.warming import order_of
 from wflo_testkit.model import Grant, Server, Spec
 from wflo_testkit.runtime import images
 from wflo_testkit.runtime.containers import archive
-from wflo_testkit.runtime.reuse.home import Home
-from wflo_testkit.runtime.warm import making, stock, work
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
+from wflo_testkit.runtime.warm import making, warm_images, work
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order
 from wflo_testkit.wait import wait_until
@@ -66,7 +66,7 @@ SILENT = {"KAFKA_LOG4J_ROOT_LOGLEVEL": "OFF"}
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Notes:
-    return Notes(Home(tmp_path_factory.mktemp("machine") / "warm"))
+    return Notes(UserFolder(tmp_path_factory.mktemp("machine") / "warm"))
 
 
 @pytest.fixture(scope="module", params=[25, 21], ids=["Java 25", "Java 21, like the official"])
@@ -134,11 +134,11 @@ def test_a_broker_from_it_takes_and_gives_messages(
 ) -> None:
     from kafka import KafkaConsumer, KafkaProducer
 
-    core = begin(KAFKA, machine)
-    server = core.servers.get(spec)
-    granted = core.owner("main").lease(Ask(key=server.key, kind="topics", mode="", params={}))
+    broker = begin(KAFKA, machine)
+    server = broker.servers.get(spec)
+    granted = broker.owner("main").lease(Ask(key=server.key, kind="topics", mode="", params={}))
     assert isinstance(granted, Grant)
-    topic = core.owner("main").call(
+    topic = broker.owner("main").call(
         granted.id, "create", {"name": "tea", "partitions": 1, "configs": {}}
     )
     with KafkaProducer(bootstrap_servers=f"{server.host}:{server.port}") as producer:
@@ -217,7 +217,7 @@ def test_an_image_that_cannot_serve_is_caught(
         making.make(client, damaged, notes)
 
     assert complaint in caught.value.text
-    assert stock.find(client, damaged.key) == ""
+    assert warm_images.find(client, damaged.key) == ""
     assert images_of(client, damaged.key) == []
 
 

@@ -16,7 +16,7 @@ from docker.errors import NotFound
 from tests.warm.parts import Processes, give, images_of, made, makers_of, of, said
 from tests.warm.test_making import WAITS
 from wflo_testkit.runtime import labels
-from wflo_testkit.runtime.warm import makers, stock, work
+from wflo_testkit.runtime.warm import makers, warm_images, work
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order
 from wflo_testkit.wait import wait_until
@@ -208,12 +208,12 @@ def test_pruning_agrees_on_whose_it_is(
 ) -> None:
     image, _ = work.get(client, order, notes)
     await_end(client, plant("true", named=False, image=image))
-    kept = stock.prune(client, notes, max_age=0, among=of(order))
+    kept = warm_images.prune(client, notes, max_age=0, among=of(order))
     assert kept == []
     assert makers_of(client, order.key), "it may still be at work"
 
     monkeypatch.setattr(makers, "GRACE", -2.0)  # it is over, to the second, too
-    gone = stock.prune(client, notes, max_age=0, among=of(order))
+    gone = warm_images.prune(client, notes, max_age=0, among=of(order))
 
     assert [each.id for each in gone] == [image]
     assert makers_of(client, order.key) == []

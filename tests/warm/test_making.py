@@ -11,7 +11,7 @@ import pytest
 from tests.cases import quick
 from tests.warm.parts import Processes, give, images_of, made, makers_of, of, said
 from wflo_testkit.runtime import labels, leftovers
-from wflo_testkit.runtime.warm import makers, making, stock, work
+from wflo_testkit.runtime.warm import makers, making, warm_images, work
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order
 from wflo_testkit.wait import wait_until
@@ -22,12 +22,12 @@ WAITS = "until [ -e /go ]; do sleep 0.02; done; echo made >/word"
 def test_an_image_is_found_by_its_key_once_it_is_made(
     client: docker.DockerClient, order: Order, notes: Notes
 ) -> None:
-    before = stock.find(client, order.key)
+    before = warm_images.find(client, order.key)
     image, is_new = work.get(client, order, notes)
 
     assert before == ""
     assert is_new
-    assert stock.find(client, order.key) == image
+    assert warm_images.find(client, order.key) == image
     assert makers_of(client, order.key) == []
 
 
@@ -84,7 +84,7 @@ def test_after_a_failure_the_others_are_made_and_the_failure_is_noted(
     failing = dataclasses.replace(order, key="f" * 24, script="exit 3")
     work.work_off(client, [failing, order], notes)
 
-    assert stock.find(client, order.key)
+    assert warm_images.find(client, order.key)
     failure = notes.failure(failing.key)
     assert failure is not None
     assert "exited with code 3" in failure.reason
@@ -101,14 +101,14 @@ def test_a_killed_maker_leaves_nothing_that_is_used_and_the_next_one_finishes(
     abandoned = {each["Id"] for each in images_of(client, order.key)}
     assert len(abandoned) == (moment != "working")
 
-    assert stock.find(client, order.key) == ""
+    assert warm_images.find(client, order.key) == ""
     image, is_new = work.get(client, order, notes)
     assert is_new
-    assert stock.find(client, order.key) == image
+    assert warm_images.find(client, order.key) == image
     assert makers_of(client, order.key) == []
 
     # What it abandoned goes with the next pruning, be it this or that of another run's maker.
-    stock.prune(client, notes, among=of(order))
+    warm_images.prune(client, notes, among=of(order))
     assert {each["Id"] for each in images_of(client, order.key)} == {image}
     assert image not in abandoned
 
@@ -141,8 +141,8 @@ def test_who_waits_in_vain_for_another_maker_is_told_so_without_docker(
     words = dict.fromkeys(("key", "name", "reference", "base", "kit", "script", "check"), "words")
     never = Order(files={}, limit=0.1, password="", **words)  # type: ignore[arg-type]
     monkeypatch.setattr(makers, "SLACK", 0.0)
-    monkeypatch.setattr(makers, "PATIENCE", 0.0)
-    monkeypatch.setattr(stock, "find", lambda *_args: "")
+    monkeypatch.setattr(makers, "ORPHAN_LIMIT", 0.0)
+    monkeypatch.setattr(warm_images, "find", lambda *_args: "")
     monkeypatch.setattr(making, "make", taken)
     monkeypatch.setattr(work, "_is_settled", lambda *_args: False)
 
@@ -183,7 +183,7 @@ def test_the_second_maker_takes_over_when_the_first_is_killed(
     first.wait()
     give(client, slow, "/go", after=abandoned)
 
-    assert made(second) == (stock.find(client, order.key), True)
+    assert made(second) == (warm_images.find(client, order.key), True)
 
 
 def test_what_a_maker_is_told_is_in_no_argument_and_no_variable(order: Order) -> None:

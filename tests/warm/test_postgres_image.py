@@ -20,8 +20,8 @@ from wflo_testkit import services, settings
 from wflo_testkit.broker.warming import order_of
 from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime import images
-from wflo_testkit.runtime.reuse.home import Home
-from wflo_testkit.runtime.warm import making, stock, work
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
+from wflo_testkit.runtime.warm import making, warm_images, work
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order
 from wflo_testkit.wait import wait_until
@@ -40,7 +40,7 @@ def spec_of(**changed: object) -> Spec:
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Notes:
     """The notes of the machine on which the image is made."""
-    return Notes(Home(tmp_path_factory.mktemp("machine") / "warm"))
+    return Notes(UserFolder(tmp_path_factory.mktemp("machine") / "warm"))
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +194,7 @@ def test_an_image_of_a_running_server_is_caught(
     assert script != ordered.script
     assert "Database cluster state:" in caught.value.text
     assert "in production" in caught.value.text
-    assert stock.find(client, early.key) == ""
+    assert warm_images.find(client, early.key) == ""
     assert images_of(client, early.key) == []
 
 
@@ -215,14 +215,14 @@ def test_a_server_that_does_not_start_from_it_is_started_without_it(
     spec = spec_of(max_connections=77)
     good = order_of(spec, POSTGRES, images.resolve(client, spec.image), kit)
     hollow = dataclasses.replace(good, script="mkdir -p /wflo-warm/cluster", check="true")
-    notes = Notes(Home(tmp_path / "warm"))
+    notes = Notes(UserFolder(tmp_path / "warm"))
     work.get(client, hollow, notes)
 
     server = begin(POSTGRES, notes).servers.get(spec)
 
     assert ask(server, "SHOW max_connections") == "77"
     assert "warm" not in server.origin
-    assert stock.find(client, good.key) == ""
+    assert warm_images.find(client, good.key) == ""
     failure = notes.failure(good.key)
     assert failure is not None
     assert "a server did not start from it" in failure.reason

@@ -20,7 +20,7 @@ from wflo_testkit.broker.warming import order_of
 from wflo_testkit.cli.main import main
 from wflo_testkit.model import Recipe, Spec
 from wflo_testkit.runtime import daemon, images
-from wflo_testkit.runtime.warm import making, stock, work
+from wflo_testkit.runtime.warm import making, warm_images, work
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import REPOSITORY, Order
 
@@ -70,12 +70,12 @@ def test_what_is_made_behind_a_proxy_knows_nothing_of_it(
 def test_an_image_with_proxy_settings_is_made_anew_and_goes(
     client: docker.DockerClient, order: Order, notes: Notes, of_an_older_kit: str
 ) -> None:
-    found = stock.find(client, order.key)
+    found = warm_images.find(client, order.key)
     image, is_new = work.get(client, order, notes)
 
     assert found == ""
     assert is_new
-    assert stock.find(client, order.key) == image != of_an_older_kit
+    assert warm_images.find(client, order.key) == image != of_an_older_kit
     assert [each["Id"] for each in images_of(client, order.key)] == [image]
 
 
@@ -91,9 +91,9 @@ def test_no_server_is_started_from_one(
     order = order_of(spec, service, images.resolve(client, spec.image), kit)
     plant(client, order, f"http_proxy={PROXY}")
 
-    core = begin(service, notes, may_make=False)
+    broker = begin(service, notes, may_make=False)
 
-    assert "warm" not in core.servers.get(spec).origin
+    assert "warm" not in broker.servers.get(spec).origin
 
 
 def plant(client: docker.DockerClient, order: Order, variable: str) -> None:
@@ -122,7 +122,7 @@ def test_proxy_settings_are_told_from_other_variables(
 ) -> None:
     plant(client, order, variable)
 
-    assert bool(stock.find(client, order.key)) is is_found
+    assert bool(warm_images.find(client, order.key)) is is_found
 
 
 @pytest.mark.slow
@@ -134,7 +134,7 @@ def test_those_of_the_image_below_are_nobodys_secret(
     maker.remove(v=True)
     try:
         image, _ = work.get(client, dataclasses.replace(order, base=below), notes)
-        assert stock.find(client, order.key) == image
+        assert warm_images.find(client, order.key) == image
         assert PROXY in json.dumps(client.api.inspect_image(image)["Config"]["Env"])
         client.api.remove_image(image, force=True)
     finally:
@@ -151,16 +151,16 @@ def test_they_are_pruned_whatever_their_age_and_not_saved(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    everything = stock.every
+    everything = warm_images.every
     monkeypatch.setattr(
-        stock, "every", lambda *given: [i for i in everything(*given) if i.key == order.key]
+        warm_images, "every", lambda *given: [i for i in everything(*given) if i.key == order.key]
     )
     assert main(["images", "list", "--warm"]) == 0
     assert f"{order.key} (not in use)" in capsys.readouterr().out
     assert main(["images", "save", str(tmp_path / "warm.tar")]) == 1
     assert "there are no warm images" in capsys.readouterr().err
 
-    gone = stock.prune(client, notes, among=of(order))
+    gone = warm_images.prune(client, notes, among=of(order))
 
     assert [image.id for image in gone] == [of_an_older_kit]
     assert images_of(client, order.key) == []
@@ -173,12 +173,14 @@ def test_one_that_a_server_runs_from_stays_until_that_has_ended(
     server = client.api.create_container(of_an_older_kit)
     try:
         image, _ = work.get(client, order, notes)
-        assert stock.find(client, order.key) == image
-        assert stock.prune(client, notes, among=of(order)) == []
+        assert warm_images.find(client, order.key) == image
+        assert warm_images.prune(client, notes, among=of(order)) == []
     finally:
         client.api.remove_container(server["Id"], v=True)
 
-    assert [each.id for each in stock.prune(client, notes, among=of(order))] == [of_an_older_kit]
+    assert [each.id for each in warm_images.prune(client, notes, among=of(order))] == [
+        of_an_older_kit
+    ]
 
 
 @pytest.mark.slow
@@ -198,4 +200,4 @@ def test_mutant_that_makes_images_with_the_clients_settings_is_caught(
     image, _ = work.get(behind_a_proxy, order, notes)
 
     assert PASSWORD in json.dumps(behind_a_proxy.api.inspect_image(image))
-    assert stock.find(behind_a_proxy, order.key) == ""
+    assert warm_images.find(behind_a_proxy, order.key) == ""

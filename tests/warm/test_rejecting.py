@@ -22,7 +22,7 @@ from wflo_testkit.cli.checks import load
 from wflo_testkit.errors import StartFailed
 from wflo_testkit.model import Recipe, Server, Spec
 from wflo_testkit.runtime import images
-from wflo_testkit.runtime.warm import making, stock, work
+from wflo_testkit.runtime.warm import making, warm_images, work
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order, tag_of
 from wflo_testkit.service import Service
@@ -65,16 +65,16 @@ def test_a_server_that_nobody_reaches_costs_no_image(
     client: docker.DockerClient, begin: Begin, notes: Notes, plant: Plant
 ) -> None:
     service, spec, order = plant()
-    there = stock.find(client, order.key)
-    core = begin(service, notes)
+    there = warm_images.find(client, order.key)
+    broker = begin(service, notes)
     with pytest.raises(StartFailed, match=r"was not ready after 2 s") as caught:
-        core.servers.get(spec)
+        broker.servers.get(spec)
 
     assert f"{NOWHERE}:" in str(caught.value)
     assert "warm_images = false" in str(caught.value)
-    assert stock.find(client, order.key) == there != ""
+    assert warm_images.find(client, order.key) == there != ""
     assert notes.failures() == []
-    assert not any(order.key in note for note in core.notes)
+    assert not any(order.key in note for note in broker.notes)
     assert makers_of(client, order.key) == []
 
 
@@ -82,16 +82,16 @@ def test_an_image_whose_server_ends_is_taken_out_of_use_and_named(
     client: docker.DockerClient, begin: Begin, notes: Notes, plant: Plant
 ) -> None:
     service, spec, order = plant("sh", "-c", "exit 3")
-    core = begin(service, notes)
-    server = core.servers.get(spec)
+    broker = begin(service, notes)
+    server = broker.servers.get(spec)
 
     assert "warm" not in server.origin
-    assert stock.find(client, order.key) == ""
+    assert warm_images.find(client, order.key) == ""
     reason = "its server exited with code 3"
     assert [failure.reason for failure in notes.failures()] == [
         f"a server did not start from it: {reason}"
     ]
-    assert core.notes == [f"the warm image {tag_of(order.key)} of notes is out of use: {reason}"]
+    assert broker.notes == [f"the warm image {tag_of(order.key)} of notes is out of use: {reason}"]
 
 
 @pytest.mark.slow
@@ -99,12 +99,12 @@ def test_an_image_whose_own_check_fails_is_taken_out_of_use_and_named(
     client: docker.DockerClient, begin: Begin, notes: Notes, plant: Plant
 ) -> None:
     service, spec, order = plant("sleep", "60", check="echo it is hollow; exit 1")
-    core = begin(service, notes)
-    server = core.servers.get(spec)
+    broker = begin(service, notes)
+    server = broker.servers.get(spec)
 
     assert "warm" not in server.origin
-    assert stock.find(client, order.key) == ""
-    [said] = core.notes
+    assert warm_images.find(client, order.key) == ""
+    [said] = broker.notes
     assert said.endswith("of notes is out of use: its own check exited with code 1 (it is hollow)")
     assert makers_of(client, order.key) == []
 
@@ -115,12 +115,12 @@ def test_an_image_whose_server_was_killed_stays_and_another_is_started(
     client: docker.DockerClient, begin: Begin, notes: Notes, plant: Plant, code: int
 ) -> None:
     service, spec, order = plant("sh", "-c", f"exit {code}")
-    core = begin(service, notes)
-    server = core.servers.get(spec)
+    broker = begin(service, notes)
+    server = broker.servers.get(spec)
 
     assert "warm" not in server.origin
-    assert stock.find(client, order.key)
-    assert core.notes == []
+    assert warm_images.find(client, order.key)
+    assert broker.notes == []
 
 
 @pytest.mark.slow
@@ -136,7 +136,7 @@ def test_an_image_whose_check_takes_too_long_says_nothing_against_itself(
     with pytest.raises(StartFailed, match="was not ready"):
         begin(service, notes).servers.get(spec)
 
-    assert stock.find(client, order.key)
+    assert warm_images.find(client, order.key)
 
 
 @pytest.mark.slow
@@ -156,10 +156,10 @@ def test_an_image_that_goes_before_it_is_started_is_done_without(
         return start(self, *given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(starting.Starter, "_ready", too_late)
-    core = begin(service, notes)
+    broker = begin(service, notes)
 
-    assert "warm" not in core.servers.get(spec).origin
-    assert (notes.failures(), core.notes) == ([], [])
+    assert "warm" not in broker.servers.get(spec).origin
+    assert (notes.failures(), broker.notes) == ([], [])
 
 
 @pytest.mark.slow
@@ -176,7 +176,7 @@ def test_mutant_that_blames_the_image_for_every_failure_is_seen_to_remove_it(
     with pytest.raises(StartFailed):
         begin(service, notes).servers.get(spec)
 
-    assert stock.find(client, order.key) == ""
+    assert warm_images.find(client, order.key) == ""
 
 
 SUITE = """
@@ -205,4 +205,4 @@ def test_the_summary_of_a_run_names_what_was_taken_out_of_use(
             "its server exited with code 1",
         ]
     )
-    assert stock.find(client, order.key) == ""
+    assert warm_images.find(client, order.key) == ""

@@ -12,11 +12,11 @@ import pytest
 
 from tests.warm.parts import images_of, of
 from wflo_testkit.cli.main import main
-from wflo_testkit.runtime.reuse.home import Home
-from wflo_testkit.runtime.warm import stock, work
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
+from wflo_testkit.runtime.warm import warm_images, work
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order, tag_of
-from wflo_testkit.runtime.warm.stock import WarmImage
+from wflo_testkit.runtime.warm.warm_images import WarmImage
 from wflo_testkit.wait import clock
 
 DAY = 24 * 3600.0
@@ -52,7 +52,7 @@ def test_what_is_unused_or_too_much_is_over_the_least_used_first(
 ) -> None:
     images = [unused_for(days) for days in (0, 5, 20)]
 
-    found = stock.surplus(images, max_size, max_age)
+    found = warm_images.surplus(images, max_size, max_age)
 
     assert [image.key for image in found] == [f"key {days}" for days in over]
 
@@ -60,13 +60,13 @@ def test_what_is_unused_or_too_much_is_over_the_least_used_first(
 def test_a_small_image_stays_where_a_large_one_is_over() -> None:
     images = [unused_for(1), unused_for(2, size=5000), unused_for(3)]
 
-    assert stock.surplus(images, 2500, DAY * 9) == [images[1]]
+    assert warm_images.surplus(images, 2500, DAY * 9) == [images[1]]
 
 
 def test_an_image_without_a_name_is_over() -> None:
     nameless = unused_for(0, is_named=False)
 
-    assert stock.surplus([nameless], 9999, 9999) == [nameless]
+    assert warm_images.surplus([nameless], 9999, 9999) == [nameless]
 
 
 def test_notes_of_images_that_somebody_else_has_removed_do_not_pile_up(
@@ -88,11 +88,13 @@ def test_the_images_of_other_users_are_not_bounded_by_what_is_known_here(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    work.get(client, order, Notes(Home(tmp_path / "another user")))
-    monkeypatch.setattr(stock.prune, "__kwdefaults__", {"max_size": 0, "max_age": 0, "among": None})
+    work.get(client, order, Notes(UserFolder(tmp_path / "another user")))
+    monkeypatch.setattr(
+        warm_images.prune, "__kwdefaults__", {"max_size": 0, "max_age": 0, "among": None}
+    )
     work.work_off(client, [], notes)
 
-    assert stock.find(client, order.key)
+    assert warm_images.find(client, order.key)
 
 
 def test_what_is_over_goes_with_its_note(
@@ -101,12 +103,12 @@ def test_what_is_over_goes_with_its_note(
     image, _ = work.get(client, order, notes)
     then = clock.wall() - 20 * DAY
     os.utime(notes.home.folder / f"{image.removeprefix('sha256:')}.json", (then, then))
-    found = [each for each in stock.every(client, notes) if each.key == order.key]
-    gone = stock.prune(client, notes, among=of(order))
+    found = [each for each in warm_images.every(client, notes) if each.key == order.key]
+    gone = warm_images.prune(client, notes, among=of(order))
 
     assert [round(each.age / DAY) for each in found] == [20]
     assert gone[0].key == order.key
-    assert stock.find(client, order.key) == ""
+    assert warm_images.find(client, order.key) == ""
     assert notes.home.files("*.json") == []
 
 
@@ -114,12 +116,12 @@ def test_an_image_in_use_stays(client: docker.DockerClient, order: Order, notes:
     image, _ = work.get(client, order, notes)
     container = client.api.create_container(image)
     try:
-        gone = stock.prune(client, notes, max_age=0, among=of(order))
+        gone = warm_images.prune(client, notes, max_age=0, among=of(order))
     finally:
         client.api.remove_container(container["Id"], v=True)
 
     assert gone == []
-    assert stock.find(client, order.key) == image
+    assert warm_images.find(client, order.key) == image
 
 
 def test_an_images_size_is_what_it_adds(
@@ -127,7 +129,7 @@ def test_an_images_size_is_what_it_adds(
 ) -> None:
     script = "head -c 1000000 /dev/urandom >/word"
     work.get(client, dataclasses.replace(order, script=script), notes)
-    [found] = [image for image in stock.every(client, notes) if image.key == order.key]
+    [found] = [image for image in warm_images.every(client, notes) if image.key == order.key]
 
     assert 1_000_000 <= found.size < 1_100_000
     assert (found.reference, found.kit) == (order.reference, order.kit)
@@ -143,9 +145,9 @@ def test_saved_and_loaded_images_are_the_same(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     image, _ = work.get(client, order, notes)
-    everything = stock.every
+    everything = warm_images.every
     monkeypatch.setattr(
-        stock, "every", lambda *given: [i for i in everything(*given) if i.key == order.key]
+        warm_images, "every", lambda *given: [i for i in everything(*given) if i.key == order.key]
     )
 
     assert main(["images", "save", str(tmp_path / "warm.tar")]) == 0
@@ -153,7 +155,7 @@ def test_saved_and_loaded_images_are_the_same(
     assert images_of(client, order.key) == []
     assert main(["images", "load", str(tmp_path / "warm.tar")]) == 0
 
-    assert stock.find(client, order.key) == image
+    assert warm_images.find(client, order.key) == image
     said = capsys.readouterr().out
     assert said.startswith("saved 1 images, ")
     assert order.key in said

@@ -9,7 +9,7 @@ import docker
 import pytest
 
 from tests.conftest import Run
-from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.wait import wait_until
 
@@ -88,7 +88,7 @@ def test_servers_that_are_kept_start_from_it_too(
     try:
         kept = [report("--wflo-reuse") for _ in range(2)]
     finally:
-        remove_all_of(Home())  # the folder of this test: see XDG_CACHE_HOME above
+        remove_all_of(UserFolder())  # the folder of this test: see XDG_CACHE_HOME above
 
     assert all(row["origin"].endswith(", warm") for row in kept)
     assert "reused, found" in kept[1]["said"]

@@ -23,7 +23,7 @@ class Ask:
     number: int = 0
 
 
-class Broker(Protocol):
+class BrokerApi(Protocol):
     """The broker as one owner (a process that runs tests) sees it.
 
     What is given and returned is plain data, or of a kind that `wire` knows.
@@ -75,7 +75,7 @@ class Broker(Protocol):
         """End this owner's part: give back every lease it still holds."""
 
 
-VERBS = frozenset(name for name in vars(Broker) if not name.startswith("_")) - {"close"}
+VERBS = frozenset(name for name in vars(BrokerApi) if not name.startswith("_")) - {"close"}
 """What can be asked over the socket; who hangs up has closed."""
 UNANSWERED = frozenset({"prefetch"})
 """The verbs whose asker does not wait: what goes wrong is met again by the verb that does."""

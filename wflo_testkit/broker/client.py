@@ -21,7 +21,7 @@ from wflo_testkit.errors import BrokerLost
 from wflo_testkit.runtime import kernel, processes
 
 if TYPE_CHECKING:
-    from wflo_testkit.broker.api import Broker
+    from wflo_testkit.broker.api import BrokerApi
 
 ANSWER_TIMEOUT = 900
 """Seconds; longer than any start, pull included, that the broker itself would wait for."""
@@ -30,16 +30,16 @@ LOG = "broker.log"
 LAST_LINES = 12
 
 
-def connect(path: str, name: str) -> Broker:
+def connect(path: str, name: str) -> BrokerApi:
     """Return the broker whose socket is at `path`; it is connected to when first asked.
 
     name: this process's own, for people.
     """
-    asker: Any = Client(path, name)
+    asker: Any = BrokerClient(path, name)
     return asker  # type: ignore[no-any-return]
 
 
-class Client:
+class BrokerClient:
     """An api.Broker at the other end of a Unix socket. Pickles: the copy connects anew.
 
     Safe to use from several threads, and in a forked child, which is another owner.
@@ -56,7 +56,7 @@ class Client:
         return partial(self._ask, verb)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Client, (self._path, self._name)
+        return BrokerClient, (self._path, self._name)
 
     def close(self) -> None:
         """Hang up; the broker then gives back what this process still holds."""

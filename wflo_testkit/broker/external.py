@@ -12,9 +12,9 @@ from wflo_testkit.wait import Deadline, clock
 
 MAX_AGE = 24 * 3600.0
 """Seconds, by default; see External."""
-PATIENCE = 10.0
+CLEARING_TIMEOUT = 10.0
 """Seconds that the end of a run waits for its clearing up after others."""
-STEP = 5.0
+STEP_TIMEOUT = 5.0
 """Seconds that one step of it may take."""
 
 
@@ -38,7 +38,7 @@ class External:
         self._run = run
         self._max_age = max_age
         self._numbers = itertools.count()
-        self._hurry = threading.Event()
+        self._is_ending = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def name(self) -> str:
@@ -63,16 +63,16 @@ class External:
 
     def close(self) -> None:
         """Let the sweeping come to its end, or to that of a step."""
-        for patience in (PATIENCE, STEP):
+        for patience in (CLEARING_TIMEOUT, STEP_TIMEOUT):
             deadline = Deadline(patience)
             for thread in self._threads:
                 thread.join(deadline.left)
-            self._hurry.set()
+            self._is_ending.set()
 
     def _sweep(self, isolation: Sweeps, run: str) -> None:
         with contextlib.suppress(Exception):
             for each in over(isolation, self._max_age, but=run):
                 with contextlib.suppress(Exception):
                     for _step in isolation.sweep([each]):
-                        if self._hurry.is_set():
+                        if self._is_ending.is_set():
                             return

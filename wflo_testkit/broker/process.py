@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit import __version__, errors
-from wflo_testkit.broker.api import UNANSWERED, VERBS, Broker
+from wflo_testkit.broker.api import UNANSWERED, VERBS, BrokerApi
 from wflo_testkit.broker.wire import Stream, packed, unpacked
 from wflo_testkit.errors import BrokerLost, TestkitError
 from wflo_testkit.runtime import kernel, processes
 
 if TYPE_CHECKING:
-    from wflo_testkit.broker.core import Core
+    from wflo_testkit.broker.broker import Broker
 
 POLL = 0.5
 """Seconds between two looks at the processes, for when a forked child holds a socket open."""
@@ -65,7 +65,7 @@ class Connections:
         self._lock = threading.Lock()
         self._peers: dict[tuple[int, str], Peer] = {}
         self._closing = threading.Event()
-        self._core: Future[Core] = Future()
+        self._broker: Future[Broker] = Future()
         threading.Thread(target=self._accept, name="wflo-broker", daemon=True).start()
 
     @property
@@ -73,13 +73,13 @@ class Connections:
         """Where callers come in."""
         return str(self._socket.getsockname())
 
-    def serve(self, core: Core) -> None:
+    def serve(self, broker: Broker) -> None:
         """Answer from now on."""
-        self._core.set_result(core)
+        self._broker.set_result(broker)
 
     def refuse(self, error: BaseException) -> None:
         """Answer everybody with an error: there will be no broker."""
-        self._core.set_exception(error)
+        self._broker.set_exception(error)
 
     def hang_up_on_the_dead(self) -> None:
         """Close the connections of processes that are proven dead."""
@@ -156,12 +156,12 @@ class Connections:
             is_gone = peer.is_known and not peer.connections
             if is_gone:
                 del self._peers[peer.key]
-        if is_gone and self._core.done() and not self._core.exception():
+        if is_gone and self._broker.done() and not self._broker.exception():
             log.debug("%s is gone", peer.name)
-            self._core.result().owner(peer.name).close()
+            self._broker.result().owner(peer.name).close()
 
     def _converse(self, stream: Stream, peer: Peer, version: str) -> None:
-        owner: Broker | None = None
+        owner: BrokerApi | None = None
         while (question := stream.receive()) is not None:
             verb, *given = question
             log.debug("%s asks: %s", peer.name, verb)
@@ -173,17 +173,17 @@ class Connections:
             if verb not in UNANSWERED:
                 _send(stream, answer)
 
-    def _owner(self, peer: Peer, version: str) -> Broker:
-        core = self._core.result()
+    def _owner(self, peer: Peer, version: str) -> BrokerApi:
+        broker = self._broker.result()
         if version != __version__:
             raise BrokerLost(
                 f"the broker is of wflo-testkit {__version__}, this process has {version}",
                 fix="let all processes of a run use one installation",
             )
-        return core.owner(peer.name)
+        return broker.owner(peer.name)
 
 
-def _carried_out(owner: Broker, verb: str, given: list[Any]) -> Any:
+def _carried_out(owner: BrokerApi, verb: str, given: list[Any]) -> Any:
     if verb not in VERBS:
         raise TestkitError(f"the broker knows no {verb!r}")
     return getattr(owner, verb)(*map(unpacked, given))

@@ -15,9 +15,9 @@ from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime.address import Endpoint
 from wflo_testkit.runtime.containers import Containers, NameTaken
 from wflo_testkit.runtime.reuse.check import Finding
+from wflo_testkit.runtime.reuse.expiry import remove_idle
+from wflo_testkit.runtime.reuse.kept_servers import KeptServers
 from wflo_testkit.runtime.reuse.records import Record, project_of
-from wflo_testkit.runtime.reuse.shelf import Shelf
-from wflo_testkit.runtime.reuse.sweep import sweep
 from wflo_testkit.service import Service
 from wflo_testkit.wait import Deadline, WaitTimeout, clock, wait_until
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from wflo_testkit.broker.warming import Warming
 
 POLL = 0.05
-PATIENCE = 30.0
+OTHER_START_TIMEOUT = 30.0
 """Seconds, beyond a start's own time-out, to wait for another process that is starting the same."""
-IDLE_PATIENCE = 0.6
+IDLE_TIMEOUT = 0.6
 """Seconds in which a server that nobody uses has to answer; else it is replaced."""
-BUSY_PATIENCE = 10.0
+BUSY_TIMEOUT = 10.0
 """The same for one that another run uses: it may only be slow."""
 
 
@@ -40,15 +40,15 @@ class CannotReuse(Exception):
 class Reuse:
     """One run's way to the kept servers. Safe to use from several threads."""
 
-    def __init__(self, shelf: Shelf, warming: Warming | None = None) -> None:
-        self._shelf = shelf
+    def __init__(self, kept_servers: KeptServers, warming: Warming | None = None) -> None:
+        self._kept_servers = kept_servers
         self._warming = warming
         self._lock = threading.Lock()
         self._keys: dict[str, str] = {}  # a server's key -> what it is kept under
         self._half_made: set[str] = set()
         self._threads: list[threading.Thread] = []
         self._closing = False
-        self.containers = Containers(shelf.session)
+        self.containers = Containers(kept_servers.session)
 
     @classmethod
     def begin(
@@ -63,29 +63,31 @@ class Reuse:
     ) -> Self:
         """Return the way of `run`; touches no Docker.
 
-        project: the folder whose tests run. warming: see Starter. For the rest see Shelf.
+        project: the folder whose tests run. warming: see Starter. For the rest see KeptServers.
         """
-        return cls(Shelf(run, project_of(project), max_idle, policy=policy, find=find), warming)
+        return cls(
+            KeptServers(run, project_of(project), max_idle, policy=policy, find=find), warming
+        )
 
     def get(self, spec: Spec, service: Service) -> tuple[Server, bool]:
         """Return the ready kept server for `spec`, and whether it was found, not started.
 
         Raises CannotReuse, or what Starter.start raises.
         """
-        shelf, key = self._shelf, self._shelf.key(spec)
+        kept_servers, key = self._kept_servers, self._kept_servers.key(spec)
         try:
-            shelf.home.prepare()
+            kept_servers.home.prepare()
             # Before the first look, so that nobody removes what is about to be found.
-            shelf.uses.mark(key, shelf.run)
-            server, found = self._settle(spec, service, key)
+            kept_servers.uses.mark(key, kept_servers.run)
+            server, found = self._attach_or_start(spec, service, key)
         except BaseException as error:
-            shelf.uses.end(key, shelf.run, kept=False)
+            kept_servers.uses.end(key, kept_servers.run, kept=False)
             if isinstance(error, OSError):
                 raise CannotReuse(f"{type(error).__name__}: {error}") from None
             raise
         with self._lock:
             self._keys[server.key] = key
-        self._behind(lambda: sweep(shelf, [(spec.name, key)]))
+        self._behind(lambda: remove_idle(kept_servers, [(spec.name, key)]))
         return server, found
 
     def clear_after_dead_runs(self, server: Server, isolation: Isolation) -> None:
@@ -93,7 +95,7 @@ class Reuse:
         key = self._keys[server.key]
         runs: list[str] = []
         with contextlib.suppress(OSError):  # then the next run clears
-            runs = self._shelf.uses.over(key)
+            runs = self._kept_servers.uses.over(key)
         if not runs or not isinstance(isolation, Sweeps):
             return
         work = isolation.sweep
@@ -104,16 +106,16 @@ class Reuse:
                 if self._closing:
                     return
             for run in runs:
-                self._shelf.uses.drop(key, run)
+                self._kept_servers.uses.drop(key, run)
 
         self._behind(clear)
 
-    def leave(self, server: Server, *, kept: bool) -> None:
+    def end_use(self, server: Server, *, kept: bool) -> None:
         """End this run's use of `server`. kept: it has left data there for people to look at."""
         with self._lock:
             key = self._keys.pop(server.key, "")
         if key:
-            self._shelf.leave(key, kept=kept)
+            self._kept_servers.end_use(key, kept=kept)
 
     def close(self) -> None:
         """Finish what runs in the background; remove what was being started."""
@@ -122,14 +124,14 @@ class Reuse:
             threads, half_made = self._threads, self._half_made
         for container in list(half_made):
             with contextlib.suppress(OSError):
-                self._shelf.engine.remove(container)
+                self._kept_servers.engine.remove(container)
         patience = Deadline(10)
         for thread in threads:
             thread.join(patience.left)
-        self._shelf.close()
+        self._kept_servers.close()
 
-    def _settle(self, spec: Spec, service: Service, key: str) -> tuple[Server, bool]:
-        deadline = Deadline(spec.startup_timeout + PATIENCE)
+    def _attach_or_start(self, spec: Spec, service: Service, key: str) -> tuple[Server, bool]:
+        deadline = Deadline(spec.startup_timeout + OTHER_START_TIMEOUT)
         while not deadline.passed:
             if (server := self._attach(service, key)) is not None:
                 return server, True
@@ -142,24 +144,24 @@ class Reuse:
     def _attach(self, service: Service, key: str) -> Server | None:
         """Return the server that is written down if it is sound; remove it if it is not."""
         began = clock.monotonic()
-        record = self._shelf.find(key)
+        record = self._kept_servers.find(key)
         if record is None:
             return None
-        finding, server = self._shelf.examine(record), None
+        finding, server = self._kept_servers.examine(record), None
         try:
             server = service.server.from_json(record.server)
         except ValueError as error:
             reason = f"its record is of another version ({error})"
             finding = dataclasses.replace(finding, reason=finding.reason or reason)
         if server and not finding.reason and self._answers(service, server, record):
-            self._shelf.attached(record)
+            self._kept_servers.attached(record)
             return dataclasses.replace(server, seconds=clock.monotonic() - began)
         if finding.is_ours:
             self._replace(record, finding)
         return None
 
     def _answers(self, service: Service, server: Server, record: Record) -> bool:
-        patience = BUSY_PATIENCE if self._users(record) else IDLE_PATIENCE
+        patience = BUSY_TIMEOUT if self._users(record) else IDLE_TIMEOUT
         try:
             wait_until(lambda: answers(service, server), timeout=patience, poll=POLL)
         except WaitTimeout:
@@ -168,26 +170,28 @@ class Reuse:
 
     def _replace(self, record: Record, finding: Finding) -> None:
         """Remove a sick server, but never one that is up and that another run is using."""
-        if not self._shelf.retire(record, sick=True, force=not finding.is_up):
+        if not self._kept_servers.retire(record, sick=True, force=not finding.is_up):
             users = ", ".join(self._users(record)) or "another"
             reason = finding.reason or "it does not answer"
             raise CannotReuse(f"{reason}, and run {users} uses it")
 
     def _users(self, record: Record) -> list[str]:
-        shelf = self._shelf
-        return shelf.uses.living(record.key, but=shelf.run, container=record.container_id)
+        kept_servers = self._kept_servers
+        return kept_servers.uses.living(
+            record.key, but=kept_servers.run, container=record.container_id
+        )
 
     def _start(self, spec: Spec, service: Service, key: str) -> Server:
         """Start the container, whose name keeps others from doing the same, and write it down."""
-        place = self._shelf.place(key, created=self._half_made.add)
+        place = self._kept_servers.place(key, created=self._half_made.add)
         try:
             server = Starter(Containers(place), self._warming).start(spec, service)
             server = dataclasses.replace(server, is_shared=True)
-            self._shelf.write_down(key, server)
+            self._kept_servers.write_down(key, server)
         except BaseException:
             if place.container:
                 with contextlib.suppress(OSError):
-                    self._shelf.engine.remove(place.container)
+                    self._kept_servers.engine.remove(place.container)
             raise
         finally:
             self._half_made.discard(place.container)
@@ -198,27 +202,29 @@ class Reuse:
 
         Raises CannotReuse at the deadline, and for a name that is taken for something else.
         """
-        shelf = self._shelf
+        kept_servers = self._kept_servers
         owner = ""
 
         def is_over() -> bool:
             """Tell whether the rival's start has ended, well or not. Raises CannotReuse."""
             nonlocal owner
-            rival = shelf.rival(spec, key)
+            rival = kept_servers.rival(spec, key)
             if rival is None:
                 return True
             if not rival.is_ours:
                 raise CannotReuse(f"a foreign container {rival.id[:12]} has its name")
             owner = rival.owner
-            record = shelf.find(key)  # after the look: a record is the last thing its owner makes
+            record = kept_servers.find(
+                key
+            )  # after the look: a record is the last thing its owner makes
             if record is not None and record.container_id == rival.id:
                 return True
             if rival.is_orphan:
-                if users := shelf.uses.living(key, but=shelf.run, container=rival.id):
+                if users := kept_servers.uses.living(key, but=kept_servers.run, container=rival.id):
                     raise CannotReuse(
                         f"its record is of no use, and run {', '.join(users)} uses it"
                     )
-                shelf.engine.remove(rival.id)
+                kept_servers.engine.remove(rival.id)
             return rival.is_orphan
 
         try:

@@ -220,7 +220,7 @@ class Servers:
     def _leave(self, started: Started, *, kept: bool) -> None:
         if self._reuse is None or not started.ready.done() or started.ready.exception():
             return
-        self._reuse.leave(started.ready.result(), kept=kept)
+        self._reuse.end_use(started.ready.result(), kept=kept)
 
     def _home(self, server: Server) -> Containers:
         """Return the containers among which `server` is."""

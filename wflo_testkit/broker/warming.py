@@ -14,7 +14,7 @@ from wflo_testkit.model import Content, Recipe, Spec
 from wflo_testkit.runtime.address import Endpoint
 from wflo_testkit.runtime.containers import Containers
 from wflo_testkit.runtime.images import ResolvedImage
-from wflo_testkit.runtime.warm import stock
+from wflo_testkit.runtime.warm import warm_images
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order, Warm, key_of
 from wflo_testkit.service import Service
@@ -67,7 +67,7 @@ class Warming:
         for content in dict.fromkeys((guess, "")):
             key = key_of(base, recipe, self._kit, content)
             try:
-                image = stock.find(containers.client, key)
+                image = warm_images.find(containers.client, key)
             except APIError:
                 return None  # whatever ails the daemon, the start itself will tell
             if image:
@@ -91,7 +91,7 @@ class Warming:
             return
         self._notes.guess_next(self._project, spec.name, content.fingerprint)
         key = key_of(base, recipe, self._kit, content.fingerprint)
-        if stock.find(containers.client, key) or self._notes.failure(key) is not None:
+        if warm_images.find(containers.client, key) or self._notes.failure(key) is not None:
             return
         text = containers.output(container, content.command)
         if len(text) > MAX_TEXT or content.secret in text:
@@ -102,7 +102,7 @@ class Warming:
 
     def is_gone(self, warm: Warm, containers: Containers) -> bool:
         """Say whether an image has lost its name, as when somebody has removed it."""
-        return stock.find(containers.client, warm.key) != warm.id
+        return warm_images.find(containers.client, warm.key) != warm.id
 
     def fault(self, warm: Warm, containers: Containers) -> str:
         """Let an image itself tell whether it can serve; see making.fault."""
@@ -118,7 +118,7 @@ class Warming:
         with contextlib.suppress(OSError):
             why = f"a server did not start from it: {reason}"
             self._notes.failed(warm.key, warm.spec.name, why)
-        stock.discard(containers.client, self._notes, warm)
+        warm_images.discard(containers.client, self._notes, warm)
         with self._lock:
             self._rejected.append(
                 f"the warm image {warm.tag} of {warm.spec.name} is out of use: {reason}"
@@ -136,7 +136,7 @@ class Warming:
         return rejected
 
     def close(self, find: Callable[[], Endpoint]) -> None:
-        """Let what is missing be made; returns at once. find: see Session."""
+        """Let what is missing be made; returns at once. find: see DockerSession."""
         with self._lock:
             orders, self._orders = list(self._orders.values()), {}
         if orders and self.may_make:

@@ -17,8 +17,8 @@ from wflo_testkit.runtime import daemon, folders, labels, leftovers
 from wflo_testkit.runtime.address import Endpoint, resolve
 from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.runtime.leftovers import Thing
-from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.reuse.kept import forget_the_gone, hindrance, is_kept, let_go
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 
 if TYPE_CHECKING:
     import argparse
@@ -145,7 +145,7 @@ def _remove(thing: Thing, *, force: bool) -> str:
 
 
 def _forget_the_gone(endpoint: Endpoint) -> None:
-    for name in forget_the_gone(Home(), Engine(endpoint)):
+    for name in forget_the_gone(UserFolder(), Engine(endpoint)):
         print(f"removed  record of {name}, whose container is gone")
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import docker
 
     from wflo_testkit.model import Spec
-    from wflo_testkit.runtime.warm.stock import WarmImage
+    from wflo_testkit.runtime.warm.warm_images import WarmImage
     from wflo_testkit.service import Service
     from wflo_testkit.settings import Settings
 
@@ -63,11 +63,11 @@ def warm(arguments: argparse.Namespace) -> int:
 
 def list_(*, as_json: bool) -> int:
     """Print the warm images on the daemon, and what could not be made lately."""
-    from wflo_testkit.runtime.warm import stock
+    from wflo_testkit.runtime.warm import warm_images
     from wflo_testkit.runtime.warm.notes import Notes
 
     with connected() as client:
-        found = stock.every(client, Notes())
+        found = warm_images.every(client, Notes())
     failures = Notes().failures()
     if as_json:
         rows = [dataclasses.asdict(image) | {"age": image.age} for image in found]
@@ -82,15 +82,15 @@ def list_(*, as_json: bool) -> int:
 
 def prune(arguments: argparse.Namespace) -> int:
     """Remove images that are old or too many, and say which."""
-    from wflo_testkit.runtime.warm import stock
+    from wflo_testkit.runtime.warm import warm_images
     from wflo_testkit.runtime.warm.notes import Notes
 
     with connected() as client:
-        gone = stock.prune(
+        gone = warm_images.prune(
             client,
             Notes(),
-            max_size=stock.MAX_SIZE if arguments.max_size is None else arguments.max_size,
-            max_age=stock.MAX_AGE if arguments.max_age is None else arguments.max_age,
+            max_size=warm_images.MAX_SIZE if arguments.max_size is None else arguments.max_size,
+            max_age=warm_images.MAX_AGE if arguments.max_age is None else arguments.max_age,
         )
     for image in gone:
         print(f"removed  {image.key} of {image.server}, {size(image.size)}")
@@ -101,11 +101,11 @@ def prune(arguments: argparse.Namespace) -> int:
 
 def save(arguments: argparse.Namespace) -> int:
     """Write every warm image to a file, with what it is made from."""
-    from wflo_testkit.runtime.warm import stock, tar
+    from wflo_testkit.runtime.warm import tar, warm_images
     from wflo_testkit.runtime.warm.notes import Notes
 
     with connected() as client, _readable(arguments.path):
-        chosen = [image for image in stock.every(client, Notes()) if image.is_good]
+        chosen = [image for image in warm_images.every(client, Notes()) if image.is_good]
         if not chosen:
             raise TestkitError("there are no warm images", fix="run `wflo-testkit images warm`")
         tar.save(client, chosen, arguments.path)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wflo_testkit import services
-from wflo_testkit.plugin import shims
-from wflo_testkit.plugin.kit import KIT, Kit
+from wflo_testkit.plugin import declarations
+from wflo_testkit.plugin.process import PROCESS, PytestProcess
 
 if TYPE_CHECKING:
     from wflo_testkit.model import Spec
-    from wflo_testkit.plugin.live import Live
+    from wflo_testkit.plugin.session import PluginSession
 
 
 class Hooks:
@@ -44,34 +44,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         if isinstance(error, TestkitError):
             raise pytest.UsageError(error.text) from None
         raise
-    shims.add_options(parser, flags)
+    declarations.add_options(parser, flags)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make this process's kit and its fixtures."""
+    """Note what this process is, and make its fixtures."""
     fixtures = services.fixtures()
-    kit = config.stash[KIT] = Kit(config, fixtures, _live)
-    for line in kit.marker_lines():
+    process = config.stash[PROCESS] = PytestProcess(config, fixtures, _session)
+    for line in process.marker_lines():
         config.addinivalue_line("markers", line)
-    holder, kit.shims = shims.make(kit.servers, fixtures)
+    holder, process.shims = declarations.make(process.servers, fixtures)
     config.pluginmanager.register(holder, "wflo_testkit_fixtures")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End the kit's part in this process: after the last worker is down."""
     # The last hook of the controller, after xdist has taken every worker down.
-    if (kit := config.stash.get(KIT, None)) is not None:
+    if (process := config.stash.get(PROCESS, None)) is not None:
         from wflo_testkit.errors import TestkitError
 
         try:
-            kit.close()
+            process.close()
         except TestkitError as error:
             config.get_terminal_writer().line(f"wflo-testkit: {error.text}", red=True)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Say which version, run and servers there are."""
-    return config.stash[KIT].header()
+    return config.stash[PROCESS].header()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -79,37 +79,37 @@ def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, None, None]:
     """Mark each test with the servers that it uses, before anybody selects by marker."""
-    config.stash[KIT].mark(items)
+    config.stash[PROCESS].mark(items)
     return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Start side by side what the selected tests need, while other tests already run."""
-    option, kit = session.config.option, session.config.stash[KIT]
+    option, process = session.config.option, session.config.stash[PROCESS]
     is_broken = session.testsfailed and not option.continue_on_collection_errors
     is_for_show = option.collectonly or getattr(option, "setupplan", False)
-    if kit.is_used and not is_for_show and not is_broken:
-        kit.live.prefetch(session.items)
+    if process.is_used and not is_for_show and not is_broken:
+        process.session.prefetch(session.items)
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Write a line for each server that was asked for."""
-    if (kit := config.stash[KIT]).has_broker:
+    if (process := config.stash[PROCESS]).has_broker:
         from wflo_testkit.plugin import summary
 
-        summary.write(terminalreporter, kit)
+        summary.write(terminalreporter, process)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker of xdist where the broker is."""
-    node.workerinput["wflo_testkit"] = node.config.stash[KIT].invite()
+    node.workerinput["wflo_testkit"] = node.config.stash[PROCESS].invite()
 
 
-def _live(kit: Kit) -> Live:
-    from wflo_testkit.plugin.live import Live
+def _session(process: PytestProcess) -> PluginSession:
+    from wflo_testkit.plugin.session import PluginSession
 
-    return Live(kit)
+    return PluginSession(process)

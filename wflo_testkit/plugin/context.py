@@ -13,8 +13,8 @@ import pytest
 
 from wflo_testkit.errors import LeftoverFound, LeftoverWarning, SettingError
 from wflo_testkit.plugin import env, outcome
-from wflo_testkit.plugin.kit import KIT, OWN_SERVERS
 from wflo_testkit.plugin.prefetch import OWN_SERVER, chosen_mode
+from wflo_testkit.plugin.process import OWN_SERVERS, PROCESS
 
 if TYPE_CHECKING:
     from wflo_testkit.model import Server
@@ -33,7 +33,7 @@ class Context:
     ) -> None:
         self._request = request
         self.inputs = {key.removeprefix(f"{name}_"): value for key, value in (inputs or {}).items()}
-        self.live = request.config.stash[KIT].live
+        self.session = request.config.stash[PROCESS].session
         self.name = name
         outcome.notice(request.node)
 
@@ -51,17 +51,17 @@ class Context:
     @property
     def run(self) -> str:
         """The run's id."""
-        return self.live.kit.run
+        return self.session.process.run
 
     @property
     def records(self) -> Path | None:
         """Where services write down what a later run wants to know; None for nowhere."""
-        return self.live.records
+        return self.session.records
 
     @property
     def root(self) -> Path:
         """pytest's rootdir."""
-        return self.live.kit.config.rootpath
+        return self.session.process.config.rootpath
 
     @cached_property
     def server(self) -> Server:
@@ -69,7 +69,7 @@ class Context:
         unique = ""
         if self._chosen == OWN_SERVER:
             unique = self._request.getfixturevalue(OWN_SERVERS).unique(self.name)
-        server = self.live.server(self.name, unique)
+        server = self.session.server(self.name, unique)
         outcome.uses(self.node, server)
         return server
 
@@ -84,20 +84,20 @@ class Context:
     @cached_property
     def settings(self) -> Mapping[str, Any]:
         """The settings of the fixture's server, without prefix."""
-        return self.live.settings.server(self.name)
+        return self.session.settings.server(self.name)
 
     def variables(self, handle: Any) -> Mapping[str, str]:
         """Return the variables of the setting `env` that name no other server, from `handle`."""
-        return env.filled_from(handle, self.name, self.live)
+        return env.filled_from(handle, self.name, self.session)
 
     def warn(self, message: str) -> None:
         """Tell of a leftover, naming the test. Raises LeftoverFound where the setting says so."""
-        wanted = self.live.settings["leftovers"]
+        wanted = self.session.settings["leftovers"]
         if wanted == "error":
             raise LeftoverFound(
                 f"{self.nodeid} left something open",
                 cause=message,
-                looked_at=f"setting leftovers ({self.live.settings.source('leftovers')})",
+                looked_at=f"setting leftovers ({self.session.settings.source('leftovers')})",
                 fix="close it in the test or in a fixture; the kit has closed it this time",
             )
         if wanted == "warn":
@@ -112,9 +112,9 @@ class Context:
 
     def _check(self, marker: pytest.Mark) -> None:
         for name, mode in marker.kwargs.items():
-            if name not in self.live.kit.servers:
-                raise _unknown("server", name, list(self.live.kit.servers), self.nodeid)
-            modes = [*self.live.service(name).modes, OWN_SERVER]
+            if name not in self.session.process.servers:
+                raise _unknown("server", name, list(self.session.process.servers), self.nodeid)
+            modes = [*self.session.service(name).modes, OWN_SERVER]
             if mode not in modes:
                 raise _unknown(f"mode of {name}", mode, modes, self.nodeid)
 

@@ -16,23 +16,23 @@ from wflo_testkit.errors import MissingExtra, TestkitError
 from wflo_testkit.model import Build, Grant, Json
 from wflo_testkit.plugin import outcome
 from wflo_testkit.plugin.context import Context
-from wflo_testkit.plugin.kit import KIT
-from wflo_testkit.plugin.plainly import plainly
+from wflo_testkit.plugin.process import PROCESS
+from wflo_testkit.plugin.reporting import report_errors
 from wflo_testkit.service import Convenience, Lease, LeaseKind
 
 if TYPE_CHECKING:
-    from wflo_testkit.broker.api import Broker
+    from wflo_testkit.broker.api import BrokerApi
     from wflo_testkit.model import Server
-    from wflo_testkit.plugin.live import Live
+    from wflo_testkit.plugin.session import PluginSession
 
 Part = TypeVar("Part", Convenience, LeaseKind)
 
 
 def server(request: pytest.FixtureRequest, name: str) -> Server:
     """Return the running server `name`."""
-    live = request.config.stash[KIT].live
-    with plainly(live):
-        return live.server(name)
+    session = request.config.stash[PROCESS].session
+    with report_errors(session):
+        return session.server(name)
 
 
 def lease(
@@ -43,9 +43,9 @@ def lease(
     inputs: the values of the fixtures that the kind takes, by the fixtures' names.
     """
     context = Context(request, name, inputs)
-    kind = _named(context.live.service(name).leases, suffix)
-    with plainly(context.live):
-        asked = Asked(context.live.broker)
+    kind = _named(context.session.service(name).leases, suffix)
+    with report_errors(context.session):
+        asked = Asked(context.session.broker)
         request.addfinalizer(asked.withdraw)  # before anything is asked for
         lease = _take(context, kind, asked.number)
         made = kind.handle(lease, context)
@@ -54,7 +54,7 @@ def lease(
     try:
         yield value
     finally:
-        with plainly(context.live):
+        with report_errors(context.session):
             _give_back(context, lease, made, asked)
 
 
@@ -63,23 +63,23 @@ def convenience(
 ) -> Iterator[Any]:
     """Yield what a convenience of the server `name` opens on a handle."""
     context = Context(request, name)
-    extra = _named(context.live.service(name).conveniences, suffix)
+    extra = _named(context.session.service(name).conveniences, suffix)
     opened = contextmanager(extra.open)(handle, context)
-    with plainly(context.live), _naming_the_extra(name, extra):
+    with report_errors(context.session), _naming_the_extra(name, extra):
         value = opened.__enter__()
     try:
         yield value
     finally:
-        with plainly(context.live):
+        with report_errors(context.session):
             opened.__exit__(None, None, None)
 
 
 def own_servers(request: pytest.FixtureRequest) -> Iterator[OwnServers]:
     """Yield what names the servers that one test has to itself; remove them afterwards."""
-    own, live = OwnServers(), request.config.stash[KIT].live
+    own, session = OwnServers(), request.config.stash[PROCESS].session
     yield own
-    with plainly(live):
-        own.close(live)
+    with report_errors(session):
+        own.close(session)
 
 
 def _named(parts: Sequence[Part], name: str) -> Part:
@@ -95,7 +95,7 @@ def _give_back(
         made.__exit__(None, None, None)
     finally:
         keep = outcome.failed(context.node)
-        leftovers = context.live.broker.release(lease.id, keep)
+        leftovers = context.session.broker.release(lease.id, keep)
         asked.is_over = True
     if leftovers:
         context.warn("; ".join(leftovers))
@@ -103,13 +103,13 @@ def _give_back(
 
 def _take(context: Context, kind: LeaseKind, number: int) -> Lease:
     """Lease from the broker, building first whatever it names."""
-    broker = context.live.broker
+    broker = context.session.broker
     params = kind.params(context)  # first: to load a schema takes as long as part of the start
     server = context.server
     ask = Ask(key=server.key, kind=kind.name, mode=context.mode, params=params, number=number)
     while not isinstance(got := broker.lease(ask), Grant):
         _build(context, kind, got)
-    context.live.passwords.learn_of_lease(got.data)
+    context.session.passwords.learn_of_lease(got.data)
     return Lease(
         id=got.id,
         server=server,
@@ -120,15 +120,15 @@ def _take(context: Context, kind: LeaseKind, number: int) -> Lease:
 
 def _call(context: Context, lease_id: str, verb: str, **args: Json) -> Json:
     """Ask for something in the middle of a test; passwords in the answer are to be masked, too."""
-    answer = context.live.broker.call(lease_id, verb, args)
+    answer = context.session.broker.call(lease_id, verb, args)
     if isinstance(answer, Mapping):
-        context.live.passwords.learn_of_lease(answer)
+        context.session.passwords.learn_of_lease(answer)
     return answer
 
 
 def _build(context: Context, kind: LeaseKind, build: Build) -> None:
-    broker = context.live.broker
-    context.live.passwords.learn_of_lease(build.data)
+    broker = context.session.broker
+    context.session.passwords.learn_of_lease(build.data)
     try:
         kind.build(context, build.data)
     except BaseException as error:
@@ -158,7 +158,7 @@ class Asked:
 
     _numbers = itertools.count(1)
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: BrokerApi) -> None:
         self.number = next(self._numbers)
         self.is_over = False
         self._broker = broker
@@ -179,8 +179,8 @@ class OwnServers:
     def unique(self, name: str) -> str:
         return self._unique.setdefault(name, secrets.token_hex(3))
 
-    def close(self, live: Live) -> None:
+    def close(self, session: PluginSession) -> None:
         """Remove each, though the removal of another raises."""
         with ExitStack() as stack:
             for name, unique in self._unique.items():
-                stack.callback(live.discard, name, unique)
+                stack.callback(session.discard, name, unique)

@@ -11,7 +11,7 @@ import pytest
 
 from wflo_testkit.errors import TestkitError
 from wflo_testkit.plugin import without_docker
-from wflo_testkit.plugin.kit import KIT
+from wflo_testkit.plugin.process import PROCESS
 from wflo_testkit.wait import clock
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Watch:
         report = yield
         record(item, report)
         without_docker.mark(report, call)
-        return item.config.stash[KIT].live.passwords.masked(item.config, report)
+        return item.config.stash[PROCESS].session.passwords.masked(item.config, report)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:

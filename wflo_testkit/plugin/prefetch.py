@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from wflo_testkit.plugin.kit import Kit
+    from wflo_testkit.plugin.process import PytestProcess
 
 OWN_SERVER = "own_server"
 """The mode in which a test gets a server that nobody else uses."""
 
 
-def count(kit: Kit, items: Iterable[pytest.Item]) -> Counter[str]:
+def count(process: PytestProcess, items: Iterable[pytest.Item]) -> Counter[str]:
     """Return shared server -> number of `items` that use it.
 
     Left out: what is skipped for certain, and what a test gets to itself.
@@ -23,7 +23,7 @@ def count(kit: Kit, items: Iterable[pytest.Item]) -> Counter[str]:
     found: Counter[str] = Counter()
     for item in items:
         if item.get_closest_marker("skip") is None:
-            used = kit.used_by(item).items()
+            used = process.used_by(item).items()
             found.update({server for name, server in used if is_shared(item, name, server)})
     return found
 

@@ -12,34 +12,34 @@ import wflo_testkit
 from wflo_testkit.errors import SettingError, without_passwords
 
 if TYPE_CHECKING:
-    from wflo_testkit.plugin.kit import Kit
+    from wflo_testkit.plugin.process import PytestProcess
 
 
-def write(reporter: pytest.TerminalReporter, kit: Kit) -> None:
+def write(reporter: pytest.TerminalReporter, process: PytestProcess) -> None:
     """Print a line per server, and write the report file if one is asked for."""
-    live = kit.live
-    rows = live.rows()
+    session = process.session
+    rows = session.rows()
     if rows:
         reporter.section("wflo-testkit")
         width = max(len(row["name"]) for row in rows)
         for row in rows:
             reporter.line(_line(row, width))
-        for note in live.notes():
+        for note in session.notes():
             reporter.line(note)
     try:
-        path = live.settings["report"] if rows else ""
+        path = session.settings["report"] if rows else ""
     except SettingError:
         return  # the tests that needed the settings have reported it
-    for warning in live.settings.warnings if rows else ():
+    for warning in session.settings.warnings if rows else ():
         reporter.line(f"warning: {warning}", yellow=True)
     if path:
         try:
-            _save(Path(path), kit, rows)
+            _save(Path(path), process, rows)
         except OSError as error:
             reporter.line(f"warning: the report could not be written: {error}", yellow=True)
-    if live.settings["debug"]:
+    if session.settings["debug"]:
         reporter.section("the broker's log")
-        reporter.write(without_passwords(live.passwords.mask(kit.owner.log)))
+        reporter.write(without_passwords(session.passwords.mask(process.owner.log)))
 
 
 def _line(row: dict[str, Any], width: int) -> str:
@@ -64,7 +64,7 @@ def _leases(row: dict[str, Any]) -> str:
     return f", {row['leases']} leases" + (f" ({figures})" if figures else "")
 
 
-def _save(path: Path, kit: Kit, rows: list[dict[str, Any]]) -> None:
+def _save(path: Path, process: PytestProcess, rows: list[dict[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"version": wflo_testkit.__version__, "run": kit.run, "services": rows}
+    content = {"version": wflo_testkit.__version__, "run": process.run, "services": rows}
     path.write_text(json.dumps(content, indent=2) + "\n")

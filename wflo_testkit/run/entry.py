@@ -60,7 +60,7 @@ def _prepare() -> None:
 def _serve(control: Stream, connections: Connections, owner: int) -> None:
     # Behind the callers' backs: they are let in already.
     from wflo_testkit.run.config import RunConfig
-    from wflo_testkit.run.making import core
+    from wflo_testkit.run.making import make_broker
 
     told = control.receive()
     if told is None:
@@ -68,7 +68,7 @@ def _serve(control: Stream, connections: Connections, owner: int) -> None:
     config = RunConfig.from_json(told)
     log.setLevel(logging.DEBUG if config.debug else logging.INFO)
     log.info("run %s, Python %s, process %d", config.run, sys.version.split()[0], os.getpid())
-    broker = core(config)
+    broker = make_broker(config)
     connections.serve(broker)
     is_wanted = until_its_end(control, owner, connections) is not None
     log.info("the run ends" if is_wanted else "the owner is gone")

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wflo_testkit import __version__, services
-from wflo_testkit.broker.core import Core
-from wflo_testkit.runtime.session import Session
+from wflo_testkit.broker.broker import Broker
+from wflo_testkit.runtime.docker_session import DockerSession
 from wflo_testkit.service import Service
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ class Rows(dict[str, Service]):
         return row
 
 
-def core(config: RunConfig) -> Core:
+def make_broker(config: RunConfig) -> Broker:
     """Return a new broker; touches no Docker before it is asked for a server."""
-    session = Session(
+    session = DockerSession(
         config.run,
         policy=config.images,
         reaper=config.ryuk,
@@ -38,7 +38,7 @@ def core(config: RunConfig) -> Core:
         find=config.find,
     )
     warming = _warming(config)
-    return Core(
+    return Broker(
         Rows(),
         session,
         _reuse(config, warming),
@@ -59,9 +59,9 @@ def _warming(config: RunConfig) -> Warming | None:
 def _reuse(config: RunConfig, warming: Warming | None) -> Reuse | None:
     """Return this run's way to kept servers; without one, only look for idle ones."""
     if not config.reuse:
-        from wflo_testkit.broker.idle import sweep_behind
+        from wflo_testkit.broker.expiring import remove_idle_behind
 
-        sweep_behind(config.run, config.find)
+        remove_idle_behind(config.run, config.find)
         return None
     from wflo_testkit.broker.reuse import Reuse
 

@@ -9,7 +9,7 @@ from wflo_testkit.runtime.address import ryuk_is_disabled
 from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.runtime.reaper import Reaper
 
-PATIENCE = 10.0
+REAPER_LIMIT = 10.0
 """Seconds that a start waits for Ryuk, whose image may have to be pulled; then it goes on without:
 the broker and its owner watch each other."""
 REMOVAL_PATIENCE = 3.0
@@ -26,7 +26,7 @@ class Guard:
         self._reaper = Reaper(engine, run, policy=policy)
         self._wanted = ryuk and not ryuk_is_disabled()
         self._refusal: BaseException | None = None
-        self._settled = threading.Event()
+        self._is_decided = threading.Event()
         self._removal: threading.Thread | None = None
 
     def begin(self) -> None:
@@ -34,16 +34,16 @@ class Guard:
         if self._wanted:
             threading.Thread(target=self._start, name="wflo-reaper", daemon=True).start()
         else:
-            self._settled.set()
+            self._is_decided.set()
 
     def wait(self) -> None:
         """Return once Ryuk holds, or it is known that it does not, or takes too long."""
-        self._settled.wait(PATIENCE)
+        self._is_decided.wait(REAPER_LIMIT)
 
     @property
     def note(self) -> str:
         """Return a sentence about who guards this run if Ryuk does not, else ""."""
-        if not self._settled.is_set() or (self._wanted and self._refusal is None):
+        if not self._is_decided.is_set() or (self._wanted and self._refusal is None):
             return ""
         reason = "could not start" if self._wanted else "is switched off"
         return f"Ryuk {reason}: only the broker clears up if this run is killed{self._why}"
@@ -67,12 +67,12 @@ class Guard:
         except BaseException as error:  # noqa: BLE001 - told in the note
             self._refusal = error
         finally:
-            self._settled.set()
+            self._is_decided.set()
         if self._removal is not None:  # it did not wait for a start that took so long
             self._reaper.remove()
 
     def _remove(self) -> None:
-        self._settled.wait(REMOVAL_PATIENCE)
+        self._is_decided.wait(REMOVAL_PATIENCE)
         self._reaper.remove()
 
     @property

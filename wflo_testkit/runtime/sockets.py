@@ -41,7 +41,9 @@ class Sockets:
         self._endpoint = endpoint
         self._numbers = itertools.count(1)
 
-    def lend(self, api: Any, inside: str, create: Callable[[list[Any]], Container]) -> Container:
+    def create_with(
+        self, api: Any, inside: str, create: Callable[[list[Any]], Container]
+    ) -> Container:
         """Return what `create`, given docker-py's mounts, makes: with a folder at `inside`, if any.
 
         It has one of its own where the daemon does not find this machine's, as one in another

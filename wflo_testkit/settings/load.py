@@ -74,7 +74,7 @@ class Settings:
         servers = _servers(project, services)
         refuse_bad_names(project, servers, services, fixtures or {})
         values = {o.key: _value(o, project, environ, command_line) for o in options}
-        _settle_reuse(values, environ)
+        _decide_reuse(values, environ)
         own = {
             name: _own_values(name, services[service], service, table, project, environ)
             for name, service in servers.items()
@@ -137,7 +137,7 @@ def _from_environment(
     return None
 
 
-def _settle_reuse(values: dict[str, Setting], environ: Mapping[str, str]) -> None:
+def _decide_reuse(values: dict[str, Setting], environ: Mapping[str, str]) -> None:
     """Let `fresh` win over a `reuse` no stronger than it, and CI over one that nobody typed."""
     reuse, fresh = values.get("reuse"), values.get("fresh")
     if reuse is None or not reuse.value:

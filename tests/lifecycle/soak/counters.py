@@ -17,8 +17,8 @@ from tests.reuse.traces import traces
 from tests.services.asker import row
 from wflo_testkit.model import Server
 from wflo_testkit.runtime import labels
-from wflo_testkit.runtime.reuse.home import Home
 from wflo_testkit.runtime.reuse.records import Record, Records
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 from wflo_testkit.runtime.reuse.uses import Uses
 from wflo_testkit.wait import WaitTimeout, wait_until
 
@@ -40,7 +40,7 @@ def orphans(temp: Path) -> list[Path]:
     return [path for path in others if not _is_owned(path)]
 
 
-def strays(home: Home, runs: Sequence[str]) -> list[str]:
+def strays(home: UserFolder, runs: Sequence[str]) -> list[str]:
     """Return what is wrong in a home: no living run and no sound record accounts for it."""
     records = list(Records(home))
     recorded = {record.container_id for record in records}
@@ -129,7 +129,7 @@ def _complaints(run: Launched, passed: int | None) -> Iterator[str]:
         yield f"{found} tests passed"
 
 
-def _marks(home: Home, runs: Sequence[str]) -> set[str]:
+def _marks(home: UserFolder, runs: Sequence[str]) -> set[str]:
     """Return those of `runs`, and of any that are proven over, whose mark of use is there."""
     names = [path.name.split(".") for path in home.files("*.use")]
     over = {run for key in {name[0] for name in names} for run in Uses(home).over(key)}

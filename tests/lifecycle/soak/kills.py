@@ -24,7 +24,7 @@ from tests.lifecycle.soak.footprint import Footprint, footprint
 from tests.lifecycle.soak.machine import PATIENCE, Machine, await_work, finish, kill
 from tests.lifecycle.soak.phases import FIRST, FRESH, KEPT, Hook
 from wflo_testkit.runtime import labels
-from wflo_testkit.runtime.sweep import SETTLE
+from wflo_testkit.runtime.dead_runs import START_LIMIT
 from wflo_testkit.wait import Deadline, pause
 
 NOBODY = "killed-before-it-had-an-id"
@@ -76,7 +76,7 @@ class Killer:
         bystanders = [self._machine.endless(way) for way in sorted(ways)]
         for each in bystanders:
             await_work(each)
-        pause(SETTLE)  # then they have looked for what dead runs left, once: not for the victims'
+        pause(START_LIMIT)  # then they have looked for what dead runs left, once: not for these
         seen = [Containers(each) for each in bystanders]
         for begin in range(0, len(hooks), at_once):
             self._batch(hooks[begin : begin + at_once])

@@ -13,7 +13,7 @@ from tests.lifecycle.runs import Launched
 from tests.lifecycle.soak import suite
 from tests.lifecycle.soak.phases import FRESH, Hook
 from tests.reuse.parts import remove_all_of
-from wflo_testkit.runtime.reuse.home import CACHE, Home
+from wflo_testkit.runtime.reuse.user_folder import CACHE, UserFolder
 from wflo_testkit.wait import wait_until
 
 ENDLESS = {"SOAK_TESTS": "3000", "SOAK_SECONDS": "0.3"}
@@ -57,9 +57,9 @@ class Machine:
         self.host = f"soak-{secrets.token_hex(4)}/machine/1"
         self._launched: list[Launched] = []
 
-    def home(self, cache: str = "") -> Home:
+    def home(self, cache: str = "") -> UserFolder:
         """Return the kept servers of a cache folder; only while `labels` knows this host."""
-        return Home(self._cache(cache) / CACHE)
+        return UserFolder(self._cache(cache) / CACHE)
 
     def launch(self, kind: Kind, **variables: str) -> Launched:
         """Start a run; returns at once."""

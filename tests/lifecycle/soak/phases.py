@@ -48,10 +48,10 @@ around({place}, "wait_for_reaper", after=enter)
 around(Containers, "_running", before=stay)
 """
 RECORD = """
-from wflo_testkit.runtime.reuse import home
+from wflo_testkit.runtime.reuse import user_folder
 from wflo_testkit.wait import pause
 
-write = home.Home.write
+write = user_folder.UserFolder.write
 
 class Slowly:
     def __init__(self, file):
@@ -82,10 +82,10 @@ class os_with_slow_files:
         return Slowly(os.fdopen(*args))
 
 def write_slowly(self, name, text):
-    home.os = os_with_slow_files() if name.endswith(".json") else os
+    user_folder.os = os_with_slow_files() if name.endswith(".json") else os
     write(self, name, text)
 
-home.Home.write = write_slowly
+user_folder.UserFolder.write = write_slowly
 """
 TEMPLATE = """
 def make_schema(url):
@@ -113,9 +113,9 @@ from wflo_testkit.broker.leases import Leases
 around(Leases, "release", before=enter, after=stay)
 """
 CLOSE = """
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 
-around(Core, "close", before=enter, after=stay)
+around(Broker, "close", before=enter, after=stay)
 """
 
 _OWN = {"module": "session", "place": "Session"}

@@ -10,14 +10,14 @@ import pytest
 from tests.lifecycle.runs import Launched
 from tests.services.asker import asker
 from tests.services.external.suites import launch
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.model import Server
 
 Start = Callable[..., Launched]
 
 
 @pytest.fixture
-def server(request: pytest.FixtureRequest, service_core: Core) -> Server:
+def server(request: pytest.FixtureRequest, service_core: Broker) -> Server:
     """Somebody else's server of the kind that the test names, by default a Redis."""
     return asker(service_core, getattr(request, "param", "redis")).server
 

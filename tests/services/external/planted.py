@@ -95,7 +95,7 @@ class InTemporal:
     """A namespace for each name."""
 
     def make(self, server: Any, names: Iterable[str]) -> None:
-        from wflo_testkit.services.temporal.stock import registered_now
+        from wflo_testkit.services.temporal.pool import registered_now
 
         self._ask(server, [partial(registered_now, name=name) for name in names])
 
@@ -105,9 +105,9 @@ class InTemporal:
         self._ask(server, [partial(delete_namespace, name=name) for name in names])
 
     def _ask(self, server: Any, works: Iterable[Callable[..., Any]]) -> None:
-        from wflo_testkit.services.temporal.link import Link
+        from wflo_testkit.services.temporal.connection import TemporalConnection
 
-        link = Link(server.address)
+        link = TemporalConnection(server.address)
         try:
             for work in works:
                 link.call(work)
@@ -129,7 +129,7 @@ def begin_workflow(server: Any, workflow_id: str) -> None:
     from temporalio.api.taskqueue.v1 import TaskQueue
     from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 
-    from wflo_testkit.services.temporal.link import Link
+    from wflo_testkit.services.temporal.connection import TemporalConnection
 
     request = StartWorkflowExecutionRequest(
         namespace="default",
@@ -138,7 +138,7 @@ def begin_workflow(server: Any, workflow_id: str) -> None:
         task_queue=TaskQueue(name="nobodys"),
         request_id=workflow_id,
     )
-    link = Link(server.address)
+    link = TemporalConnection(server.address)
     try:
         link.call(lambda client: client.workflow_service.start_workflow_execution(request))
     finally:

@@ -12,7 +12,7 @@ _CONFTEST = """
     from wflo_testkit.broker import external
     from wflo_testkit.wait import clock, wait_until
 
-    external.PATIENCE = 60.0
+    external.CLEARING_TIMEOUT = 60.0
     clock._offset -= float(os.environ.get("BEGAN_AGO", 0))
 
     def hold():

@@ -14,7 +14,7 @@ from tests.services.external.planted import begin_workflow
 from tests.services.external.witness import assert_gone, left_by
 from tests.services.temporal_run import started
 from tests.services.test_kafka_topics import send
-from wflo_testkit.broker.core import Core
+from wflo_testkit.broker.broker import Broker
 from wflo_testkit.errors import IsolationFailed, ServiceUnavailable
 from wflo_testkit.model import Server
 from wflo_testkit.wait import wait_until
@@ -26,12 +26,12 @@ INTERNAL = ("__consumer_offsets", "__transaction_state")
 @contextmanager
 def external(service: str, **address: str) -> Iterator[tuple[Asker, str]]:
     """Use a server by its address, in a run of its own; yields who asks, and the run's id."""
-    with run_of_its_own() as core:
-        yield asker(core, service, **address), core._session.run
+    with run_of_its_own() as broker:
+        yield asker(broker, service, **address), broker._session.run
 
 
 @pytest.fixture(scope="module")
-def strict_kafka(service_core: Core) -> Server:
+def strict_kafka(service_core: Broker) -> Server:
     """A cluster whose anonymous users may use everything but make nothing."""
     from kafka.admin import (
         ACL,

@@ -42,7 +42,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine, too, clearing up comes to its end."""
-    monkeypatch.setattr(external, "PATIENCE", 60.0)
+    monkeypatch.setattr(external, "CLEARING_TIMEOUT", 60.0)
 
 
 def kill(launched: Launched) -> None:
@@ -53,24 +53,24 @@ def kill(launched: Launched) -> None:
 
 def visit(server: Server, **settings: str) -> None:
     """Come and go as a run that uses the server."""
-    with run_of_its_own() as core:
-        asked = asker(core, server.service, **address(server), **settings)
-        core.servers.isolation(asked.server.key)
+    with run_of_its_own() as broker:
+        asked = asker(broker, server.service, **address(server), **settings)
+        broker.servers.isolation(asked.server.key)
 
 
 @contextmanager
 def holding(server: Server, hours_ago: float, mode: str = "") -> Iterator[str]:
     """A run that began so long ago, holds a part and is idle: yields its id."""
-    with run_of_its_own() as core, pytest.MonkeyPatch.context() as patched:
-        asked = asker(core, server.service, **address(server))
+    with run_of_its_own() as broker, pytest.MonkeyPatch.context() as patched:
+        asked = asker(broker, server.service, **address(server))
         patched.setattr(clock, "_offset", clock._offset - hours_ago * HOUR)
-        isolation = core.servers.isolation(asked.server.key)
+        isolation = broker.servers.isolation(asked.server.key)
         patched.undo()
         if mode == "schema":
             isolation._cluster.databases.may_create = False  # type: ignore[attr-defined]
         ask = Ask(key=asked.server.key, kind="empty_database", mode="", params={})
-        core.owner("main").lease(ask)
-        yield core._session.run
+        broker.owner("main").lease(ask)
+        yield broker._session.run
 
 
 @pytest.mark.parametrize("server", KILLED, indirect=True)
@@ -159,11 +159,11 @@ def test_in_a_namespace_that_all_share_only_what_an_old_run_has_running_is_ended
     assert_gone(server, "20200101t0000-0a0a0a03-0b")
     assert left_by(server, "0a0a0a03") == {*ids[1:]}
 
-    with run_of_its_own() as core:
-        asked = asker(core, "temporal", **address(server), namespace="default")
+    with run_of_its_own() as broker:
+        asked = asker(broker, "temporal", **address(server), namespace="default")
         with asked.lease(keep=True) as handle:
             begin_workflow(server, handle.workflow_id("order"))
-        run = core._session.run
+        run = broker._session.run
         wait_until(lambda: left_by(server, run), timeout=30)
     assert_gone(server, run)
 

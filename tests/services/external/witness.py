@@ -42,10 +42,10 @@ def of_kafka(server: Any) -> Names:
 
 def of_temporal(server: Any) -> Names:
     """Return the namespaces that can be used, and what runs in `default`."""
+    from wflo_testkit.services.temporal.connection import TemporalConnection
     from wflo_testkit.services.temporal.leftovers import running
-    from wflo_testkit.services.temporal.link import Link
 
-    link = Link(server.address)
+    link = TemporalConnection(server.address)
     in_default = partial(running, namespace="default", prefix="wflo-")
     try:
         return {

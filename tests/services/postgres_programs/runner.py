@@ -67,7 +67,7 @@ class Runner:
         with self._database() as handle:
             self.last = handle.name
             opened = _execute(handle, program, self.server)
-        self.settle()
+        self.end_sessions()
         for connection in opened:
             with contextlib.suppress(psycopg.Error):
                 connection.close()
@@ -84,7 +84,7 @@ class Runner:
                 for sql in statements:
                     named = sql.replace("{database}", handle.name).replace("{role}", handle.user)
                     connection.execute(named.encode())
-        self.settle()
+        self.end_sessions()
         self.compare([(sql, 0) for sql in statements])
 
     def compare(self, program: Program) -> None:
@@ -94,21 +94,21 @@ class Runner:
             self.recycled += handle.name == self.last
             found = differences(self.template, dump(self.server, handle.name, handle.user))
         assert found == {}, f"the next test notices {found} after {list(program)}"
-        self.settle()
+        self.end_sessions()
 
     def _put_last_on_top(self) -> None:
         """Let the database that was just used come next, if it was recycled: not a fresh clone."""
         pool = self.asker.isolation._pool
         with pool._changed:
-            for stock in pool._stocks.values():
+            for stock in pool._of_template.values():
                 stock.ready.sort(key=lambda name: name == self.last)
 
-    def settle(self) -> None:
+    def end_sessions(self) -> None:
         """Wait until what was given back has been recycled or replaced: it comes next."""
         pool = self.asker.isolation._pool
         wait_until(
             lambda: (
-                not any(stock.coming for stock in pool._stocks.values())
+                not any(stock.coming for stock in pool._of_template.values())
                 and all(drop.done() for drop in pool._drops)
             ),
             timeout=60,
@@ -157,7 +157,7 @@ def runner_on(server: PostgresServer) -> Iterator[Runner]:
     try:
         with made.asker.database() as handle:
             made.template = dump(server, handle.name, handle.user)
-        made.settle()
+        made.end_sessions()
         made.compare(())
         yield made
     finally:

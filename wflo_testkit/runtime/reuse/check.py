@@ -24,7 +24,7 @@ class Finding:
     is_up: bool = True
 
 
-def look(record: Record, found: Mapping[str, Json] | None, *, image_id: str) -> Finding:
+def compare(record: Record, found: Mapping[str, Json] | None, *, image_id: str) -> Finding:
     """Compare a record with what the daemon says of its container (None: not there).
 
     image_id: what the record's image is now; "" if it is not there any more.

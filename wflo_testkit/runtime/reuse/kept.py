@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from wflo_testkit.runtime import labels
 from wflo_testkit.runtime.engine import Engine
-from wflo_testkit.runtime.reuse.home import Home, home_of
 from wflo_testkit.runtime.reuse.records import Records
+from wflo_testkit.runtime.reuse.user_folder import UserFolder, folder_of
 from wflo_testkit.runtime.reuse.uses import Uses
 
 
@@ -19,7 +19,7 @@ def is_kept(marks: Mapping[str, str]) -> bool:
 
 def users(marks: Mapping[str, str]) -> list[str]:
     """Return the runs that are known to use a kept server, or any server on a kept network."""
-    home = home_of(marks[labels.HOME])
+    home = folder_of(marks[labels.HOME])
     try:
         return Uses(home).living(marks.get(labels.REUSE, "*")) if home else []
     except OSError:  # another user's folder
@@ -32,8 +32,8 @@ def hindrance(marks: Mapping[str, str]) -> str:
     Only the caller's own home is judged, and what is left of one whose folder is gone. What cannot
     be read stays.
     """
-    home, key = home_of(marks[labels.HOME]), marks.get(labels.REUSE, "")
-    if home is None or (home.label != Home().label and not home.is_gone):
+    home, key = folder_of(marks[labels.HOME]), marks.get(labels.REUSE, "")
+    if home is None or (home.label != UserFolder().label and not home.is_gone):
         return f"it belongs to {marks[labels.HOME]}"
     try:
         using = Uses(home).living(key or "*")
@@ -52,7 +52,7 @@ def let_go(marks: Mapping[str, str], *, force: bool = False) -> bool:
 
     False, and nothing is forgotten, when it should stay after all, unless `force`. Raises OSError.
     """
-    home, key = home_of(marks[labels.HOME]), marks.get(labels.REUSE, "")
+    home, key = folder_of(marks[labels.HOME]), marks.get(labels.REUSE, "")
     if home is None or not key or home.is_gone:
         return force or not hindrance(marks)
     uses = Uses(home)
@@ -65,7 +65,7 @@ def let_go(marks: Mapping[str, str], *, force: bool = False) -> bool:
     return True
 
 
-def forget_the_gone(home: Home, engine: Engine) -> list[str]:
+def forget_the_gone(home: UserFolder, engine: Engine) -> list[str]:
     """Delete records on this daemon whose container is gone; return the servers' names."""
     gone = []
     with contextlib.suppress(OSError):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.model import Spec
 from wflo_testkit.runtime import labels
+from wflo_testkit.runtime.docker_session import DockerSession
 from wflo_testkit.runtime.engine import Engine
-from wflo_testkit.runtime.reuse.home import Home
-from wflo_testkit.runtime.session import Session
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 from wflo_testkit.runtime.sockets import private
 
 if TYPE_CHECKING:
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 class KeptPlace:
     """A places.Place for the one server `key`; its container's name is the mutex.
 
-    session: the connection to the daemon, of a Session that keeps and guards nothing.
+    session: the connection to the daemon, of a DockerSession that keeps and guards nothing.
     created: told the id of a container as soon as there is one; also in `container`.
     """
 
     def __init__(
         self,
-        home: Home,
+        home: UserFolder,
         key: str,
-        session: Session,
+        session: DockerSession,
         engine: Engine,
         created: Callable[[str], object],
     ) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wflo_testkit.model import Json, Server, Spec, read
-from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 from wflo_testkit.wait import clock
 
 LAYOUT = 2
@@ -56,7 +56,7 @@ class Record:
 class Records:
     """The records of one home, a file each: `<key>.json`."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: UserFolder) -> None:
         self._home = home
 
     def read(self, key: str) -> Record | None:
@@ -120,7 +120,7 @@ class Records:
         return record if is_sound else None
 
 
-def key_of(spec: Spec, home: Home, *, daemon: str, host: str, policy: str) -> str:
+def key_of(spec: Spec, home: UserFolder, *, daemon: str, host: str, policy: str) -> str:
     """Return what a server is found by: equal when `spec` and all that it runs on are equal.
 
     daemon: its address. host: where its ports are reached. policy: which images serve.

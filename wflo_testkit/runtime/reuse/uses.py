@@ -13,7 +13,7 @@ from pathlib import Path
 
 from wflo_testkit.model import read
 from wflo_testkit.runtime import labels
-from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 from wflo_testkit.wait import clock
 
 EXPIRY = 24 * 3600.0
@@ -37,7 +37,7 @@ class Use:
 class Uses:
     """The marks of one home."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: UserFolder) -> None:
         self._home = home
 
     def mark(self, key: str, run: str, container: str = "") -> None:

@@ -24,7 +24,7 @@ SLACK = 10.0
 """Seconds in which one has ended whose `timeout` has passed."""
 GRACE = 30.0
 """Seconds from its end that a process may take to commit it which cannot be looked at from here."""
-PATIENCE = 2 * CHECK_LIMIT
+ORPHAN_LIMIT = 2 * CHECK_LIMIT
 """The same for a process that lives."""
 LONGEST = 900.0
 """Seconds that a container may take which does not tell."""
@@ -56,7 +56,7 @@ def is_nobodys(found: Mapping[str, Any], limit: float, now: float) -> bool:
     if state["Status"] not in ENDED:
         return now - _seconds(found["Created"]) > limit + SLACK
     ended = now - _seconds(state["FinishedAt"])
-    return ended > PATIENCE or labels.is_over(owner, expired=ended > GRACE)
+    return ended > ORPHAN_LIMIT or labels.is_over(owner, expired=ended > GRACE)
 
 
 def limit_of(found: Mapping[str, Any]) -> float:

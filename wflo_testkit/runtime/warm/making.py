@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from wflo_testkit.errors import TestkitError
 from wflo_testkit.runtime import images, labels
 from wflo_testkit.runtime.containers import STOPPED, archive
-from wflo_testkit.runtime.warm import stock
+from wflo_testkit.runtime.warm import warm_images
 from wflo_testkit.runtime.warm.makers import CHECK_LIMIT, ENDED, MAKER, SLACK, limited
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import REPOSITORY, Order, Warm, tag_of
@@ -66,7 +66,7 @@ def _keep(client: docker.DockerClient, order: Order, notes: Notes, image: str) -
 
     try:
         _check(client, order, image)
-        if stock.find(client, order.key):
+        if warm_images.find(client, order.key):
             raise Taken(order.container)
         bad = images.inspect(client, tag_of(order.key))
         notes.made(image, order.key, order.password)

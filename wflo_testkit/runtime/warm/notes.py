@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from wflo_testkit.model import read
-from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 from wflo_testkit.wait import clock
 
 RETRY = 24 * 3600.0
@@ -36,8 +36,8 @@ class Failure:
 class Notes:
     """The notes of one home folder."""
 
-    def __init__(self, home: Home | None = None) -> None:
-        self.home = home or Home(Home().folder.with_name("warm"))
+    def __init__(self, home: UserFolder | None = None) -> None:
+        self.home = home or UserFolder(UserFolder().folder.with_name("warm"))
 
     def password(self, image: str) -> str | None:
         """Return the password that an image was made with; None for one made elsewhere."""

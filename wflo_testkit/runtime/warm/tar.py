@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wflo_testkit.errors import ImageUnavailable
 from wflo_testkit.runtime.warm.order import tag_of
-from wflo_testkit.runtime.warm.stock import WarmImage
+from wflo_testkit.runtime.warm.warm_images import WarmImage
 
 if TYPE_CHECKING:
     import docker

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from wflo_testkit.runtime.warm import makers, making, stock
+from wflo_testkit.runtime.warm import makers, making, warm_images
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order
 from wflo_testkit.wait import Deadline, WaitTimeout, wait_until
@@ -26,8 +26,10 @@ def work_off(client: docker.DockerClient, orders: Iterable[Order], notes: Notes)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next order may succeed
             with contextlib.suppress(OSError):
                 notes.failed(order.key, order.name, str(error))
-    stock.prune(client, notes, among=lambda each: not each.is_named or notes.used(each.id) > 0)
-    notes.forget_unused(2 * stock.MAX_AGE)
+    warm_images.prune(
+        client, notes, among=lambda each: not each.is_named or notes.used(each.id) > 0
+    )
+    notes.forget_unused(2 * warm_images.MAX_AGE)
 
 
 def get(client: docker.DockerClient, order: Order, notes: Notes) -> tuple[str, bool]:
@@ -37,9 +39,9 @@ def get(client: docker.DockerClient, order: Order, notes: Notes) -> tuple[str, b
     of that name that holds settings of somebody's machine gives way to the new one.
     Raises MakingFailed, docker's errors, OSError.
     """
-    deadline = Deadline(2 * (order.limit + makers.SLACK + makers.PATIENCE))
+    deadline = Deadline(2 * (order.limit + makers.SLACK + makers.ORPHAN_LIMIT))
     while True:
-        if image := stock.find(client, order.key):
+        if image := warm_images.find(client, order.key):
             return image, False
         try:
             return making.make(client, order, notes), True

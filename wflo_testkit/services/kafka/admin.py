@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wflo_testkit.errors import IsolationFailed, MissingExtra, ServiceUnavailable
-from wflo_testkit.services.kafka import library
+from wflo_testkit.services.kafka import importing
 from wflo_testkit.services.kafka.names import ALL
 from wflo_testkit.services.kafka.server import KafkaServer
 from wflo_testkit.wait import WaitTimeout, wait_until
@@ -80,7 +80,7 @@ class Admin:
 
     def _connected(self) -> KafkaAdminClient:
         try:
-            library.load()
+            importing.load()
             from kafka import KafkaAdminClient
             from kafka.errors import KafkaError
         except ModuleNotFoundError as error:

@@ -6,24 +6,24 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.service import TestContext
-from wflo_testkit.services.kafka import library
+from wflo_testkit.services.kafka import importing
 from wflo_testkit.services.kafka.handle import KafkaTopics
 from wflo_testkit.services.kafka.quick import quick_client
 
 if TYPE_CHECKING:
     from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 
-PATIENCE = 5.0
+READ_TIMEOUT = 5.0
 """Seconds for an unknown topic, for the next record of an iteration, or for a last flush.
 
 The library's own are a minute, for ever and for ever: a test wants to know sooner.
 """
-_MILLISECONDS = int(PATIENCE * 1000)
+_MILLISECONDS = int(READ_TIMEOUT * 1000)
 
 
 def producer(handle: KafkaTopics, test: TestContext) -> Iterator[KafkaProducer]:
     """Yield a producer of bytes; flushed and closed at the end."""
-    library.load()
+    importing.load()
     from kafka import KafkaProducer
 
     made = KafkaProducer(
@@ -36,7 +36,7 @@ def producer(handle: KafkaTopics, test: TestContext) -> Iterator[KafkaProducer]:
     try:
         yield made
     finally:
-        made.close(timeout=PATIENCE)
+        made.close(timeout=READ_TIMEOUT)
 
 
 def consumer(handle: KafkaTopics, _test: TestContext) -> Iterator[Callable[..., KafkaConsumer]]:
@@ -44,9 +44,9 @@ def consumer(handle: KafkaTopics, _test: TestContext) -> Iterator[Callable[..., 
 
     They begin at a topic's first record. group: a base name for `KafkaTopics.group`, or what that
     returned; by default each consumer has a group of its own. kw: KafkaConsumer's. Iterating
-    ends after PATIENCE without a record. All are closed at the end.
+    ends after READ_TIMEOUT without a record. All are closed at the end.
     """
-    library.load()
+    importing.load()
     from kafka import KafkaConsumer
 
     made: list[Any] = []
@@ -75,7 +75,7 @@ def consumer(handle: KafkaTopics, _test: TestContext) -> Iterator[Callable[..., 
 
 def admin(handle: KafkaTopics, _test: TestContext) -> Iterator[KafkaAdminClient]:
     """Yield an admin client; closed at the end."""
-    library.load()
+    importing.load()
     from kafka import KafkaAdminClient
 
     made = KafkaAdminClient(bootstrap_servers=handle.bootstrap_servers)

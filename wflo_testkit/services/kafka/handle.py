@@ -109,7 +109,7 @@ def topics(lease: Lease, _test: TestContext) -> AbstractContextManager[KafkaTopi
             internal_bootstrap_servers=server.internal_bootstrap_servers,
             stem=lease.data["stem"],
             call=lease.call,
-            tell=lease.telling("told"),
+            tell=lease.calling_once("told"),
         )
     )
 

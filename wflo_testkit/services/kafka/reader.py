@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.errors import TestkitError
-from wflo_testkit.services.kafka import library
+from wflo_testkit.services.kafka import importing
 from wflo_testkit.services.kafka.quick import quick_client
 from wflo_testkit.wait import Deadline
 
@@ -33,7 +33,7 @@ def _consumer(
     bootstrap_servers: str, timeout: float, *, committed_only: bool = False
 ) -> Iterator[KafkaConsumer]:
     """Yield a consumer in no group."""
-    library.load()
+    importing.load()
     from kafka import KafkaConsumer
 
     consumer = KafkaConsumer(

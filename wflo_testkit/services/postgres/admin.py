@@ -59,7 +59,7 @@ class Admin:
         """Return an autocommit connection that the caller closes. Raises IsolationFailed."""
         return self._take(database) or self._connect(database)
 
-    def leave(self, database: str) -> None:
+    def close_database(self, database: str) -> None:
         """Close the connections to `database`, which is about to be copied or dropped."""
         with self._lock:
             idle = self._idle.pop(database, [])

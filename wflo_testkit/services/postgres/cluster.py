@@ -6,11 +6,11 @@ import itertools
 import threading
 from functools import cached_property
 
-from wflo_testkit.services.postgres import entrance, extensions
+from wflo_testkit.services.postgres import extensions, host_based_access
 from wflo_testkit.services.postgres.accounts import Account, Accounts, quoted
 from wflo_testkit.services.postgres.admin import APPLICATION, Admin
 from wflo_testkit.services.postgres.databases import Databases
-from wflo_testkit.services.postgres.lasting import Lasting
+from wflo_testkit.services.postgres.kept_templates import KeptTemplates
 from wflo_testkit.services.postgres.names import READY, Names
 from wflo_testkit.services.postgres.ownership import hand_over
 from wflo_testkit.services.postgres.server import PostgresServer
@@ -42,7 +42,7 @@ class Cluster:
         # What is inside the server is the run's that the server belongs to.
         ready = "" if server.is_shared or server.is_external else READY.role
         self.accounts = Accounts(self.admin, self.names.role, closed, ready)
-        self.lasting = Lasting(self.admin)
+        self.kept_templates = KeptTemplates(self.admin)
 
     @property
     def confines(self) -> bool:
@@ -69,10 +69,14 @@ class Cluster:
         """
         import psycopg
 
-        if not self.server.sockets or not self.confines or self.databases.version < entrance.SINCE:
+        if (
+            not self.server.sockets
+            or not self.confines
+            or self.databases.version < host_based_access.SINCE
+        ):
             return ""
         try:
-            entrance.ask_for_passwords(self.admin)
+            host_based_access.ask_for_passwords(self.admin)
         except psycopg.Error:
             return ""
         return self.server.sockets
@@ -128,7 +132,7 @@ class Cluster:
         What is inside belongs to a role of its own, which can stay with it.
         """
         if self.confines:
-            self.lasting.belongs(name, name)
+            self.kept_templates.belongs(name, name)
         self._create(name, self.empty())
         return name
 
@@ -138,15 +142,15 @@ class Cluster:
             self.accounts.make(name)
         self.copy(name, template, self.account(name).user)
 
-    def find_lasting(self, fingerprint: str) -> str:
+    def find_kept(self, fingerprint: str) -> str:
         """Return the template of an earlier run, or of the server's image; "" if there is none."""
-        return self.lasting.find(fingerprint) if self.lasts else ""
+        return self.kept_templates.find(fingerprint) if self.lasts else ""
 
-    def leave(self, template: str, fingerprint: str) -> str:
+    def keep_template(self, template: str, fingerprint: str) -> str:
         """Leave a sealed template to later runs, too; return what it is called from now on."""
         if not self.lasts or not self.may_stay(template):
             return template
-        name = self.lasting.keep(template, fingerprint)
+        name = self.kept_templates.keep(template, fingerprint)
         if name != template:
             self.accounts.forget(template)
             with self._lock:
@@ -161,13 +165,13 @@ class Cluster:
         if not self.confines or self.server.is_shared:
             return []
         owner = self.account().user
-        found = self.lasting.ready()
+        found = self.kept_templates.ready()
         names = {ready: self.names.stem + ready.removeprefix(READY.stem) for ready in found}
         with self._lock:
             self._made.update(names.values())
         for ready, name in names.items():
             self.databases.run(f"ALTER DATABASE {quoted(ready)} RENAME TO {quoted(name)}")
-            self.lasting.belongs(name, owner)
+            self.kept_templates.belongs(name, owner)
         return list(names.values())
 
     def may_stay(self, template: str) -> bool:
@@ -190,7 +194,7 @@ class Cluster:
         if not self.confines:
             self.copy(name, template, self.account().user)
             return
-        origin = self.lasting.owner(template)
+        origin = self.kept_templates.owner(template)
         self.copy(name, template, self.accounts.make(name, origin).user)
         self.databases.run(f"REVOKE CONNECT ON DATABASE {quoted(name)} FROM PUBLIC")
         if origin:
@@ -199,7 +203,7 @@ class Cluster:
             # Later ones let the owner of the database have it (manual, The Public Schema), and are
             # watched from now on, by the same connection.
             self.admin.rows(f"ALTER SCHEMA public OWNER TO {quoted(name)}", database=name)
-            self.admin.leave(name)
+            self.admin.close_database(name)
 
     def copy(self, name: str, template: str, owner: str) -> None:
         """Create a database with all that `template` holds, as it stands there."""
@@ -247,7 +251,7 @@ class Cluster:
 
     def _applier(self, template: str) -> str:
         """Return the role that has applied the schema."""
-        return self.lasting.owner(template) or self.account().user
+        return self.kept_templates.owner(template) or self.account().user
 
     @property
     def search_path(self) -> str:

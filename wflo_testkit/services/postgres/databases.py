@@ -100,8 +100,8 @@ class Databases:
         applier: the role that has applied the schema.
         The flag is set last, so that a half-made template is recognised by its absence.
         """
-        self._admin.leave(name)
-        sessions.settle(self._admin, sessions.Where(sessions.IN_DATABASE, (name,)))
+        self._admin.close_database(name)
+        sessions.end_sessions(self._admin, sessions.Where(sessions.IN_DATABASE, (name,)))
         if not self._server.is_external:
             if self._admin.rows(_HAS_SETTINGS, (name, applier)):
                 self._with_settings.add(name)
@@ -110,11 +110,11 @@ class Databases:
 
     def drop(self, name: str) -> None:
         """Drop a database of whichever run, templates included; harmless if it is gone."""
-        self._admin.leave(name)
+        self._admin.close_database(name)
         for is_template, prepared in self._admin.rows(_TO_DROP, (name,)):
             for transaction in prepared:  # it would outlive every session, and hold up the drop
                 self._admin.rows(f"ROLLBACK PREPARED {transaction}", database=name)
-            self._admin.leave(name)
+            self._admin.close_database(name)
             if is_template:
                 self.run(f"ALTER DATABASE {quoted(name)} IS_TEMPLATE false")
             self.run(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)")

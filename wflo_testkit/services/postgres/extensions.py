@@ -43,7 +43,9 @@ def create(
                 raise _denied(server, name, error) from None
             except psycopg.Error as error:
                 raise _impossible(server, name, error) from None
-    admin.leave(database)  # about to be copied; and no other work is to have that search_path
+    admin.close_database(
+        database
+    )  # about to be copied; and no other work is to have that search_path
 
 
 def require(admin: Admin, server: PostgresServer, names: Sequence[str]) -> None:

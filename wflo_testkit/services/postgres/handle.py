@@ -231,7 +231,7 @@ def database(lease: Lease, test: TestContext) -> Iterator[PostgresDatabase]:
     finally:
         if lease.data["removes_schema"]:
             # An open transaction of the test would hold up the drop of its tables.
-            leftovers = lease.call("settle")
+            leftovers = lease.call("end_sessions")
             schema.remove(handle.url)
             if leftovers:
                 test.warn("; ".join(leftovers))

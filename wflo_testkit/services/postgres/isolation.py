@@ -14,15 +14,15 @@ from wflo_testkit.model import Build, Content, Json, Server
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.logins import Logins
+from wflo_testkit.services.postgres.mode_context import Mode, ModeContext
 from wflo_testkit.services.postgres.modes import all_modes
 from wflo_testkit.services.postgres.pool import Pool
 from wflo_testkit.services.postgres.recycling.recycler import Recycler
 from wflo_testkit.services.postgres.server import PostgresServer
-from wflo_testkit.services.postgres.surroundings import Surroundings
+from wflo_testkit.services.postgres.server_state import ServerState
 from wflo_testkit.services.postgres.sweep import abandoned, sweep
 from wflo_testkit.services.postgres.templates import Templates
 from wflo_testkit.services.postgres.warm_image import content
-from wflo_testkit.services.postgres.workshop import Mode, Workshop
 from wflo_testkit.wait import Deadline
 
 T = TypeVar("T")
@@ -39,11 +39,11 @@ class PostgresIsolation:
         self._recycler = Recycler(self._cluster)
         self._pool = Pool(self._cluster, self._recycler)
         self._templates = Templates(self._cluster)
-        self._workshop = Workshop(self._cluster, self._templates, self._pool, self._recycler)
-        self._logins = Logins(self._workshop)
-        self._modes = all_modes(self._workshop)
+        self._context = ModeContext(self._cluster, self._templates, self._pool, self._recycler)
+        self._logins = Logins(self._context)
+        self._modes = all_modes(self._context)
         self._lock = threading.Lock()
-        self._surroundings: Surroundings | None = None
+        self._server_state: ServerState | None = None
         self._spoilt = ""
 
     def prepare(self) -> None:
@@ -74,27 +74,27 @@ class PostgresIsolation:
             and self._cluster.server.options.get("role") == "superuser"
         ):
             with self._lock:
-                if self._surroundings is None:
+                if self._server_state is None:
                     stem = self._cluster.names.stem
-                    self._surroundings = Surroundings(self._cluster.admin, stem)
+                    self._server_state = ServerState(self._cluster.admin, stem)
         return answer
 
     def built(self, token: str, error: str | None) -> None:
         self._templates.built(token, error)
-        if self._surroundings is not None and error is None:
-            self._asked(self._surroundings.accept)
+        if self._server_state is not None and error is None:
+            self._asked(self._server_state.accept)
 
     def call(self, lease: HeldLease, verb: str, args: Mapping[str, Json]) -> Json:
         """Do something for a lease.
 
-        `settle`: end the sessions in its database; returns a sentence per session.
+        `end_sessions`: end the sessions in its database; returns a sentence per session.
         `as_role`, with `role`: return account and parameters of a login besides the test's own.
         """
         if verb == "as_role":
             return self._asked(lambda: self._logins.get(lease, args["role"]))
-        if verb == "settle":
-            return self._workshop.settle(lease.data)
-        raise IsolationFailed(f"a Postgres database knows no {verb!r}", fix="use `settle`")
+        if verb == "end_sessions":
+            return self._context.end_sessions(lease.data)
+        raise IsolationFailed(f"a Postgres database knows no {verb!r}", fix="use `end_sessions`")
 
     def release(self, lease: HeldLease, *, keep: bool) -> list[str]:
         """Take a lease back: first what its test has asked for besides, then its database."""
@@ -108,10 +108,10 @@ class PostgresIsolation:
     def _release(self, lease: HeldLease, keep: bool) -> list[str]:
         """Where a test may change the whole server, that is undone while its database is there."""
         mode = self._modes[lease.data["mode"]]
-        if self._surroundings is None:
+        if self._server_state is None:
             return mode.release(lease, keep)
         self._spoilt = name = lease.data["database"]
-        left = [] if lease.data["schema"] else self._recycler.settle(name)
+        left = [] if lease.data["schema"] else self._recycler.end_sessions(name)
         return [*left, *self._undo(name), *mode.release(lease, keep)]
 
     def _undo(self, database: str) -> list[str]:
@@ -119,9 +119,9 @@ class PostgresIsolation:
 
         The server may be crashing just now: what fails is done before the next lease.
         """
-        if self._surroundings is None:
+        if self._server_state is None:
             return []
-        told = self._surroundings.undo(database)
+        told = self._server_state.undo(database)
         self._spoilt = ""
         return told
 

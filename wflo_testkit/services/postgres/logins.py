@@ -16,13 +16,13 @@ from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Json
 from wflo_testkit.services.postgres import roles
 from wflo_testkit.services.postgres.accounts import LOGIN, Account, quoted
-from wflo_testkit.services.postgres.sessions import OF_ROLE, Where, settle
-from wflo_testkit.services.postgres.workshop import Workshop
+from wflo_testkit.services.postgres.mode_context import ModeContext
+from wflo_testkit.services.postgres.sessions import OF_ROLE, Where, end_sessions
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-PATIENCE = 2.0
+LOCK_TIMEOUT = 2.0
 """Seconds to wait for a transaction of the test's own that has changed a table's definition."""
 
 _SCHEMAS = """SELECT quote_ident(nspname) FROM pg_namespace
@@ -32,7 +32,7 @@ _SETTINGS = """INSERT INTO pg_db_role_setting
     SELECT setdatabase, '{login}'::regrole, setconfig FROM pg_db_role_setting
     WHERE setrole = {role} AND setdatabase IN
         (0, (SELECT oid FROM pg_database WHERE datname = current_database()))"""
-_IMPATIENT = f"SET LOCAL lock_timeout = '{PATIENCE:g}s'"
+_IMPATIENT = f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT:g}s'"
 _MADE, _USERS = "logins", "users"  # of a lease's notes: made ones; all that were begun
 _THERE = "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)"
 
@@ -43,9 +43,9 @@ class Logins:
     Which ones a lease has is in its notes: role -> user and password.
     """
 
-    def __init__(self, workshop: Workshop) -> None:
-        self._workshop = workshop
-        self._cluster = workshop.cluster
+    def __init__(self, context: ModeContext) -> None:
+        self._context = context
+        self._cluster = context.cluster
         self._inside: dict[str, Connection[Any]] = {}
 
     def get(self, lease: HeldLease, role: str) -> dict[str, Json]:
@@ -79,9 +79,9 @@ class Logins:
         known = self._inside.get(lease.id)
         if known is None or known.closed:
             database = lease.data["database"]
-            link = self._workshop.recycler.give_up(database)
+            link = self._context.recycler.give_up(database)
             known = self._inside[lease.id] = (
-                link.leave() if link else self._cluster.admin.open(database)
+                link.detach() if link else self._cluster.admin.open(database)
             )
         return known
 
@@ -137,9 +137,9 @@ class Logins:
         for user in users:
             _together(connection, f"ALTER ROLE {quoted(user)} NOLOGIN")  # then look who is in
         admin = self._cluster.admin
-        left = [each for user in users for each in settle(admin, Where(OF_ROLE, (user,)))]
+        left = [each for user in users for each in end_sessions(admin, Where(OF_ROLE, (user,)))]
         # Others', too: a transaction that has changed a table would hold up what follows.
-        left += self._workshop.settle(lease.data)
+        left += self._context.end_sessions(lease.data)
         heir = quoted(self._cluster.account(lease.data["database"]).user)
         for user in map(quoted, users):
             # What it has made stays: people may want to look at it.

@@ -24,12 +24,12 @@ RECYCLERS = 8
 One is enough for one process; behind one, the tests of several queue (measured with 2, 4 and 8
 workers on two cores, 300 tables: 8, 33 and 68 ms a test; behind eight 6, 11 and 19 ms).
 """
-PATIENCE = 30.0
+TAKE_TIMEOUT = 30.0
 """Seconds to wait for a database that is being made for somebody, before making one oneself."""
 
 
 @dataclass(slots=True)
-class Stock:
+class Shelved:
     """The databases of one template.
 
     coming: how many are being made or recycled; waiting: how many tests wait for one;
@@ -57,7 +57,7 @@ class Pool:
         self._cluster = cluster
         self._recycler = recycler
         self._changed = threading.Condition()
-        self._stocks: dict[str, Stock] = {}
+        self._of_template: dict[str, Shelved] = {}
         self._drops: set[Future[None]] = set()
         self._doomed: list[str] = []
         # Recycling takes a few milliseconds and is not to wait for a copy, which takes more.
@@ -76,18 +76,18 @@ class Pool:
     def expect(self, template: str) -> None:
         """Begin with the databases that the first two tests will ask for."""
         with self._changed:
-            stock = self._stocks.setdefault(template, Stock(given=2))
-            self._fill(template, stock)
+            clones = self._of_template.setdefault(template, Shelved(given=2))
+            self._fill(template, clones)
 
     def take(self, template: str) -> str:
         """Return the name of a database that is equal to `template` and nobody's."""
         with self._changed:
-            stock = self._stocks.setdefault(template, Stock())
-            stock.in_use += 1
-            stock.given += 1
-            stock.last = clock.monotonic()
+            clones = self._of_template.setdefault(template, Shelved())
+            clones.in_use += 1
+            clones.given += 1
+            clones.last = clock.monotonic()
         try:
-            while name := self._next(template, stock):
+            while name := self._next(template, clones):
                 if self._recycler.is_quiet(name):
                     return name
                 self._replace(name, "a crash, or a client that came back")
@@ -107,7 +107,7 @@ class Pool:
             self._cluster.keep(name)
         elif used and self._recycler.find(name) is not None:
             with self._changed:
-                self._stocks[template].coming += 1
+                self._of_template[template].coming += 1
                 self._begin(self._recycling, lambda: self._recycle(template, name))
         else:
             self._replace(name, "it was not to be recycled")
@@ -131,25 +131,25 @@ class Pool:
         for worker in (self._recycling, self._making, self._dropping):
             worker.shutdown(cancel_futures=True)
 
-    def _next(self, template: str, stock: Stock) -> str:
+    def _next(self, template: str, clones: Shelved) -> str:
         """Return a ready database, or one that is coming and not for somebody else; "" if none."""
-        deadline = Deadline(PATIENCE)
+        deadline = Deadline(TAKE_TIMEOUT)
         with self._changed:
-            stock.waiting += 1
+            clones.waiting += 1
             try:
-                while not stock.ready and stock.coming >= stock.waiting and not self._closed:
+                while not clones.ready and clones.coming >= clones.waiting and not self._closed:
                     if not self._changed.wait(deadline.left):
                         break
-                name = stock.ready.pop() if stock.ready else ""
+                name = clones.ready.pop() if clones.ready else ""
             finally:
-                stock.waiting -= 1
-            self._fill(template, stock)
+                clones.waiting -= 1
+            self._fill(template, clones)
         return name
 
-    def _fill(self, template: str, stock: Stock) -> None:
+    def _fill(self, template: str, clones: Shelved) -> None:
         """Make databases in the background until there are as many as wanted."""
-        while not self._closed and len(stock.ready) + stock.coming < stock.wanted:
-            stock.coming += 1
+        while not self._closed and len(clones.ready) + clones.coming < clones.wanted:
+            clones.coming += 1
             self._begin(self._making, lambda: self._make_one(template))
 
     def _make(self, template: str) -> str:
@@ -184,27 +184,27 @@ class Pool:
         If it fails, whoever waits makes one and meets the error.
         """
         name = ""
-        stock = self._stocks[template]
+        clones = self._of_template[template]
         try:
             name = make()
         finally:
             with self._changed:
-                stock.coming -= 1
+                clones.coming -= 1
                 if name:
-                    stock.ready.append(name)
+                    clones.ready.append(name)
                 surplus = self._surplus()
                 self._changed.notify_all()
         for each in surplus:
             self._discard(each)
         if not surplus:  # what is made while the shelf is full is discarded in its turn, and so on
             with self._changed:
-                self._fill(template, stock)
+                self._fill(template, clones)
 
     def _surplus(self) -> list[str]:
         """Take from the shelf what is too much, of the template that was not used for longest."""
         surplus = []
-        while sum(len(stock.ready) for stock in self._stocks.values()) > IDLE:
-            oldest = min((s for s in self._stocks.values() if s.ready), key=lambda s: s.last)
+        while sum(len(clones.ready) for clones in self._of_template.values()) > IDLE:
+            oldest = min((s for s in self._of_template.values() if s.ready), key=lambda s: s.last)
             surplus.append(oldest.ready.pop())
         return surplus
 
@@ -241,4 +241,4 @@ class Pool:
 
     def _count_down(self, template: str) -> None:
         with self._changed:
-            self._stocks[template].in_use -= 1
+            self._of_template[template].in_use -= 1

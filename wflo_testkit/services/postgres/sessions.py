@@ -45,7 +45,7 @@ class Where:
     database: str = ""
 
 
-def settle(admin: Admin, where: Where, grace: float = GRACE) -> list[str]:
+def end_sessions(admin: Admin, where: Where, grace: float = GRACE) -> list[str]:
     """End every session in `where` and return a sentence for each that was left open.
 
     grace: seconds to wait for those that are closing by themselves.

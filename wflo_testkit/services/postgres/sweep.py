@@ -11,7 +11,7 @@ from wflo_testkit.services.postgres.admin import Admin
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.names import MADE
 from wflo_testkit.services.postgres.server import PostgresServer
-from wflo_testkit.services.postgres.sessions import IN_SCHEMA, Where, settle
+from wflo_testkit.services.postgres.sessions import IN_SCHEMA, Where, end_sessions
 from wflo_testkit.wait import WaitTimeout, wait_until
 
 _DATABASES = "SELECT datname FROM pg_database WHERE starts_with(datname, 'wflo_')"
@@ -23,7 +23,7 @@ _SESSIONS = """SELECT word FROM pg_stat_activity,
     WHERE starts_with(word, 'wflo_')"""
 _MAKERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE state = 'active' AND starts_with(query, %s)"""
-_PATIENCE = 10.0
+_END_TIMEOUT = 10.0
 """Seconds for a killed run's last CREATE DATABASE to come to its end."""
 
 
@@ -69,7 +69,7 @@ def _end_makers(admin: Admin, statement: str) -> None:
     """End what still makes databases for a run whose client is gone: it would come too late."""
     with suppress(WaitTimeout):
         wait_until(
-            lambda: not admin.rows(_MAKERS, (statement,)), timeout=_PATIENCE, poll=0.05, catch=()
+            lambda: not admin.rows(_MAKERS, (statement,)), timeout=_END_TIMEOUT, poll=0.05, catch=()
         )
 
 
@@ -91,5 +91,5 @@ def _each(admin: Admin, listed: str, run: str, drop: Callable[[str], None]) -> I
 
 
 def _drop_schema(admin: Admin, name: str) -> None:
-    settle(admin, Where(IN_SCHEMA, (name, name)))
+    end_sessions(admin, Where(IN_SCHEMA, (name, name)))
     admin.rows(f'DROP SCHEMA IF EXISTS "{name}" CASCADE')

@@ -14,7 +14,7 @@ from wflo_testkit.services.postgres.address import Address
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.wait import Deadline
 
-PATIENCE = 600.0
+SCHEMA_TIMEOUT = 600.0
 """Seconds that an asker waits while another process applies the schema."""
 
 
@@ -55,11 +55,11 @@ class Templates:
         lasts: whether equal fingerprints mean equal contents beyond this run, too.
 
         Blocks while another one makes it. If that one fails or dies, the next in line gets the
-        Build. Raises IsolationFailed after PATIENCE.
+        Build. Raises IsolationFailed after SCHEMA_TIMEOUT.
         """
         if not fingerprint:
             return self._cluster.empty()
-        deadline = Deadline(PATIENCE)
+        deadline = Deadline(SCHEMA_TIMEOUT)
         with self._changed:
             while (template := self._known.get(fingerprint)) is not None and not template.ready:
                 if not self._changed.wait(deadline.left):
@@ -81,7 +81,7 @@ class Templates:
             if error is None:
                 self._cluster.seal(template.database)
                 if template.lasts:
-                    template.database = self._cluster.leave(template.database, fingerprint)
+                    template.database = self._cluster.keep_template(template.database, fingerprint)
                 template.ready = True
         finally:
             self._end(fingerprint, template)
@@ -93,7 +93,7 @@ class Templates:
         return max(ready, key=lambda each: each[1].asked, default=None)
 
     def _new(self, fingerprint: str, lasts: bool) -> Template:
-        if lasts and (found := self._cluster.find_lasting(fingerprint)):
+        if lasts and (found := self._cluster.find_kept(fingerprint)):
             return Template(found, lasts=True, inherited=True, ready=True)
         database = self._cluster.names.template(fingerprint)
         came = lasts and database in self.inherit()
@@ -130,7 +130,7 @@ class Templates:
 
 def _never_ready() -> IsolationFailed:
     return IsolationFailed(
-        f"the database schema was not ready after {PATIENCE:g} s",
+        f"the database schema was not ready after {SCHEMA_TIMEOUT:g} s",
         cause="another test process is still applying it",
         fix="look for a migration that waits for a lock or for input",
     )

@@ -24,7 +24,7 @@ TIMEOUT = 30.0
 TIMEOUT_OF_ONE_TEST = 5.0
 """The same on a server of one test, which goes away with it: the test may have stopped it."""
 
-SCRIPT_PATIENCE = 30.0
+SCRIPT_TIMEOUT = 30.0
 """Seconds that a script may keep the server busy: until it ends, or others' tests have ended."""
 
 Command = tuple[str | int | bytes, ...]
@@ -75,7 +75,7 @@ class Admin:
         All of them run, also after one that fails. The connection is in the server's own database
         before and after. A script that runs for longer than Redis allows is ended first if it can
         be nobody else's.
-        patience: seconds to wait for the end of such a script, SCRIPT_PATIENCE by default.
+        patience: seconds to wait for the end of such a script, SCRIPT_TIMEOUT by default.
         Raises IsolationFailed, and ServiceUnavailable for a denied command.
         """
         answers = self.tried(*commands, patience=patience)
@@ -92,7 +92,7 @@ class Admin:
             with self._lock:
                 return wait_until(
                     lambda: self._attempt(commands),
-                    timeout=SCRIPT_PATIENCE if patience is None else patience,
+                    timeout=SCRIPT_TIMEOUT if patience is None else patience,
                     poll=0.005,
                     describe="end of a script",
                     catch=(),

@@ -27,7 +27,7 @@ from wflo_testkit.services.redis.claims import Claims
 from wflo_testkit.services.redis.names import Names
 from wflo_testkit.services.redis.server import RedisServer
 
-PATIENCE = 60.0
+MAKING_TIMEOUT = 60.0
 """Seconds to wait for a number that is being made anew: as long as one answer may take, twice."""
 
 
@@ -122,7 +122,7 @@ class Databases:
         """Return a number that was made ahead, or make one now."""
         with self._changed:
             self._changed.wait_for(
-                lambda: self._ready or self._free or not self._coming, timeout=PATIENCE
+                lambda: self._ready or self._free or not self._coming, timeout=MAKING_TIMEOUT
             )
             if self._ready:
                 return self._ready.popleft()

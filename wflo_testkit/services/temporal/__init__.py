@@ -30,7 +30,7 @@ def _handle(lease: Lease, _test: TestContext) -> TemporalNamespace:
         ui_url=server.ui_url,
         name=lease.data["namespace"],
         tag=lease.data["tag"],
-        tell=lease.telling("told"),
+        tell=lease.calling_once("told"),
     )
 
 

@@ -14,7 +14,7 @@ from wflo_testkit.services.temporal.workers import Workers
 if TYPE_CHECKING:
     from temporalio.client import Client
 
-PATIENCE = 10.0
+CONNECT_TIMEOUT = 10.0
 
 
 def client(handle: TemporalNamespace, _test: TestContext) -> Iterator[Client]:
@@ -40,7 +40,7 @@ def connected(handle: TemporalNamespace) -> Client:
     Raises ServiceUnavailable.
     """
     try:
-        return run_apart(handle.connect, timeout=PATIENCE)
+        return run_apart(handle.connect, timeout=CONNECT_TIMEOUT)
     except (RuntimeError, TimeoutError) as error:
         raise ServiceUnavailable(
             f"the Temporal server at {handle.address} does not answer",

@@ -45,9 +45,9 @@ class TemporalNamespace:
         """Return a new client. options: those of temporalio.client.Client.connect."""
         from temporalio.client import Client
 
-        from wflo_testkit.services.temporal.link import settle_before_exit
+        from wflo_testkit.services.temporal.connection import await_before_exit
 
-        settle_before_exit()
+        await_before_exit()
         return await Client.connect(self.address, **({"namespace": self.namespace} | options))
 
     @property

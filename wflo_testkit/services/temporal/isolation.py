@@ -11,9 +11,9 @@ from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Json, Server
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.temporal import leftovers
-from wflo_testkit.services.temporal.link import Link
+from wflo_testkit.services.temporal.connection import TemporalConnection
+from wflo_testkit.services.temporal.pool import NamespacePool
 from wflo_testkit.services.temporal.spec import launch_names
-from wflo_testkit.services.temporal.stock import Stock
 from wflo_testkit.services.temporal.sweep import TAGGED, abandoned, delete, end_all, sweep
 
 # Seconds that deleting this run's namespaces may take at its end.
@@ -32,11 +32,11 @@ class TemporalIsolation:
         self._server = server
         self._run = run
         self._shared = str(server.options.get("namespace", ""))
-        self._link = Link(address)
+        self._connection = TemporalConnection(address)
         external, shared = server.is_external, server.is_shared
         count = 0 if shared else int(server.options.get("namespaces", 0))
-        self._stock = Stock(
-            self._link,
+        self._pool = NamespacePool(
+            self._connection,
             run,
             # On a shared server every name must tell whose it is.
             launched=launch_names(count),
@@ -49,12 +49,12 @@ class TemporalIsolation:
     def prepare(self) -> None:
         """Begin to connect and to register the first namespaces."""
         if not self._shared:
-            self._stock.begin()
+            self._pool.begin()
 
     def lease(self, request: LeaseRequest) -> Mapping[str, Json]:
         """Return namespace, and the tag that names made for this lease begin with."""
         tag = f"{TAGGED.stem(self._run)}{request.id}" if self._shared else request.id
-        return {"namespace": self._shared or self._stock.take(), "tag": tag}
+        return {"namespace": self._shared or self._pool.take(), "tag": tag}
 
     def built(self, token: str, error: str | None) -> None:
         """Nothing is ever built for a namespace."""
@@ -80,12 +80,12 @@ class TemporalIsolation:
             lag=leftovers.LAG_EXTERNAL if self._server.is_external else leftovers.LAG_OWN,
         )
         try:
-            return self._link.call(clear)
+            return self._connection.call(clear)
         except Exception as error:  # noqa: BLE001 - whatever it was, it is told in the kit's words
             raise IsolationFailed(
                 f"what a test left running in the namespace {namespace!r} could not be ended",
                 cause=error,
-                looked_at=f"Temporal server {self._link.address}",
+                looked_at=f"Temporal server {self._connection.address}",
                 fix="see the server's log; on an external one the kit has to be allowed to list "
                 "and terminate workflows, and to list and delete schedules",
             ) from None
@@ -107,14 +107,14 @@ class TemporalIsolation:
         left: list[str] = []
         if self._server.is_external:
             with contextlib.suppress(Exception):  # its owner may forbid it: the names say whose
-                delete(self._link, self._stock.registered, limit=_CLOSE_EXTERNAL)
+                delete(self._connection, self._pool.registered, limit=_CLOSE_EXTERNAL)
                 if self._shared:
-                    self._link.call(partial(end_all, namespace=self._shared, run=self._run))
-        elif self._server.is_shared and self._stock.registered:
+                    self._connection.call(partial(end_all, namespace=self._shared, run=self._run))
+        elif self._server.is_shared and self._pool.registered:
             with contextlib.suppress(Exception):
                 stay = {lease.data["namespace"] for lease in kept}
-                left = [name for name in self._stock.registered if name not in stay]
-                left = delete(self._link, left, limit=_CLOSE_SHARED)
-        self._link.close()
+                left = [name for name in self._pool.registered if name not in stay]
+                left = delete(self._connection, left, limit=_CLOSE_SHARED)
+        self._connection.close()
         if left:
             raise IsolationFailed(f"{len(left)} namespaces are left on {self._server.name}")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from wflo_testkit.services.temporal.link import CALL
+from wflo_testkit.services.temporal.connection import CALL
 from wflo_testkit.wait import Deadline
 
 if TYPE_CHECKING:
     from temporalio.api.workflow.v1 import WorkflowExecutionInfo
     from temporalio.service import ServiceClient
 
-PATIENCE = 10.0
+ENDING_TIMEOUT = 10.0
 # Seconds until a new workflow is listed: 1-3 ms with the kit's settings, 8 ms at most (measured);
 # servers with Elasticsearch refresh once a second.
 LAG_OWN, LAG_EXTERNAL = 0.008, 1.0
@@ -41,7 +41,7 @@ async def clear(
     """
     import asyncio
 
-    deadline = Deadline(PATIENCE)
+    deadline = Deadline(ENDING_TIMEOUT)
     found: list[str] = []
     looks = 0
     while looks < 2 and not deadline.passed:

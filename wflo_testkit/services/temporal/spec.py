@@ -113,7 +113,7 @@ def external(spec: Spec) -> TemporalServer:
 def launch_names(count: int) -> list[str]:
     """Return the names of the namespaces made at launch.
 
-    They carry no run id, which a Spec cannot know; see Stock for who may use them.
+    They carry no run id, which a Spec cannot know; see NamespacePool for who may use them.
     """
     return [f"wflo-{number}" for number in range(count)]
 

@@ -10,8 +10,8 @@ from wflo_testkit.dated import Names
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.model import Server
 from wflo_testkit.services.temporal import leftovers
-from wflo_testkit.services.temporal.link import CALL, Link
-from wflo_testkit.services.temporal.stock import NAMESPACES
+from wflo_testkit.services.temporal.connection import CALL, TemporalConnection
+from wflo_testkit.services.temporal.pool import NAMESPACES
 from wflo_testkit.wait import Deadline
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ TAGGED = Names("[0-9a-z]+-.*", separator="-")
 
 def abandoned(server: Server) -> set[str]:
     """Return the dated runs that have something there; nothing tells who is connected."""
-    link = Link(f"{server.host}:{server.port}")
+    link = TemporalConnection(f"{server.host}:{server.port}")
     shared = str(server.options.get("namespace", ""))
     try:
         if not shared:
@@ -40,7 +40,7 @@ def sweep(server: Server, runs: Sequence[str]) -> Iterator[None]:
 
     One by one: each keeps the server busy for 60 ms (measured), and others are using it.
     """
-    link = Link(f"{server.host}:{server.port}")
+    link = TemporalConnection(f"{server.host}:{server.port}")
     shared = str(server.options.get("namespace", ""))
     try:
         for run in runs:
@@ -56,7 +56,7 @@ def sweep(server: Server, runs: Sequence[str]) -> Iterator[None]:
         link.close()
 
 
-def delete(link: Link, names: Iterable[str], *, limit: float) -> list[str]:
+def delete(link: TemporalConnection, names: Iterable[str], *, limit: float) -> list[str]:
     """Delete namespaces for at most `limit` seconds; return those that are left."""
     deadline = Deadline(limit)
     rest = list(names)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.aio import LoopBound
 from wflo_testkit.service import TestContext
+from wflo_testkit.services.postgres.conveniences.checkouts import Checkouts
 from wflo_testkit.services.postgres.conveniences.dialects import share
 from wflo_testkit.services.postgres.conveniences.one_loop import OneLoop
-from wflo_testkit.services.postgres.conveniences.opened import Opened
 from wflo_testkit.services.postgres.conveniences.rollback import session_class
 from wflo_testkit.services.postgres.handle import PostgresDatabase, no_connections_of_your_own
 
@@ -28,7 +28,7 @@ def async_engine(handle: PostgresDatabase, test: TestContext) -> Iterator[AsyncE
         raise no_connections_of_your_own("postgres_async_engine", handle.mode)
     from sqlalchemy.util import greenlet_spawn
 
-    opened = Opened(test, "postgres_async_engine")
+    opened = Checkouts(test, "postgres_async_engine")
 
     async def close() -> None:
         await greenlet_spawn(opened.close_left)
@@ -50,7 +50,7 @@ def async_session(handle: PostgresDatabase, test: TestContext) -> Iterator[Async
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.util import greenlet_spawn
 
-    opened = Opened(test, "postgres_async_session")
+    opened = Checkouts(test, "postgres_async_session")
 
     async def close() -> None:
         if not handle.gives_url:
@@ -77,7 +77,7 @@ def async_session(handle: PostgresDatabase, test: TestContext) -> Iterator[Async
 
 
 def _engine(
-    handle: PostgresDatabase, opened: Opened, bound: LoopBound, only: OneLoop | None = None
+    handle: PostgresDatabase, opened: Checkouts, bound: LoopBound, only: OneLoop | None = None
 ) -> AsyncEngine:
     import asyncpg
     from sqlalchemy.ext.asyncio import create_async_engine

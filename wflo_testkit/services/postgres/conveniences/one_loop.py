@@ -20,7 +20,7 @@ _WORK = (
     "commit",
     "rollback",
 )
-"""What an engine does with an open connection (SQLAlchemy's manual, Core Events)."""
+"""What an engine does with an open connection (SQLAlchemy's manual, Broker Events)."""
 
 
 class OneLoop:

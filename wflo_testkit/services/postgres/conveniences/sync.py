@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wflo_testkit.service import TestContext
+from wflo_testkit.services.postgres.conveniences.checkouts import Checkouts
 from wflo_testkit.services.postgres.conveniences.dialects import share
-from wflo_testkit.services.postgres.conveniences.opened import Opened
 from wflo_testkit.services.postgres.conveniences.rollback import session_class
 from wflo_testkit.services.postgres.handle import PostgresDatabase, no_connections_of_your_own
 
@@ -45,7 +45,7 @@ def session(handle: PostgresDatabase, test: TestContext) -> Iterator[Session]:
 def _engine(handle: PostgresDatabase, test: TestContext, fixture: str) -> Iterator[Engine]:
     import sqlalchemy
 
-    opened = Opened(test, fixture)
+    opened = Checkouts(test, fixture)
     made = sqlalchemy.create_engine(
         handle.address().sqlalchemy_url("psycopg"), connect_args=_quickest(handle)
     )

@@ -17,4 +17,4 @@ class CreateMode(DatabaseMode):
     instead = ""
 
     def _template(self, request: LeaseRequest) -> str | Build:  # noqa: ARG002 - always empty
-        return self._workshop.templates.get("")
+        return self._context.templates.get("")

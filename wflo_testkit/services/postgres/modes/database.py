@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Build, Json
 from wflo_testkit.service import LeaseRequest
-from wflo_testkit.services.postgres.workshop import Workshop
+from wflo_testkit.services.postgres.mode_context import ModeContext
 
 
 class DatabaseMode:
@@ -17,32 +17,32 @@ class DatabaseMode:
     removes_schema = False
     instead = "schema"
 
-    def __init__(self, workshop: Workshop) -> None:
-        self._workshop = workshop
+    def __init__(self, context: ModeContext) -> None:
+        self._context = context
 
     def lease(self, request: LeaseRequest) -> Mapping[str, Json] | Build:
         """Return a database with the schema, or the Build of its template."""
-        self._workshop.cluster.require("create databases", self.name)
+        self._context.cluster.require("create databases", self.name)
         template = self._template(request)
         if isinstance(template, Build):
             return template
-        database = self._workshop.pool.take(template)
-        return self._workshop.grant(self, database, template=template)
+        database = self._context.pool.take(template)
+        return self._context.grant(self, database, template=template)
 
     def release(self, lease: HeldLease, keep: bool) -> list[str]:
         """End what is open in the database and let it be recycled; return the leftovers."""
         name, template = lease.data["database"], lease.data["template"]
         clean = False
         try:
-            left = self._workshop.settle(lease.data)
+            left = self._context.end_sessions(lease.data)
             # Whoever kept a session open may try to open the next: in a database that is gone.
             clean = not left
         finally:
-            self._workshop.pool.give_back(template, name, keep=keep, used=clean)
+            self._context.pool.give_back(template, name, keep=keep, used=clean)
         return left
 
     def close(self) -> None:
         """Do nothing: databases are all that it makes."""
 
     def _template(self, request: LeaseRequest) -> str | Build:
-        return self._workshop.template(request)
+        return self._context.template(request)

@@ -15,11 +15,11 @@ from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Build, Json
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.admin import Row
+from wflo_testkit.services.postgres.mode_context import ModeContext
 from wflo_testkit.services.postgres.proof import Proof
 from wflo_testkit.services.postgres.recycling import reading
-from wflo_testkit.services.postgres.recycling.recycler import Case
-from wflo_testkit.services.postgres.recycling.rolled import changed
-from wflo_testkit.services.postgres.workshop import Workshop
+from wflo_testkit.services.postgres.recycling.recycler import Watched
+from wflo_testkit.services.postgres.recycling.rollback_check import changed
 
 
 @dataclass(slots=True)
@@ -44,20 +44,20 @@ class RollbackMode:
     removes_schema = False
     instead = ""
 
-    def __init__(self, workshop: Workshop) -> None:
-        self._workshop = workshop
+    def __init__(self, context: ModeContext) -> None:
+        self._context = context
         self._lock = threading.Lock()
         self._free: dict[tuple[str, str], list[Shared]] = {}
         self._shared: dict[str, Shared] = {}
 
     def lease(self, request: LeaseRequest) -> Mapping[str, Json] | Build:
         """Return the database that this owner's tests share, or the Build of its template."""
-        self._workshop.cluster.require("create databases", self.name)
-        template = self._workshop.template(request)
+        self._context.cluster.require("create databases", self.name)
+        template = self._context.template(request)
         if isinstance(template, Build):
             return template
         shared = self._take(request.owner, template) or self._make(template)
-        return self._workshop.grant(self, shared.database, template=template)
+        return self._context.grant(self, shared.database, template=template)
 
     def release(self, lease: HeldLease, keep: bool) -> list[str]:  # noqa: ARG002
         """Check the database and put it back, or replace it; what is rolled back cannot be kept."""
@@ -68,7 +68,7 @@ class RollbackMode:
             if shared.visits and self._visits(shared.database) == shared.visits:
                 found = ""
             else:
-                left = self._workshop.recycler.settle(shared.database)
+                left = self._context.recycler.end_sessions(shared.database)
                 shared.visits = self._visits(shared.database)  # who comes later is found next time
                 found = self._changed(shared)
         finally:
@@ -95,35 +95,35 @@ class RollbackMode:
                 if not free:
                     return None
                 shared = free.pop()
-            if self._workshop.recycler.is_there(shared.database):
+            if self._context.recycler.is_there(shared.database):
                 return shared
             self._replace(shared)
 
     def _replace(self, shared: Shared) -> None:
         del self._shared[shared.database]
-        self._workshop.pool.give_back(shared.template, shared.database, used=False)
+        self._context.pool.give_back(shared.template, shared.database, used=False)
 
     def _make(self, template: str) -> Shared:
-        database = self._workshop.pool.take(template)
+        database = self._context.pool.take(template)
         made = Shared(database, template, Proof.of(partial(self._ask, database)))
         self._shared[database] = made
         return made
 
     def _visits(self, database: str) -> str:
         """Return what one look is enough for: whether anybody has been there at all."""
-        case = self._case(database)
-        return reading.visits(case.link) if case is not None else ""
+        watched = self._case(database)
+        return reading.visits(watched.link) if watched is not None else ""
 
     def _changed(self, shared: Shared) -> str:
         """Return what the test has changed for good; where counters tell, that takes one look."""
-        if case := self._case(shared.database):
-            return changed(case, shared.proof)
+        if watched := self._case(shared.database):
+            return changed(watched, shared.proof)
         return shared.proof.changed(partial(self._ask, shared.database))
 
     def _ask(self, database: str, sql: str) -> list[Row]:
-        if case := self._case(database):
-            return case.link.ask(sql)[0]
-        return self._workshop.cluster.admin.rows(sql, database=database)
+        if watched := self._case(database):
+            return watched.link.ask(sql)[0]
+        return self._context.cluster.admin.rows(sql, database=database)
 
-    def _case(self, database: str) -> Case | None:
-        return self._workshop.recycler.find(database)
+    def _case(self, database: str) -> Watched | None:
+        return self._context.recycler.find(database)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Json
 from wflo_testkit.service import LeaseRequest
-from wflo_testkit.services.postgres.workshop import Workshop
+from wflo_testkit.services.postgres.mode_context import ModeContext
 
 
 class SchemaMode:
@@ -22,9 +22,9 @@ class SchemaMode:
     removes_schema = False  # it goes with the Postgres schema
     instead = ""
 
-    def __init__(self, workshop: Workshop) -> None:
-        self._cluster = workshop.cluster
-        self._workshop = workshop
+    def __init__(self, context: ModeContext) -> None:
+        self._cluster = context.cluster
+        self._context = context
         self._lock = threading.Lock()
         self._database = ""
         self._made: set[str] = set()
@@ -38,16 +38,16 @@ class SchemaMode:
             self._made.add(name)
         # The name is made of lower-case letters, digits and underscores.
         self._cluster.admin.rows(f'CREATE SCHEMA {name} AUTHORIZATION "{owner}"', database=database)
-        return self._workshop.grant(self, database, schema=name)
+        return self._context.grant(self, database, schema=name)
 
     def release(self, lease: HeldLease, keep: bool) -> list[str]:
         """End what is open in the schema and drop it later; return the leftovers."""
         name, database = lease.data["schema"], lease.data["database"]
-        left = self._workshop.settle(lease.data)
+        left = self._context.end_sessions(lease.data)
         if keep:
             self._cluster.keep(database)
         else:
-            self._workshop.pool.later(lambda: self._drop(name, database))
+            self._context.pool.later(lambda: self._drop(name, database))
         return left
 
     def close(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from wflo_testkit.services.postgres.recycling.link import Link
 from wflo_testkit.services.postgres.recycling.reading import FIRST_OWN
+from wflo_testkit.services.postgres.recycling.watching_connection import WatchingConnection
 
 LARGEST = 8 * 2**20
 """Bytes of a table beyond which its rows are not kept in memory, all others included."""
@@ -83,7 +83,7 @@ class Blueprint:
     planner: Mapping[int, tuple[float, ...]]
 
     @classmethod
-    def of(cls, link: Link) -> Blueprint:
+    def of(cls, link: WatchingConnection) -> Blueprint:
         """Draw it from a clone that nobody has used yet. Raises psycopg.Error."""
         told = TOLD | (_TOLD_SINCE_18 if link.version >= 180000 else {})
         relations, planner = link.ask(_RELATIONS, _planner(told))
@@ -100,7 +100,7 @@ class Blueprint:
         return {oid: known[oid] for oid in relations if oid in known}
 
 
-def state(link: Link, looks: Mapping[int, str]) -> dict[int, str]:
+def state(link: WatchingConnection, looks: Mapping[int, str]) -> dict[int, str]:
     """Return what relations hold, in one round trip. looks: object id -> SQL for one text."""
     if not looks:
         return {}
@@ -128,7 +128,7 @@ def _content(name: str) -> str:
 
 
 def _tables(
-    link: Link, relations: Collection[tuple[int, str, str, int, int, bool]]
+    link: WatchingConnection, relations: Collection[tuple[int, str, str, int, int, bool]]
 ) -> dict[int, Table]:
     """Return the tables that can be put back."""
     found: dict[int, Table] = {}
@@ -147,7 +147,7 @@ def _tables(
     return found
 
 
-def _sequences(link: Link, names: Mapping[int, str]) -> dict[int, Sequence]:
+def _sequences(link: WatchingConnection, names: Mapping[int, str]) -> dict[int, Sequence]:
     if not names:
         return {}
     each = (f"SELECT {oid}, last_value, is_called FROM {name}" for oid, name in names.items())  # noqa: S608

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wflo_testkit.services.postgres.recycling.link import Link
+from wflo_testkit.services.postgres.recycling.watching_connection import WatchingConnection
 
 FIRST_OWN = 16384
 """First object id that is not the server's own (PostgreSQL source, access/transam.h)."""
@@ -82,7 +82,7 @@ class Reading:
     counts: dict[int, int]
 
     @classmethod
-    def take(cls, link: Link) -> Reading:
+    def take(cls, link: WatchingConnection) -> Reading:
         """Look now, in one round trip. Raises psycopg.Error."""
         marks, counts = link.ask(*READ)
         return cls.of(marks[0][0], counts)
@@ -109,7 +109,7 @@ READ = ("EXECUTE wflo_marks", "EXECUTE wflo_counts")
 """The two queries of a reading: one row with an array, and a row for each relation."""
 
 
-def prepare(link: Link) -> None:
+def prepare(link: WatchingConnection) -> None:
     """Let the server plan all looks once: that takes longer than to run them.
 
     Call before any test has used the database.
@@ -126,12 +126,12 @@ def prepare(link: Link) -> None:
     )
 
 
-def role_mark(link: Link) -> str:
+def role_mark(link: WatchingConnection) -> str:
     """Return the query of the role's mark alone."""
     return MARKS[ROLE].format(database=link.oid, role=link.role)
 
 
-def visits(link: Link) -> str:
+def visits(link: WatchingConnection) -> str:
     """Return what stays the same as long as nobody else has been in the database.
 
     A session is counted at the latest when it is over (PostgreSQL source, pgstat_report_connect),
@@ -140,7 +140,7 @@ def visits(link: Link) -> str:
     return str(link.ask("EXECUTE wflo_visits")[0][0][0])
 
 
-def sessions(link: Link) -> int:
+def sessions(link: WatchingConnection) -> int:
     """Return how many sessions there are in the database, the kit's own left out."""
     [[(number,)]] = link.ask(MARKS[SESSION].format(database=link.oid))
     return int(number) - 1

@@ -11,10 +11,10 @@ from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.recycling import reading
 from wflo_testkit.services.postgres.recycling.blueprint import Blueprint, Sequence, Table
-from wflo_testkit.services.postgres.recycling.link import Link
 from wflo_testkit.services.postgres.recycling.reading import ROLE, Reading
 from wflo_testkit.services.postgres.recycling.restore import restore
-from wflo_testkit.services.postgres.sessions import GRACE, IN_DATABASE, Where, settle
+from wflo_testkit.services.postgres.recycling.watching_connection import WatchingConnection
+from wflo_testkit.services.postgres.sessions import GRACE, IN_DATABASE, Where, end_sessions
 from wflo_testkit.wait import Deadline, pause
 
 POLL = 0.0001
@@ -26,20 +26,20 @@ class Changed(Exception):
 
 
 @dataclass(slots=True)
-class Case:
+class Watched:
     """A database under watch: its first state, as far as tests can change it.
 
     lasts: see restore.
     """
 
-    link: Link
+    link: WatchingConnection
     blueprint: Blueprint
     before: Reading
     lasts: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
-class Drawing:
+class TemplateBlueprint:
     """The blueprint of one template, drawn by the first who needs it."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -52,8 +52,8 @@ class Recycler:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._lock = threading.Lock()
-        self._cases: dict[str, Case] = {}
-        self._drawings: dict[str, Drawing] = {}
+        self._watched: dict[str, Watched] = {}
+        self._blueprints: dict[str, TemplateBlueprint] = {}
 
     @property
     def works(self) -> bool:
@@ -66,57 +66,59 @@ class Recycler:
 
     def watch(self, database: str, template: str) -> None:
         """Record a fresh clone before anybody has used it. Raises psycopg.Error."""
-        link = Link(self._cluster.admin, database, self._cluster.account(database).user)
+        link = WatchingConnection(
+            self._cluster.admin, database, self._cluster.account(database).user
+        )
         try:
             reading.prepare(link)
-            case = Case(link, self._blueprint(template, link), Reading.take(link))
+            watched = Watched(link, self._blueprint(template, link), Reading.take(link))
         except BaseException:
             link.close()
             raise
         with self._lock:
-            self._cases[database] = case
+            self._watched[database] = watched
 
-    def find(self, database: str) -> Case | None:
+    def find(self, database: str) -> Watched | None:
         """Return what is known of `database`, if it is watched."""
         with self._lock:
-            return self._cases.get(database)
+            return self._watched.get(database)
 
     def forget(self, database: str) -> None:
         """Watch no longer: the database is about to be dropped, or to be kept."""
         if link := self.give_up(database):
             link.close()
 
-    def give_up(self, database: str) -> Link | None:
+    def give_up(self, database: str) -> WatchingConnection | None:
         """Watch no longer: what comes now is the kit's own doing, and the database is not to be
         given out again. Returns the link to it, now the caller's, if it was watched."""
         with self._lock:
-            case = self._cases.pop(database, None)
-        return case.link if case is not None else None
+            watched = self._watched.pop(database, None)
+        return watched.link if watched is not None else None
 
     def close(self) -> None:
         """Watch nothing any more."""
-        for name in list(self._cases):
+        for name in list(self._watched):
             self.forget(name)
 
-    def settle(self, database: str) -> list[str]:
+    def end_sessions(self, database: str) -> list[str]:
         """End every session in `database`; return a sentence for each that was left open.
 
-        Most are just closing, and are looked for more often than `sessions.settle` does: their
-        backends end within a millisecond (measured: 0.8 ms).
+        Most are just closing, and are looked for more often than `sessions.end_sessions` does:
+        their backends end within a millisecond (measured: 0.8 ms).
         """
         kits = self._cluster.admin.application
         where = Where(f"{IN_DATABASE} AND application_name <> %s", (database, kits))
-        if case := self.find(database):
+        if watched := self.find(database):
             deadline = Deadline(GRACE)
-            while reading.sessions(case.link) > 0:
+            while reading.sessions(watched.link) > 0:
                 if deadline.passed:
                     break
                 pause(POLL)
             else:
                 return []
-            where = Where(f"{IN_DATABASE} AND pid <> {case.link.pid}", (database,))
-            return settle(self._cluster.admin, where, grace=0)
-        return settle(self._cluster.admin, where)
+            where = Where(f"{IN_DATABASE} AND pid <> {watched.link.pid}", (database,))
+            return end_sessions(self._cluster.admin, where, grace=0)
+        return end_sessions(self._cluster.admin, where)
 
     def is_quiet(self, database: str) -> bool:
         """Whether `database` is still as it was when it was proven, one round trip before use.
@@ -126,9 +128,9 @@ class Recycler:
         """
         import psycopg
 
-        case = self.find(database)
+        watched = self.find(database)
         try:
-            return case is None or reading.sessions(case.link) == 0
+            return watched is None or reading.sessions(watched.link) == 0
         except psycopg.Error:
             return False
 
@@ -139,9 +141,9 @@ class Recycler:
         """
         import psycopg
 
-        case = self.find(database)
+        watched = self.find(database)
         try:
-            return case is None or case.link.is_silent
+            return watched is None or watched.link.is_silent
         except psycopg.Error:
             return False
 
@@ -152,23 +154,23 @@ class Recycler:
         """
         import psycopg
 
-        case = self.find(database)
-        if case is None:
+        watched = self.find(database)
+        if watched is None:
             return "it was not watched"
         try:
-            self._lock_out(case, database)
+            self._lock_out(watched, database)
             return ""
         except Changed as reason:
             return str(reason)
         except (psycopg.Error, IsolationFailed) as error:
             return str(error).splitlines()[0]
 
-    def _lock_out(self, case: Case, database: str) -> None:
+    def _lock_out(self, watched: Watched, database: str) -> None:
         """Rename the role, so that no client of the last test can come back; then look."""
         accounts = self._cluster.accounts
         statement, account = accounts.renewed(self._cluster.account(database))
-        role, marks, counts = case.link.ask(
-            reading.role_mark(case.link),
+        role, marks, counts = watched.link.ask(
+            reading.role_mark(watched.link),
             "BEGIN",
             statement,
             "COMMIT",
@@ -176,35 +178,35 @@ class Recycler:
         )
         accounts.replace(database, account)
         now = Reading.of(marks[0][0], counts)
-        if role[0][0] != case.before.marks[ROLE]:
+        if role[0][0] != watched.before.marks[ROLE]:
             raise Changed(f"{ROLE} was changed")
-        if touched := [name for name in now.touched(case.before) if name != ROLE]:
+        if touched := [name for name in now.touched(watched.before) if name != ROLE]:
             raise Changed(f"{touched[0]} was changed")
-        case.before = _restored(case, now)
+        watched.before = _restored(watched, now)
 
-    def _blueprint(self, template: str, link: Link) -> Blueprint:
+    def _blueprint(self, template: str, link: WatchingConnection) -> Blueprint:
         with self._lock:
-            drawing = self._drawings.setdefault(template, Drawing())
-        with drawing.lock:
-            if drawing.blueprint is None:
-                drawing.blueprint = Blueprint.of(link)
-            return drawing.blueprint
+            known = self._blueprints.setdefault(template, TemplateBlueprint())
+        with known.lock:
+            if known.blueprint is None:
+                known.blueprint = Blueprint.of(link)
+            return known.blueprint
 
 
-def _restored(case: Case, now: Reading) -> Reading:
+def _restored(watched: Watched, now: Reading) -> Reading:
     """Put back what has moved, prove it, and return the reading of the restored database."""
-    moved = now.moved(case.before)
-    known = case.blueprint.find(moved)
+    moved = now.moved(watched.before)
+    known = watched.blueprint.find(moved)
     if beyond := moved - known.keys():
-        raise Changed(_beyond(case.link, beyond))
+        raise Changed(_beyond(watched.link, beyond))
     if not moved:
         return now
-    writes, large, found = restore(case.link, case.blueprint, moved, case.lasts)
+    writes, large, found = restore(watched.link, watched.blueprint, moved, watched.lasts)
     if large:
         raise Changed("a table has outgrown its template")
     _check_contents(known, found)
-    after = Reading.take(case.link)
-    _check_nobody_else(now, writes, after, moved & case.blueprint.sequences.keys())
+    after = Reading.take(watched.link)
+    _check_nobody_else(now, writes, after, moved & watched.blueprint.sequences.keys())
     return after
 
 
@@ -227,7 +229,7 @@ def _check_nobody_else(
         raise Changed(f"relation {abs(oid)} was changed while the kit restored it")
 
 
-def _beyond(link: Link, relations: set[int]) -> str:
+def _beyond(link: WatchingConnection, relations: set[int]) -> str:
     each = ", ".join(f"{abs(oid)}::regclass::text" for oid in relations)
     [[(names,)]] = link.ask(f"SELECT concat_ws(', ', {each})")
     return f"{names} was changed"

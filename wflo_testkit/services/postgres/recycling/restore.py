@@ -15,7 +15,7 @@ from wflo_testkit.services.postgres.recycling.blueprint import (
     query,
     state,
 )
-from wflo_testkit.services.postgres.recycling.link import Link
+from wflo_testkit.services.postgres.recycling.watching_connection import WatchingConnection
 
 PG_CLASS = 1259
 """Object id of the catalog pg_class (PostgreSQL source, catalog/pg_class.h)."""
@@ -28,7 +28,7 @@ _BEGIN = ("BEGIN", "SET LOCAL search_path TO DEFAULT")
 
 
 def restore(
-    link: Link, blueprint: Blueprint, moved: Collection[int], lasts: dict[int, str]
+    link: WatchingConnection, blueprint: Blueprint, moved: Collection[int], lasts: dict[int, str]
 ) -> tuple[Counter[int], list[int], dict[int, str]]:
     """Give the relations in `moved` the template's rows and values.
 
@@ -59,7 +59,7 @@ def restore(
     return writes, large, state(link, {oid: each.look for oid, each in known.items()})
 
 
-def outgrown(link: Link, blueprint: Blueprint, tables: Collection[int]) -> list[int]:
+def outgrown(link: WatchingConnection, blueprint: Blueprint, tables: Collection[int]) -> list[int]:
     """Return those of `tables` that have become too large for what the template has in them."""
     if not tables:
         return []
@@ -67,7 +67,7 @@ def outgrown(link: Link, blueprint: Blueprint, tables: Collection[int]) -> list[
     return _too_large(blueprint, rows)
 
 
-def tidy(link: Link, blueprint: Blueprint, tables: Collection[int]) -> Counter[int]:
+def tidy(link: WatchingConnection, blueprint: Blueprint, tables: Collection[int]) -> Counter[int]:
     """Take the dead rows out of `tables`; the planner learns nothing of it, as in the template.
 
     Returns what the server has counted for this, as `Reading.counts` has it.
@@ -92,7 +92,7 @@ def _tell(blueprint: Blueprint) -> str:
 
 
 def _empty(
-    link: Link,
+    link: WatchingConnection,
     blueprint: Blueprint,
     tables: Mapping[int, Table],
     sequences: Mapping[int, Sequence],
@@ -132,7 +132,7 @@ def _too_large(blueprint: Blueprint, sizes: Collection[Row]) -> list[int]:
     return [oid for oid, size in sizes if size > blueprint.tables[oid].size + GROWTH]
 
 
-def _fill(link: Link, tables: Mapping[int, Table]) -> Counter[int]:
+def _fill(link: WatchingConnection, tables: Mapping[int, Table]) -> Counter[int]:
     link.ask(*_BEGIN)
     writes = Counter({oid: link.copy_in(table.name, table.rows) for oid, table in tables.items()})
     link.ask(FLUSH, "COMMIT")

@@ -68,7 +68,7 @@ class _Told:
     copies: list[tuple[Any, Any]]
 
     def is_same(self) -> bool:
-        """Say whether telling it again would come to the same."""
+        """Say whether calling_once it again would come to the same."""
         try:
             return all(
                 len(found := reach()) == len(then) and all(map(operator.is_, found, then))

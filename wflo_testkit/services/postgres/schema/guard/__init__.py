@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from wflo_testkit.services.postgres.schema.guard import entrances, governing
+from wflo_testkit.services.postgres.schema.guard import active_guards, connect_functions
 from wflo_testkit.services.postgres.schema.guard.places import Place, named, of_kit
 
 
@@ -78,8 +78,8 @@ class Guard:
         from wflo_testkit.services.postgres.schema.guard.drivers import ENTRANCES, hear_of_sqlite
 
         hear_of_sqlite()
-        entrances.watch(ENTRANCES)
-        governing.begin(self)
+        connect_functions.watch(ENTRANCES)
+        active_guards.begin(self)
         return self
 
     def __exit__(
@@ -88,8 +88,8 @@ class Guard:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        governing.end(self)
-        entrances.leave()
+        active_guards.end(self)
+        connect_functions.restore()
 
     def _told(self, place: Place, asked: Any) -> dict[str, str]:
         """Return what there is to say of `place`; sought once, since code may try for ever."""

@@ -8,8 +8,8 @@ from functools import cache, partial
 from inspect import BoundArguments
 from typing import Any
 
-from wflo_testkit.services.postgres.schema.guard import governing
-from wflo_testkit.services.postgres.schema.guard.entrances import Entrance
+from wflo_testkit.services.postgres.schema.guard import active_guards
+from wflo_testkit.services.postgres.schema.guard.connect_functions import Entrance
 from wflo_testkit.services.postgres.schema.guard.places import (
     Place,
     of_asyncpg,
@@ -25,7 +25,7 @@ _PORTS = {"mysql": 3306, "mariadb": 3306, "mssql": 1433, "oracle": 1521, "cockro
 
 
 def _look(read: Read, bound: BoundArguments) -> None:
-    if guard := governing.current():
+    if guard := active_guards.current():
         guard.check(read(bound), bound.arguments.get("self"))
 
 
@@ -112,7 +112,7 @@ _READERS: dict[str, Callable[[dict[str, Any]], list[Place]]] = {
 
 
 def _inherit(bound: BoundArguments) -> None:
-    governing.inherit(bound.arguments["self"])
+    active_guards.inherit(bound.arguments["self"])
 
 
 def _entrance(module: str, path: str, read: Read) -> Entrance:
@@ -147,5 +147,5 @@ def hear_of_sqlite() -> None:
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
-    if event == "sqlite3.connect" and (guard := governing.current()):
+    if event == "sqlite3.connect" and (guard := active_guards.current()):
         guard.check(of_sqlite(args[0]), None)

@@ -9,18 +9,18 @@ from functools import cached_property
 from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime import labels
 from wflo_testkit.runtime.address import Endpoint
+from wflo_testkit.runtime.docker_session import DockerSession
 from wflo_testkit.runtime.engine import Engine
-from wflo_testkit.runtime.reuse.check import Finding, image_of, is_made_for, look, owner_of
-from wflo_testkit.runtime.reuse.home import Home
+from wflo_testkit.runtime.reuse.check import Finding, compare, image_of, is_made_for, owner_of
 from wflo_testkit.runtime.reuse.place import KeptPlace, container_name
 from wflo_testkit.runtime.reuse.records import Record, Records, key_of
+from wflo_testkit.runtime.reuse.user_folder import UserFolder
 from wflo_testkit.runtime.reuse.uses import Uses
-from wflo_testkit.runtime.session import Session
 from wflo_testkit.wait import clock
 
 
 @dataclass(frozen=True, slots=True)
-class Rival:
+class OtherStart:
     """The container that has the name of one that is to be started.
 
     is_ours: whether it was made for the same key. is_orphan: whether its maker is proven dead.
@@ -32,11 +32,12 @@ class Rival:
     owner: str
 
 
-class Shelf:
+class KeptServers:
     """The kept servers of one home on one daemon. Safe to use from several threads.
 
     run: this run's id. project: see records.project_of. policy: which images serve.
-    max_idle: seconds without use after which what this run uses may be removed. find: see Session.
+    max_idle: seconds without use after which what this run uses may be removed.
+    find: see DockerSession.
     """
 
     def __init__(
@@ -52,11 +53,11 @@ class Shelf:
         self.project = project
         self.max_idle = max_idle
         self.policy = policy
-        self.home = Home()
+        self.home = UserFolder()
         self.records = Records(self.home)
         self.uses = Uses(self.home)
         # The connection over which servers are started; attaching never touches it.
-        self.session = Session(run, policy=policy, keep=True, find=find)
+        self.session = DockerSession(run, policy=policy, keep=True, find=find)
 
     @cached_property
     def engine(self) -> Engine:
@@ -83,7 +84,7 @@ class Shelf:
         """Compare a record with its container, in one or two requests. Raises OSError."""
         found = self.engine.container(record.container_id)
         image = str(record.server["image"])
-        return look(record, found, image_id=self.engine.image_id(image) if found else "")
+        return compare(record, found, image_id=self.engine.image_id(image) if found else "")
 
     def write_down(self, key: str, server: Server) -> None:
         """Write the record of a ready server, the last step of its start. Raises OSError."""
@@ -111,15 +112,17 @@ class Shelf:
             self.records.write(replace(record, max_idle=self.max_idle))
         self.records.touch(record.key)
 
-    def rival(self, spec: Spec, key: str) -> Rival | None:
+    def rival(self, spec: Spec, key: str) -> OtherStart | None:
         """Look at who has the name of the container for `spec`; None when it is free."""
         found = self.engine.container(container_name(spec, key))
         if found is None:
             return None
         owner = owner_of(found)
-        return Rival(str(found["Id"]), is_made_for(key, found), labels.owner_is_dead(owner), owner)
+        return OtherStart(
+            str(found["Id"]), is_made_for(key, found), labels.owner_is_dead(owner), owner
+        )
 
-    def leave(self, key: str, *, kept: bool) -> None:
+    def end_use(self, key: str, *, kept: bool) -> None:
         """End this run's use. kept: data of failed tests stays until another run comes by."""
         self.records.touch(key)
         self.uses.end(key, self.run, kept=kept)

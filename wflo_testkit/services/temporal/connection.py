@@ -25,7 +25,7 @@ CALL = timedelta(seconds=5)
 """How long one call to the server may take."""
 
 
-class Link:
+class TemporalConnection:
     """A connection that is made at first use and an event loop in a thread that drives it."""
 
     def __init__(self, address: str) -> None:
@@ -101,12 +101,12 @@ def _runtime() -> Runtime:
     # Not the default one: whoever tests Runtime.set_default must find it unset.
     from temporalio.runtime import Runtime, TelemetryConfig
 
-    settle_before_exit()
+    await_before_exit()
     return Runtime(telemetry=TelemetryConfig(logging=None), worker_heartbeat_interval=None)
 
 
 @cache
-def settle_before_exit() -> None:
+def await_before_exit() -> None:
     """Keep this process from ending in the very moment in which a call has ended.
 
     A thread of the SDK's runtime that still holds Python objects while the interpreter goes

@@ -1,4 +1,4 @@
-"""The kit once a test uses it: its settings, what each server runs, its way to the broker."""
+"""One pytest process once a test uses the kit: its settings, its specs, its way to the broker."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ import pytest
 from wflo_testkit import errors, services, settings
 from wflo_testkit.errors import SettingError, TestkitError
 from wflo_testkit.plugin import outcome, prefetch, spec_hook
-from wflo_testkit.plugin.kit import dest
 from wflo_testkit.plugin.passwords import Passwords
+from wflo_testkit.plugin.process import dest
 from wflo_testkit.service import suffixes
 from wflo_testkit.settings import Settings
 
 if TYPE_CHECKING:
-    from wflo_testkit.broker.api import Broker
+    from wflo_testkit.broker.api import BrokerApi
     from wflo_testkit.model import Server, Spec
-    from wflo_testkit.plugin.kit import Kit
+    from wflo_testkit.plugin.process import PytestProcess
     from wflo_testkit.run.config import RunConfig
     from wflo_testkit.service import Service
 
 
-class Live:
+class PluginSession:
     """One per pytest process that uses the kit."""
 
-    def __init__(self, kit: Kit) -> None:
-        self.kit = kit
+    def __init__(self, process: PytestProcess) -> None:
+        self.process = process
         self.passwords = Passwords()
-        outcome.watch(kit.config)
-        self._broker: Broker | None = None
+        outcome.watch(process.config)
+        self._broker: BrokerApi | None = None
         self._specs: dict[str, Spec] = {}
         self._ready: dict[tuple[str, str], Server] = {}
 
@@ -47,7 +47,7 @@ class Live:
     @cached_property
     def settings(self) -> Settings:
         """The settings, read when first asked for. Raises SettingError."""
-        config, every = self.kit.config, settings.every(self.table)
+        config, every = self.process.config, settings.every(self.table)
         return Settings.load(
             every,
             settings.words(self.table),
@@ -60,10 +60,10 @@ class Live:
     @cached_property
     def records(self) -> Path | None:
         """The folder for what services know of earlier runs; None for a user without a home."""
-        from wflo_testkit.runtime.reuse.home import Home
+        from wflo_testkit.runtime.reuse.user_folder import UserFolder
 
         try:
-            return Home().folder.with_name("records")
+            return UserFolder().folder.with_name("records")
         except RuntimeError:  # of Path.home, for a number that is nobody's
             return None
 
@@ -73,7 +73,7 @@ class Live:
         return bool(self.settings["require"]) or self.settings["without_docker"] == "fail"
 
     @property
-    def broker(self) -> Broker:
+    def broker(self) -> BrokerApi:
         """The broker as this process sees it; made, or connected to, at first use."""
         if self._broker is None:
             self._broker = self._connect()
@@ -91,7 +91,7 @@ class Live:
 
     def service(self, name: str) -> Service:
         """Return the service of the server `name`."""
-        return self.table[self.kit.servers[name]]
+        return self.table[self.process.servers[name]]
 
     def spec(self, name: str) -> Spec:
         """Return what to run for the server `name`, after the settings and the hook.
@@ -99,7 +99,7 @@ class Live:
         Raises SettingError.
         """
         if name not in self._specs:
-            settings, hook = self.settings.server(name), self.kit.config.hook.pytest_wflo_spec
+            settings, hook = self.settings.server(name), self.process.config.hook.pytest_wflo_spec
             self._specs[name] = spec_hook.resolved(self.service(name), name, settings, hook)
         return self._specs[name]
 
@@ -126,14 +126,14 @@ class Live:
 
     def prefetch(self, items: Iterable[pytest.Item]) -> None:
         """Begin to start the servers that `items` need; errors wait for the tests they concern."""
-        tests = prefetch.count(self.kit, items)
-        if tests and not self.kit.invitation:
+        tests = prefetch.count(self.process, items)
+        if tests and not self.process.invitation:
             with suppress(TestkitError):
-                self.kit.owner.begin()  # it loads while the rest is found out here
+                self.process.owner.begin()  # it loads while the rest is found out here
         for name in sorted(tests, key=lambda name: -self.service(name).start_seconds):
             try:
                 spec = self._unique(name)
-                if not spec.per_process or tests[name] >= self.kit.processes:
+                if not spec.per_process or tests[name] >= self.process.count:
                     self.broker.prefetch(spec)
             except (TestkitError, pytest.skip.Exception, pytest.fail.Exception):
                 continue  # the fixture meets the same, and reports it
@@ -154,7 +154,7 @@ class Live:
         """Return what the run's broker is told. Raises SettingError."""
         from wflo_testkit.run.config import RunConfig
 
-        return RunConfig.of(self.kit.run, self.kit.config.rootpath, self.settings)
+        return RunConfig.of(self.process.run, self.process.config.rootpath, self.settings)
 
     def close(self) -> None:
         """Hang up: the broker gives back what this process still holds."""
@@ -165,13 +165,13 @@ class Live:
         """Return the spec of a server for `unique` alone, or for this process if it must be."""
         spec = self.spec(name)
         if spec.per_process and not unique:
-            unique = self.kit.process
+            unique = self.process.name
         return dataclasses.replace(spec, unique=unique)
 
-    def _connect(self) -> Broker:
+    def _connect(self) -> BrokerApi:
         from wflo_testkit.broker import client
 
-        if problem := self.kit.invitation.get("problem"):
+        if problem := self.process.invitation.get("problem"):
             raise errors.from_json(problem)
-        path = self.kit.invitation.get("socket") or self.kit.owner.begin()
-        return client.connect(path, self.kit.process)
+        path = self.process.invitation.get("socket") or self.process.owner.begin()
+        return client.connect(path, self.process.name)

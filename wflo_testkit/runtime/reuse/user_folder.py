@@ -15,7 +15,7 @@ from wflo_testkit.runtime import kernel, labels
 CACHE = "wflo-testkit/servers"
 
 
-class Home:
+class UserFolder:
     """`${XDG_CACHE_HOME:-~/.cache}/wflo-testkit/servers`, which nobody else can read.
 
     id: eight letters that differ from those of any other home, also of one with the same path on
@@ -114,10 +114,10 @@ class Home:
         return [self.folder / name for name in sorted(names) if fnmatchcase(name, pattern)]
 
 
-def home_of(label: str) -> Home | None:
-    """Return the home that `Home.label` names; None when it is another machine's."""
+def folder_of(label: str) -> UserFolder | None:
+    """Return the home that `UserFolder.label` names; None when it is another machine's."""
     machine, _, folder = label.partition(" ")
-    return Home(Path(folder)) if folder and machine == labels.machine() else None
+    return UserFolder(Path(folder)) if folder and machine == labels.machine() else None
 
 
 def _default() -> Path:

@@ -13,7 +13,7 @@ from wflo_testkit.broker.servers import Servers
 from wflo_testkit.model import Build, Grant, Json, Server, Spec
 from wflo_testkit.runtime import folders
 from wflo_testkit.runtime.containers import Containers
-from wflo_testkit.runtime.session import REMOVAL_TIMEOUT, Session
+from wflo_testkit.runtime.docker_session import REMOVAL_TIMEOUT, DockerSession
 from wflo_testkit.service import Service
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wflo_testkit.broker.warming import Warming
 
 
-class Core:
+class Broker:
     """One per run, in a process of its own; knows no socket and no pytest.
 
     external_max_age: see External.
@@ -30,7 +30,7 @@ class Core:
     def __init__(
         self,
         services: Mapping[str, Service],
-        session: Session,
+        session: DockerSession,
         reuse: Reuse | None = None,
         warming: Warming | None = None,
         *,
@@ -42,9 +42,9 @@ class Core:
         self.servers = Servers(services, containers, session.run, reuse, warming, external=external)
         self.leases = Leases(self.servers)
 
-    def owner(self, name: str) -> Owner:
+    def owner(self, name: str) -> LocalBroker:
         """Return the broker as the process `name` sees it."""
-        return Owner(self, name)
+        return LocalBroker(self, name)
 
     @property
     def notes(self) -> list[str]:
@@ -70,51 +70,51 @@ class Core:
                     self._warming.close(self._session.find)
 
 
-class Owner:
+class LocalBroker:
     """A broker.api.Broker for one process that runs tests."""
 
-    def __init__(self, core: Core, name: str) -> None:
-        self._core = core
+    def __init__(self, broker: Broker, name: str) -> None:
+        self._broker = broker
         self.name = name
 
     def server(self, spec: Spec) -> Server:
-        return self._core.servers.get(spec)
+        return self._broker.servers.get(spec)
 
     def prefetch(self, spec: Spec) -> None:
-        self._core.servers.begin(spec)
+        self._broker.servers.begin(spec)
 
     def discard(self, key: str) -> None:
-        self._core.leases.drop_server(key)
-        self._core.servers.discard(key)
+        self._broker.leases.drop_server(key)
+        self._broker.servers.discard(key)
 
     def logs(self, key: str, since: float | None) -> str:
-        return self._core.servers.logs(key, since)
+        return self._broker.servers.logs(key, since)
 
     def network(self, key: str) -> str:
-        return self._core.servers.network(key)
+        return self._broker.servers.network(key)
 
     def lease(self, ask: Ask) -> Grant | Build:
-        return self._core.leases.lease(ask, self.name)
+        return self._broker.leases.lease(ask, self.name)
 
     def withdraw(self, number: int) -> None:
-        self._core.leases.withdraw(self.name, number)
+        self._broker.leases.withdraw(self.name, number)
 
     def built(self, token: str, error: str | None) -> None:
-        self._core.leases.built(token, error)
+        self._broker.leases.built(token, error)
 
     def call(self, lease_id: str, verb: str, args: Mapping[str, Json]) -> Json:
-        return self._core.leases.call(lease_id, verb, args)
+        return self._broker.leases.call(lease_id, verb, args)
 
     def release(self, lease_id: str, keep: bool) -> list[str]:
-        return self._core.leases.release(lease_id, keep=keep)
+        return self._broker.leases.release(lease_id, keep=keep)
 
     def summary(self) -> list[dict[str, Json]]:
-        return self._core.servers.summary()
+        return self._broker.servers.summary()
 
     def notes(self) -> list[str]:
-        return self._core.notes
+        return self._broker.notes
 
     def close(self) -> None:
         # The run ends or its process is gone: nobody is left to whom an error could be told.
         with contextlib.suppress(Exception):
-            self._core.leases.drop_owner(self.name)
+            self._broker.leases.drop_owner(self.name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wflo_testkit.plugin.kit import OWN_SERVERS, dest
+from wflo_testkit.plugin.process import OWN_SERVERS, dest
 
 if TYPE_CHECKING:
     from wflo_testkit.outline import Fixture, Flag

@@ -19,7 +19,7 @@ from importlib.machinery import ModuleSpec
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from wflo_testkit.services.postgres.schema.guard import governing
+from wflo_testkit.services.postgres.schema.guard import active_guards
 
 Before = Callable[[inspect.BoundArguments], None]
 _KEY = "which entrance"
@@ -67,7 +67,7 @@ _to_restore: list[_Replaced] = []
 def enter(key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call the function `key` as it was, unless what stands before it raises."""
     replaced = _replaced[key]
-    if governing.current() is not None:
+    if active_guards.current() is not None:
         bound = inspect.signature(replaced.original).bind(*args, **kwargs)
         bound.apply_defaults()
         replaced.before(bound)
@@ -86,7 +86,7 @@ def watch(entrances: Sequence[Entrance]) -> None:
                 _replace(entrance)
 
 
-def leave() -> None:
+def restore() -> None:
     """Put everything back when the last guard goes."""
     global _guards
     with _lock:
@@ -133,13 +133,13 @@ def _code(key: str, function: FunctionType) -> CodeType:
 
 def _plain(*args: Any, **kwargs: Any) -> Any:
     # Runs with the globals of the function that it replaces.
-    from wflo_testkit.services.postgres.schema.guard.entrances import enter
+    from wflo_testkit.services.postgres.schema.guard.connect_functions import enter
 
     return enter("which entrance", args, kwargs)
 
 
 async def _awaited(*args: Any, **kwargs: Any) -> Any:
-    from wflo_testkit.services.postgres.schema.guard.entrances import enter
+    from wflo_testkit.services.postgres.schema.guard.connect_functions import enter
 
     return await enter("which entrance", args, kwargs)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from wflo_testkit.dated import Names
 from wflo_testkit.errors import IsolationFailed
-from wflo_testkit.services.temporal.link import CALL, Link
+from wflo_testkit.services.temporal.connection import CALL, TemporalConnection
 from wflo_testkit.wait import Deadline
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ GRANT = (
     "grant the kit RegisterNamespace, DeleteNamespace and ListNamespaces, or name a namespace for "
     "all tests in the setting temporal_namespace"
 )
-PATIENCE = 20.0
+TAKE_TIMEOUT = 20.0
 DAY = 24 * 60 * 60
 NAMESPACES = Names("[0-9]+", separator="-")
 """The namespaces that runs register; one on its way out is called otherwise."""
 
 
-class Stock:
+class NamespacePool:
     """Hands out each namespace once. Safe to use from several threads.
 
     launched: names that the server made at launch. Should another run have used them already,
@@ -40,7 +40,7 @@ class Stock:
 
     def __init__(
         self,
-        link: Link,
+        link: TemporalConnection,
         run: str,
         *,
         launched: list[str],
@@ -48,7 +48,7 @@ class Stock:
         batch: int,
         low: int,
     ) -> None:
-        self._link = link
+        self._connection = link
         self._run = run
         self._launched = launched
         self._attributes = attributes
@@ -70,7 +70,7 @@ class Stock:
 
         Raises IsolationFailed.
         """
-        deadline = Deadline(PATIENCE)
+        deadline = Deadline(TAKE_TIMEOUT)
         with self._changed:
             while True:
                 filling = self._refill()
@@ -78,12 +78,12 @@ class Stock:
                     return self._ready.popleft()
                 self._changed.wait_for(partial(self._is_news, filling), deadline.left)
                 if not self._ready and (deadline.passed or _error(filling)):
-                    raise _failed(_error(filling), self._link.address)
+                    raise _failed(_error(filling), self._connection.address)
 
     def _refill(self) -> Future[None] | None:
         """Begin to fill if it is time to; return the filling under way, or the last one."""
         if len(self._ready) <= self._low and (self._filling is None or self._filling.done()):
-            self._filling = self._link.start(self._fill)
+            self._filling = self._connection.start(self._fill)
             self._filling.add_done_callback(self._tell)
         return self._filling
 
@@ -163,7 +163,7 @@ def _error(filling: Future[None] | None) -> BaseException | None:
 def _failed(cause: BaseException | None, address: str) -> IsolationFailed:
     return IsolationFailed(
         "no namespace could be registered",
-        cause=cause or f"no answer after {PATIENCE:g} s",
+        cause=cause or f"no answer after {TAKE_TIMEOUT:g} s",
         looked_at=f"Temporal server {address}",
         fix=f"on an external server {GRANT}",
     )

@@ -33,7 +33,7 @@ _PINS = """SET search_path = pg_catalog; SET session_replication_role = replica;
     FROM pg_database WHERE datname = current_database()"""
 
 
-class Link:
+class WatchingConnection:
     """A superuser's connection to `database`, with settings that no test can change.
 
     oid, role: object ids of the database and of the role that a test uses there; pid: of the
@@ -95,7 +95,7 @@ class Link:
             self._connection.fileno()  # a lost one has none, and would be silent for ever
             return not self._answers.select(timeout=0)
 
-    def leave(self) -> Connection[Row]:
+    def detach(self) -> Connection[Row]:
         """Return the connection, which is the caller's from now on."""
         self._answers.close()
         return self._connection

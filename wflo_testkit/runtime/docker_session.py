@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from wflo_testkit.errors import DockerUnavailable, StartFailed, TestkitError
 from wflo_testkit.model import Spec
 from wflo_testkit.runtime import address, daemon, labels, leftovers, ports
+from wflo_testkit.runtime.dead_runs import DeadRuns
 from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.runtime.guard import Guard
 from wflo_testkit.runtime.placeholders import alias
 from wflo_testkit.runtime.sockets import Sockets
-from wflo_testkit.runtime.sweep import Sweep
 from wflo_testkit.wait import WaitTimeout, wait_until
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ REMOVAL_TIMEOUT = 60.0
 """Seconds to try at the end, while somebody waits for it."""
 
 
-class Session:
+class DockerSession:
     """One run's view of the daemon. Nothing touches Docker before `client` is first asked for.
 
     run: the run's id. policy: which images serve ("auto", "official", "local").
@@ -51,7 +51,7 @@ class Session:
         self._keep = keep
         self._lock = threading.RLock()
         self._guard: Guard | None = None
-        self._sweep: Sweep | None = None
+        self._sweep: DeadRuns | None = None
         self._client: DockerClient | None = None
         self._unavailable: DockerUnavailable | None = None
         self._network = ""
@@ -105,7 +105,7 @@ class Session:
             raise
         if self._guard is None:
             self._begin_guard(Engine(self.endpoint, api=client.client.api))
-        self._sweep = Sweep(client.client.api)
+        self._sweep = DeadRuns(client.client.api)
         self._sweep.begin()
         return client
 
@@ -186,7 +186,7 @@ class Session:
         with self._making():
             client = self.client
             create = client.client.containers.create if self._keep else client.create
-            container = self._sockets.lend(
+            container = self._sockets.create_with(
                 client.client.api,
                 sockets,
                 lambda mounts: create(reference, mounts=mounts, **config),
@@ -228,7 +228,7 @@ class Session:
             return
         try:
             if self._sweep is not None:
-                self._sweep.hurry()  # beside the removal
+                self._sweep.look_again()  # beside the removal
             self._remove(client, patience)
             self._sockets.close()
             if self._sweep is not None:

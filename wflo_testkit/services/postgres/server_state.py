@@ -51,7 +51,7 @@ Found = dict[tuple[str, str], tuple[str, dict[str, Any]]]
 """(catalog, key) -> (what to call it, the row)."""
 
 
-class Surroundings:
+class ServerState:
     """The state of a server around its databases, as it was when the first test came, with what
     schemas have made since.
 
@@ -147,14 +147,14 @@ class Surroundings:
         """Its objects in the test's database stay, for they may be kept for people."""
         for sql in (f"REASSIGN OWNED BY {role} TO CURRENT_USER", f"DROP OWNED BY {role}"):
             self._admin.rows(sql, database=database)
-        self._admin.leave(database)
+        self._admin.close_database(database)
         self._admin.rows(f"DROP ROLE {role}")
 
     def _empty_tablespace(self, name: str, database: str) -> None:
         for kind in ("TABLE", "INDEX", "MATERIALIZED VIEW"):
             moved = f"ALTER {kind} ALL IN TABLESPACE {quoted(name)} SET TABLESPACE pg_default"
             self._admin.rows(moved, database=database)
-        self._admin.leave(database)
+        self._admin.close_database(database)
         self._admin.rows(f"DROP TABLESPACE {quoted(name)}")
 
     def _system(self, statement: str) -> None:

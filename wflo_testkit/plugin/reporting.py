@@ -12,11 +12,11 @@ from wflo_testkit.errors import DockerUnavailable, TestkitError
 from wflo_testkit.plugin import without_docker
 
 if TYPE_CHECKING:
-    from wflo_testkit.plugin.live import Live
+    from wflo_testkit.plugin.session import PluginSession
 
 
 @contextmanager
-def plainly(live: Live) -> Iterator[None]:
+def report_errors(session: PluginSession) -> Iterator[None]:
     """Report an error of the kit by its own words, without a traceback through the kit.
 
     Only that no daemon answers may skip a test, and only where the settings say so.
@@ -27,6 +27,6 @@ def plainly(live: Live) -> Iterator[None]:
         failure = error
     else:
         return
-    if isinstance(failure, DockerUnavailable) and not live.requires_docker:
+    if isinstance(failure, DockerUnavailable) and not session.requires_docker:
         raise without_docker.skipping(failure.text) from None
     raise pytest.fail.Exception(failure.text, pytrace=False) from None

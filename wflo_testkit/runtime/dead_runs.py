@@ -8,13 +8,13 @@ from typing import Any
 
 from wflo_testkit.runtime import leftovers
 
-SETTLE = 8.0
+START_LIMIT = 8.0
 """Seconds in which this run's servers have the daemon to themselves."""
-PATIENCE = 15.0
+CLEARING_LIMIT = 15.0
 """Seconds that a start waits for stopped leftovers to go; on an idle machine they take one."""
 
 
-class Sweep:
+class DeadRuns:
     """One run's sweep, in a thread of its own.
 
     Stopped containers of dead runs, as a restart of the daemon leaves them, go before this run
@@ -25,7 +25,7 @@ class Sweep:
     def __init__(self, api: Any) -> None:
         self._api = api
         self._cleared = threading.Event()
-        self._hurry = threading.Event()
+        self._is_ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="wflo-sweep", daemon=True)
 
     def begin(self) -> None:
@@ -34,15 +34,15 @@ class Sweep:
 
     def wait(self) -> None:
         """Return once no stopped leftovers are in the way."""
-        self._cleared.wait(PATIENCE)
+        self._cleared.wait(CLEARING_LIMIT)
 
-    def hurry(self) -> None:
+    def look_again(self) -> None:
         """Look for what still runs now, since the run comes to its end; returns at once."""
-        self._hurry.set()
+        self._is_ending.set()
 
     def finish(self) -> None:
         """Come to the end."""
-        self.hurry()
+        self.look_again()
         self._thread.join(30)
 
     def _run(self) -> None:
@@ -50,6 +50,6 @@ class Sweep:
             if leftovers.stopped(self._api):
                 leftovers.remove_all(leftovers.of_dead_runs(self._api), running=False)
         self._cleared.set()
-        self._hurry.wait(SETTLE)
+        self._is_ending.wait(START_LIMIT)
         with contextlib.suppress(Exception):
             leftovers.remove_all(leftovers.of_dead_runs(self._api))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sqlalchemy.pool import PoolProxiedConnection
 
 
-class Opened:
+class Checkouts:
     """Watches one engine. Holds on to what is out: otherwise the garbage collector would close
     it at some later moment, and blame the test that runs then."""
 

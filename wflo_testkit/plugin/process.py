@@ -1,4 +1,4 @@
-"""The kit in one pytest process, as far as it goes before a test uses it.
+"""One pytest process, as far as it goes before a test uses the kit.
 
 Loaded at every start of pytest, by suites that never use the kit too: nothing heavy here.
 """
@@ -18,7 +18,7 @@ from wflo_testkit import wait  # noqa: F401 - takes hold of the clock before a c
 
 if TYPE_CHECKING:
     from wflo_testkit.outline import Fixture
-    from wflo_testkit.plugin.live import Live
+    from wflo_testkit.plugin.session import PluginSession
     from wflo_testkit.run.owner import RunOwner
 
 
@@ -26,12 +26,12 @@ OWN_SERVERS = "_wflo_own_servers"
 """The fixture that removes one test's own servers after everything that uses them."""
 
 
-class Kit:
-    """One per pytest process; what it needs once a test uses the kit is its `live` part.
+class PytestProcess:
+    """One per pytest process; what it needs once a test uses the kit is its `session`.
 
     run: the run's id, in every name that the kit makes.
-    process: "main", or a worker's name. processes: how many of them share the tests.
-    live: makes that part.
+    name: "main", or a worker's name. count: how many of them share the tests.
+    session: makes that part.
     invitation: how a worker of xdist finds the broker; empty in every other process.
     servers: server -> service: one server per service, and those that the file declares.
     owners: fixture -> server. shims: the functions behind the kit's fixtures.
@@ -42,19 +42,19 @@ class Kit:
         self,
         config: pytest.Config,
         fixtures: Mapping[str, Sequence[Fixture]],
-        live: Callable[[Kit], Live],
+        session: Callable[[PytestProcess], PluginSession],
     ) -> None:
         worker = getattr(config, "workerinput", {})
         self.config = config
-        self._live = live
+        self._session = session
         self.invitation: Mapping[str, Any] = worker.get("wflo_testkit", {})
         # What `secrets` is made of, whose import is not free; tests seed `random`.
         self.run = self.invitation.get("run") or os.urandom(4).hex()
-        self.process: str = worker.get("workerid", "main")
-        self.processes: int = worker.get("workercount", 1)
+        self.name: str = worker.get("workerid", "main")
+        self.count: int = worker.get("workercount", 1)
         self.servers = {service: service for service in fixtures}
         if declares_servers(config.rootpath):
-            self.servers |= self.live.declared_servers()
+            self.servers |= self.session.declared_servers()
         self.owners = {
             f"{server}_{suffix}": server
             for server, service in self.servers.items()
@@ -64,16 +64,16 @@ class Kit:
         self.is_used = False
 
     @cached_property
-    def live(self) -> Live:
+    def session(self) -> PluginSession:
         """What the kit needs once a test uses it; loaded when first asked for."""
-        return self._live(self)
+        return self._session(self)
 
     @cached_property
     def owner(self) -> RunOwner:
         """The owner of the run's broker; in every process but xdist's workers."""
         from wflo_testkit.run.owner import RunOwner
 
-        return RunOwner(self.run, lambda: self.live.run_config())
+        return RunOwner(self.run, lambda: self.session.run_config())
 
     @property
     def has_broker(self) -> bool:
@@ -97,8 +97,8 @@ class Kit:
 
         Raises TestkitError when something could not be removed.
         """
-        if "live" in self.__dict__:
-            self.live.close()
+        if "session" in self.__dict__:
+            self.session.close()
         if "owner" in self.__dict__:
             self.owner.close()
 
@@ -149,7 +149,7 @@ def dest(key: str) -> str:
     return f"wflo_{key}"
 
 
-KIT = pytest.StashKey[Kit]()
+PROCESS = pytest.StashKey[PytestProcess]()
 
 
 def declares_servers(rootdir: Path) -> bool:

@@ -21,7 +21,7 @@ _FINISHED = """SELECT rolname FROM pg_database, pg_roles
     ORDER BY length(rolname) DESC LIMIT 1"""
 
 
-class Lasting:
+class KeptTemplates:
     """Finds and keeps them as the administrator. Safe to use from several threads."""
 
     def __init__(self, admin: Admin) -> None:

@@ -12,7 +12,7 @@ from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.pool import Pool
 from wflo_testkit.services.postgres.recycling.recycler import Recycler
-from wflo_testkit.services.postgres.sessions import IN_SCHEMA, Where, settle
+from wflo_testkit.services.postgres.sessions import IN_SCHEMA, Where, end_sessions
 from wflo_testkit.services.postgres.templates import Templates
 
 
@@ -32,7 +32,7 @@ class Mode(Protocol):
     instead: str
 
     def lease(self, request: LeaseRequest) -> Mapping[str, Json] | Build:
-        """Return what the handle needs (see `Workshop.grant`), or what must be built first."""
+        """Return what the handle needs (see `ModeContext.grant`), or what must be built first."""
 
     def release(self, lease: HeldLease, keep: bool) -> list[str]:
         """Take back what `lease` returned; a sentence per leftover."""
@@ -42,7 +42,7 @@ class Mode(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class ModeContext:
     """The tools that modes share."""
 
     cluster: Cluster
@@ -55,14 +55,16 @@ class Workshop:
         schema = str(request.params.get("schema") or "")
         return self.templates.get(schema, lasts=bool(request.params.get("lasts")))
 
-    def settle(self, data: Mapping[str, Json]) -> list[str]:
+    def end_sessions(self, data: Mapping[str, Json]) -> list[str]:
         """End the sessions in a lease's part; return a sentence for each that was left open.
 
         data: what `grant` returned.
         """
         if name := data["schema"]:
-            return settle(self.cluster.admin, Where(IN_SCHEMA, (name, name), data["database"]))
-        return self.recycler.settle(data["database"])
+            return end_sessions(
+                self.cluster.admin, Where(IN_SCHEMA, (name, name), data["database"])
+            )
+        return self.recycler.end_sessions(data["database"])
 
     def grant(
         self, mode: Mode, database: str, *, schema: str = "", template: str = ""
