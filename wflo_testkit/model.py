@@ -209,7 +209,7 @@ class LeaseRequest:
     kind: name of the LeaseKind; mode: how to isolate ("" for the service's default).
     params: what `LeaseKind.params` said, plain data.
     id: unique for the life of the run, lower-case letters and digits, usable in names.
-    owner: the process that asks, such as "main" or "gw0".
+    owner: the process that asks, such as "main" or "gw0". test: for which test, for people.
     """
 
     kind: str
@@ -217,6 +217,7 @@ class LeaseRequest:
     params: Mapping[str, Json]
     id: str
     owner: str
+    test: str = "a test"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,9 +76,9 @@ def pytest_runtest_teardown(item):
 QUIETLY = ("--wflo-leftovers=ignore", "--tb=no")  # a desk never comes back without a cup on it
 
 NEVER_WITHDRAWS = """
-from wflo_testkit.plugin import fixtures
+from wflo_testkit.plugin.asking import Asked
 
-fixtures.Asked.withdraw = lambda self: None
+Asked.withdraw = lambda self: None
 """
 
 

@@ -13,13 +13,15 @@ from wflo_testkit.model import Build, Grant, Json, Server, Spec
 class Ask:
     """What to lease: from which server (its key), which kind, how isolated.
 
-    number: of the asker's own, by which it can withdraw what it asked for; 0 for none.
+    test: which test it is for, for people. number: of the asker's own, by which it can withdraw
+        what it asked for; 0 for none.
     """
 
     key: str
     kind: str
     mode: str
     params: Mapping[str, Json]
+    test: str = "a test"
     number: int = 0
 
 
@@ -62,8 +64,11 @@ class BrokerApi(Protocol):
     def call(self, lease_id: str, verb: str, args: Mapping[str, Json]) -> Json:
         """Ask the isolation of a lease to do something in the middle of a test."""
 
-    def release(self, lease_id: str, keep: bool) -> list[str]:
-        """Give a lease back; returns a sentence per leftover that was closed."""
+    def release(self, lease_id: str, keep: bool, ahead: Ask | None = None) -> list[str]:
+        """Give a lease back; returns a sentence per leftover that was closed.
+
+        ahead: what this owner is going to `lease` next; it may be begun behind the release.
+        """
 
     def summary(self) -> list[dict[str, Json]]:
         """Return a row per server: name, service, image, origin, seconds, error, leases."""

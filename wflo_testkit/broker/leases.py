@@ -81,7 +81,12 @@ class Leases:
         """
         held = Held(owner, ask.key, self._servers.isolation(ask.key), ask.number)
         request = LeaseRequest(
-            kind=ask.kind, mode=ask.mode, params=ask.params, id=secrets.token_hex(4), owner=owner
+            kind=ask.kind,
+            mode=ask.mode,
+            params=ask.params,
+            id=secrets.token_hex(4),
+            owner=owner,
+            test=ask.test,
         )
         answer: Mapping[str, Json] | Build | None = None
         try:

@@ -17,6 +17,7 @@ from wflo_testkit.broker.api import UNANSWERED, VERBS, BrokerApi
 from wflo_testkit.broker.wire import Stream, packed, unpacked
 from wflo_testkit.errors import BrokerLost, TestkitError
 from wflo_testkit.runtime import kernel, processes
+from wflo_testkit.wait import pause
 
 if TYPE_CHECKING:
     from wflo_testkit.broker.broker import Broker
@@ -25,6 +26,8 @@ POLL = 0.5
 """Seconds between two looks at the processes, for when a forked child holds a socket open."""
 RETRY = 0.1
 """Seconds between two tries to let somebody in, where the system has no descriptor or thread."""
+STEP_BACK = 1e-5
+"""Seconds, as few as a thread can sleep; without, a processor's only core stays with this one."""
 log = logging.getLogger(__name__)
 
 
@@ -172,6 +175,8 @@ class Connections:
                 answer = _refusal(error)
             if verb not in UNANSWERED:
                 _send(stream, answer)
+                if stream.has_more:  # asked ahead: the asker, now awake, has the first right
+                    pause(STEP_BACK)
 
     def _owner(self, peer: Peer, version: str) -> BrokerApi:
         broker = self._broker.result()

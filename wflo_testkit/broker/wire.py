@@ -10,6 +10,7 @@ import dataclasses
 import json
 import marshal
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Any, Protocol
 
 from wflo_testkit.broker.api import Ask
@@ -29,6 +30,8 @@ _FIELDS = {
     )
     for name, kind in KINDS.items()
 }
+_VALUES = {name: attrgetter(*fields) for name, fields in _FIELDS.items()}
+_PLAIN = frozenset({str, int, float, bool, type(None), list, dict, tuple})
 
 
 class Socket(Protocol):
@@ -102,13 +105,15 @@ def packed(value: Any) -> tuple[str, Any]:
 
     By name, since a class may have been imported twice: by a pytest inside of pytest.
     """
+    if type(value) in _PLAIN:
+        return "", value
     for each in type(value).__mro__:
-        if (fields := _FIELDS.get(each.__name__)) is not None:
-            return each.__name__, {name: getattr(value, name) for name in fields}
+        if (values := _VALUES.get(each.__name__)) is not None:
+            return each.__name__, values(value)
     return "", value
 
 
 def unpacked(tagged: tuple[str, Any]) -> Any:
     """Return what `packed` was given; of a server's subclass a Server."""
     kind, value = tagged
-    return KINDS[kind](**value) if kind else value
+    return KINDS[kind](**dict(zip(_FIELDS[kind], value, strict=True))) if kind else value

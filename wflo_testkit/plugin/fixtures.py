@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
 from wflo_testkit.broker.api import Ask
-from wflo_testkit.errors import MissingExtra, TestkitError
+from wflo_testkit.errors import MissingExtra
 from wflo_testkit.model import Build, Grant, Json
 from wflo_testkit.plugin import outcome
 from wflo_testkit.plugin.context import Context
@@ -21,8 +20,8 @@ from wflo_testkit.plugin.reporting import report_errors
 from wflo_testkit.service import Convenience, Lease, LeaseKind
 
 if TYPE_CHECKING:
-    from wflo_testkit.broker.api import BrokerApi
     from wflo_testkit.model import Server
+    from wflo_testkit.plugin.asking import Asked
     from wflo_testkit.plugin.session import PluginSession
 
 Part = TypeVar("Part", Convenience, LeaseKind)
@@ -45,9 +44,9 @@ def lease(
     context = Context(request, name, inputs)
     kind = _named(context.session.service(name).leases, suffix)
     with report_errors(context.session):
-        asked = Asked(context.session.broker)
+        asked = context.session.ahead.take(f"{name}_{suffix}")
         request.addfinalizer(asked.withdraw)  # before anything is asked for
-        lease = _take(context, kind, asked.number)
+        lease, ask = _take(context, kind, asked)
         made = kind.handle(lease, context)
         value = made.__enter__()
     outcome.holds(request.node, f"{name}_{suffix}", value, partial(kind.refused, lease))
@@ -55,7 +54,7 @@ def lease(
         yield value
     finally:
         with report_errors(context.session):
-            _give_back(context, lease, made, asked)
+            _give_back(context, lease, made, asked, ask)
 
 
 def convenience(
@@ -87,35 +86,50 @@ def _named(parts: Sequence[Part], name: str) -> Part:
 
 
 def _give_back(
-    context: Context, lease: Lease, made: AbstractContextManager[Any], asked: Asked
+    context: Context, lease: Lease, made: AbstractContextManager[Any], asked: Asked, ask: Ask
 ) -> None:
     """Close what the handle holds in this process, then release; the release is never skipped."""
     leftovers: list[str] = []
     try:
         made.__exit__(None, None, None)
     finally:
-        keep = outcome.failed(context.node)
-        leftovers = context.session.broker.release(lease.id, keep)
+        leftovers = _release(context, lease, ask)
         asked.is_over = True
     if leftovers:
         context.warn("; ".join(leftovers))
 
 
-def _take(context: Context, kind: LeaseKind, number: int) -> Lease:
-    """Lease from the broker, building first whatever it names."""
+def _release(context: Context, lease: Lease, ask: Ask) -> list[str]:
+    """Release a lease, and ask ahead for the next test's; returns what was left open."""
+    ahead, keep = context.session.ahead, outcome.failed(context.node)
+    try:
+        following = ahead.begin(f"{context.name}_{ask.kind}", ask)
+        return context.session.broker.release(lease.id, keep, following)
+    except BaseException:
+        ahead.withdraw()
+        raise
+
+
+def _take(context: Context, kind: LeaseKind, asked: Asked) -> tuple[Lease, Ask]:
+    """Lease from the broker, building first whatever it names; return also what was asked for."""
     broker = context.session.broker
     params = kind.params(context)  # first: to load a schema takes as long as part of the start
     server = context.server
-    ask = Ask(key=server.key, kind=kind.name, mode=context.mode, params=params, number=number)
+    ask = asked.settled(
+        Ask(
+            key=server.key,
+            kind=kind.name,
+            mode=context.mode,
+            params=params,
+            test=context.nodeid,
+            number=asked.number,
+        )
+    )
     while not isinstance(got := broker.lease(ask), Grant):
         _build(context, kind, got)
     context.session.passwords.learn_of_lease(got.data)
-    return Lease(
-        id=got.id,
-        server=server,
-        data=got.data,
-        call=partial(_call, context, got.id),
-    )
+    call = partial(_call, context, got.id)
+    return Lease(id=got.id, server=server, data=got.data, call=call), ask
 
 
 def _call(context: Context, lease_id: str, verb: str, **args: Json) -> Json:
@@ -147,27 +161,6 @@ def _naming_the_extra(name: str, extra: Convenience) -> Iterator[None]:
             raise
         what, packages = f"the fixture {name}_{extra.name}", " and ".join(extra.packages)
         raise MissingExtra.of(what, packages, extra.extra, error) from None
-
-
-class Asked:
-    """One lease, from before it is asked for until it has been given back.
-
-    An exception may come from a signal, as pytest-timeout's does, between any two steps: while
-    the broker answers, before the lease is in anybody's hands, or while it goes back.
-    """
-
-    _numbers = itertools.count(1)
-
-    def __init__(self, broker: BrokerApi) -> None:
-        self.number = next(self._numbers)
-        self.is_over = False
-        self._broker = broker
-
-    def withdraw(self) -> None:
-        """Have the broker take back whatever came of it, unless that has been given back."""
-        if not self.is_over:
-            with suppress(TestkitError):  # the fixture has met, and reported, the same
-                self._broker.withdraw(self.number)
 
 
 class OwnServers:

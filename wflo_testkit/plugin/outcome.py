@@ -44,6 +44,10 @@ class Watch:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         begin(item)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
+        item.config.stash[PROCESS].session.ahead.turn_to(nextitem)
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]

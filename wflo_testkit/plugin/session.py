@@ -15,6 +15,7 @@ import pytest
 from wflo_testkit import errors, services, settings
 from wflo_testkit.errors import SettingError, TestkitError
 from wflo_testkit.plugin import outcome, prefetch, spec_hook
+from wflo_testkit.plugin.asking import AskedAhead
 from wflo_testkit.plugin.passwords import Passwords
 from wflo_testkit.plugin.process import dest
 from wflo_testkit.service import suffixes
@@ -34,6 +35,7 @@ class PluginSession:
     def __init__(self, process: PytestProcess) -> None:
         self.process = process
         self.passwords = Passwords()
+        self.ahead = AskedAhead(self)
         outcome.watch(process.config)
         self._broker: BrokerApi | None = None
         self._specs: dict[str, Spec] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wflo_testkit.service import LeaseKind, Service, conveniences, lazy
-from wflo_testkit.services.redis.handle import RedisDatabase, database, params, refused
+from wflo_testkit.services.redis.handle import RedisDatabase, database, refused
 from wflo_testkit.services.redis.probe import probe
 from wflo_testkit.services.redis.server import RedisServer
 from wflo_testkit.services.redis.spec import MODES, OPTIONS, external, spec
@@ -26,7 +26,6 @@ SERVICE = Service(
             name="database",
             doc="A part of Redis that only this test sees: a logical database, or a key prefix.",
             handle=database,
-            params=params,
             refused=refused,
         ),
     ),

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from wflo_testkit.model import Json
 from wflo_testkit.service import Lease, TestContext, plain
 from wflo_testkit.services.redis.address import Address
 from wflo_testkit.services.redis.server import RedisServer, environment
@@ -86,11 +84,6 @@ def _opening(server: RedisServer, db: int) -> str:
     asks = " --askpass" if server.password else ""
     tls = " --tls" if server.address.scheme == "rediss" else ""
     return f"redis-cli -h {server.host} -p {server.port}{tls}{user}{asks} -n {db}"
-
-
-def params(test: TestContext) -> Mapping[str, Json]:
-    """Return the test's name: a message about what tests share says whose it may be."""
-    return {"test": test.nodeid}
 
 
 def refused(lease: Lease, _failure: str) -> list[str]:

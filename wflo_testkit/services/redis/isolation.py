@@ -54,7 +54,7 @@ class RedisIsolation:
         Raises IsolationFailed, and ServiceUnavailable for what an external server denies.
         """
         data = self._mode(request.mode).lease(request)
-        self._users[data["username"]] = f"{request.params.get('test', 'a test')} ({request.owner})"
+        self._users[data["username"]] = f"{request.test} ({request.owner})"
         return data
 
     def built(self, token: str, error: str | None) -> None:
