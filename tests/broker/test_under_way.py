@@ -154,3 +154,55 @@ def test_what_was_kept_is_handed_on_when_the_run_ends_and_what_is_held_goes_firs
     broker.close()
 
     assert events[2:] == ["0 back, kept", "1 back", "closed, desk 0 is kept"]
+
+
+Dying = Callable[[], "Future[None]"]
+
+
+@pytest.fixture
+def dying(
+    broker: Broker, ask: Ask, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Dying]:
+    """dying(): what a process held is being given back, which takes until the broker closes."""
+    release, begun, go_on = desks.Desks.release, threading.Event(), threading.Event()
+
+    def take_long(self: desks.Desks, lease: HeldLease, *, keep: bool) -> list[str]:
+        begun.set()
+        go_on.wait(20)
+        return release(self, lease, keep=keep)
+
+    monkeypatch.setattr(desks.Desks, "release", take_long)
+    with ThreadPoolExecutor(2) as pool:
+
+        def die() -> Future[None]:
+            broker.owner("dies").lease(ask)
+            pool.submit(broker.owner("dies").close)
+            assert begun.wait(20)
+            closing = pool.submit(broker.close)
+            wait_until(
+                lambda: broker.leases._ended._waiters or "closed" in events,  # type: ignore[attr-defined]
+                timeout=20,
+                describe="the broker waits, or has closed",
+            )
+            go_on.set()
+            return closing
+
+        yield die
+
+
+def test_a_server_is_closed_after_what_is_being_given_back_to_it(
+    dying: Dying, events: list[str]
+) -> None:
+    dying().result(20)
+
+    assert events == ["dies gets 0", "0 back", "closed"]
+
+
+def test_mutant_that_waits_for_no_end_closes_too_early(
+    dying: Dying, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wflo_testkit.broker.leases.END_TIMEOUT", 0.0)
+    dying().result(20)
+
+    wait_until(lambda: events[-1] == "0 back", timeout=20, describe="it comes back all the same")
+    assert events == ["dies gets 0", "closed", "0 back"]

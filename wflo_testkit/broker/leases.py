@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from wflo_testkit.broker.api import Ask
@@ -14,6 +14,9 @@ from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.isolation import HeldLease, Isolation
 from wflo_testkit.model import Build, Grant, Json
 from wflo_testkit.service import LeaseRequest
+
+END_TIMEOUT = 20.0
+"""Seconds for what is being given back as the run ends."""
 
 
 @dataclass(slots=True, eq=False)
@@ -73,6 +76,8 @@ class Leases:
         self._lock = threading.Lock()
         self._held: dict[str, Held] = {}
         self._withdrawn: set[tuple[str, int]] = set()
+        self._ending = 0
+        self._ended = threading.Condition(self._lock)
 
     def lease(self, ask: Ask, owner: str) -> Grant | Build:
         """Lease for `owner`; the id is recorded before the service starts to make anything.
@@ -123,36 +128,55 @@ class Leases:
 
     def release(self, lease_id: str, *, keep: bool) -> list[str]:
         """Give back; a second release of the same lease is harmless."""
-        with self._lock:
-            held = self._held.pop(lease_id, None)
-        if held is None:
-            return []
-        if keep and held.lease is not None:
-            self._servers.note_kept(held.key, held.lease)
-        return held.end("", keep=keep)
+        with self._end_under_way():
+            with self._lock:
+                held = self._held.pop(lease_id, None)
+            if held is None:
+                return []
+            if keep and held.lease is not None:
+                self._servers.note_kept(held.key, held.lease)
+            return held.end("", keep=keep)
 
     def drop_owner(self, owner: str) -> None:
         """End all that `owner` holds: it is gone. Raises what one of the ends raised, after all."""
         with self._lock:
             self._withdrawn = {each for each in self._withdrawn if each[0] != owner}
-        gone = self._take_out(lambda held: held.owner == owner)
-        _end(gone, "the process that was making it died")
+        with self._end_under_way():
+            gone = self._take_out(lambda held: held.owner == owner)
+            _end(gone, "the process that was making it died")
 
     def withdraw(self, owner: str, number: int) -> None:
         """End what came of an ask; what is still under way, or to come, ends by itself."""
         with self._lock:
             self._withdrawn.add((owner, number))
-        gone = self._take_out(lambda held: (held.owner, held.number) == (owner, number))
-        _end(gone, "the test that was making it was interrupted")
+        with self._end_under_way():
+            gone = self._take_out(lambda held: (held.owner, held.number) == (owner, number))
+            _end(gone, "the test that was making it was interrupted")
 
     def drop_server(self, key: str) -> None:
         """Forget what is held on a server that is going away."""
         self._take_out(lambda held: held.key == key)
 
     def close(self) -> None:
-        """End what anybody still holds. Errors are passed over: nobody is left to be told."""
+        """End what anybody still holds, and wait for what others are ending: it needs its server.
+
+        Errors are passed over: nobody is left to be told.
+        """
         with contextlib.suppress(Exception):
             _end(self._take_out(lambda _held: True), "the run is ending")
+        with self._lock:
+            self._ended.wait_for(lambda: not self._ending, END_TIMEOUT)
+
+    @contextlib.contextmanager
+    def _end_under_way(self) -> Iterator[None]:
+        with self._lock:
+            self._ending += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ending -= 1
+                self._ended.notify_all()
 
     def _begin(self, lease_id: str, held: Held) -> None:
         with self._lock:
