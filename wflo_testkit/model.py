@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Self, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -224,6 +224,7 @@ class LeaseRequest:
 class Grant:
     """One test's lease as the broker describes it: an id and what the service said about it."""
 
+    is_granted: ClassVar[Literal[True]] = True
     id: str
     data: Mapping[str, Json] = field(repr=False)
 
@@ -235,6 +236,7 @@ class Build:
     token: names the work in `built`; data: where to make it.
     """
 
+    is_granted: ClassVar[Literal[False]] = False
     token: str
     data: Mapping[str, Json] = field(repr=False)
 

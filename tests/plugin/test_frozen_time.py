@@ -187,12 +187,29 @@ aio._loop_class = lambda: asyncio.SelectorEventLoop
 """
 
 
+A_LOOP = """
+import asyncio
+from freezegun import freeze_time
+from wflo_testkit.aio import run_apart
+
+@freeze_time("2024-01-01")
+def test_a_wait_on_a_loop_of_the_kit():
+    run_apart(lambda: asyncio.sleep(0.01), timeout=10)
+"""
+
+
+def test_a_wait_on_a_loop_of_the_kit_ends(run_suite: Run) -> None:
+    run_suite(A_LOOP).assert_outcomes(passed=1)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("case", "mutant"), [("kafka", KAFKA_STOPS), ("temporal", LOOPS_STOP)], ids=["kafka", "loops"]
+    ("source", "mutant"),
+    [(suite("kafka", "freezegun"), KAFKA_STOPS), (A_LOOP, LOOPS_STOP)],
+    ids=["kafka", "loops"],
 )
-def test_without_a_clock_of_its_own_it_is_noticed(case: str, mutant: str, run_suite: Run) -> None:
-    source = suite(case, "freezegun").replace("timeout=10", "timeout=2")
+def test_without_a_clock_of_its_own_it_is_noticed(source: str, mutant: str, run_suite: Run) -> None:
+    source = source.replace("timeout=10", "timeout=2")
 
     result = run_suite(source, *AUTO, "-x", conftest=mutant)
 
