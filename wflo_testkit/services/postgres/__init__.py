@@ -73,5 +73,5 @@ SERVICE = Service(
     ),
     options=OPTIONS,
     start_seconds=0.6,
-    modes=MODES,
+    modes=tuple(MODES),
 )

@@ -15,11 +15,11 @@ from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.logins import Logins
 from wflo_testkit.services.postgres.mode_context import Mode, ModeContext
-from wflo_testkit.services.postgres.modes import all_modes
 from wflo_testkit.services.postgres.pool import Pool
 from wflo_testkit.services.postgres.recycling.recycler import Recycler
 from wflo_testkit.services.postgres.server import PostgresServer
 from wflo_testkit.services.postgres.server_state import ServerState
+from wflo_testkit.services.postgres.spec import MODES
 from wflo_testkit.services.postgres.sweep import abandoned, sweep
 from wflo_testkit.services.postgres.templates import Templates
 from wflo_testkit.services.postgres.warm_image import content
@@ -41,7 +41,7 @@ class PostgresIsolation:
         self._templates = Templates(self._cluster)
         self._context = ModeContext(self._cluster, self._templates, self._pool, self._recycler)
         self._logins = Logins(self._context)
-        self._modes = all_modes(self._context)
+        self._modes: dict[str, Mode] = {name: make(self._context) for name, make in MODES.items()}
         self._lock = threading.Lock()
         self._server_state: ServerState | None = None
         self._spoilt = ""

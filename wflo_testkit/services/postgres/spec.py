@@ -8,11 +8,18 @@ from typing import Any
 
 from wflo_testkit.errors import SettingError
 from wflo_testkit.model import MAIN, Spec
-from wflo_testkit.service import Option
+from wflo_testkit.service import Option, lazy
 from wflo_testkit.services.postgres.address import DEFAULT_PORT, parse
 from wflo_testkit.services.postgres.server import PostgresServer
 
-MODES = ("database", "rollback", "schema", "create")
+_MODES = "wflo_testkit.services.postgres.modes"
+MODES = {
+    "database": lazy(f"{_MODES}.database:DatabaseMode"),
+    "rollback": lazy(f"{_MODES}.rollback:RollbackMode"),
+    "schema": lazy(f"{_MODES}.schema:SchemaMode"),
+    "create": lazy(f"{_MODES}.create:CreateMode"),
+}
+"""Value of `postgres_isolation` -> what makes that mode of a ModeContext; the default first."""
 
 OPTIONS = (
     Option(
@@ -23,8 +30,8 @@ OPTIONS = (
     ),
     Option(
         key="postgres_isolation",
-        default=MODES[0],
-        choices=MODES,
+        default=next(iter(MODES)),
+        choices=tuple(MODES),
         help="what a test gets to itself",
     ),
     Option(
