@@ -157,6 +157,15 @@ def test_every_module_belongs_to_a_known_part() -> None:
     assert {part_of(path) for path in MODULES} - {""} <= set(BELOW)
 
 
+def test_the_picture_of_the_house_shows_the_parts_that_are_there(root: Path) -> None:
+    text = (root / "CONTRIBUTING.md").read_text()
+    picture = text.partition("## Where things go\n\n```\n")[2].partition("\n```\n")[0]
+    lines = (line for line in picture.splitlines() if not line.startswith(" "))
+    names = {name.rstrip("/") for line in lines for name in line.partition("    ")[0].split()}
+
+    assert names - {"|"} == {part_of(path) for path in MODULES} - {""}
+
+
 @pytest.mark.parametrize("part", sorted(BELOW))
 def test_a_part_imports_only_what_lies_below_it(part: str) -> None:
     allowed = BELOW[part] | {part} | (set() if part in UNVERSIONED else {""})
