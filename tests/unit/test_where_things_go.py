@@ -13,12 +13,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from tests.conftest import Run
+from wflo_testkit import services
 
 ROOT = Path(__file__).parents[2]
 SERVICE = ROOT / "tests/services/third_party/notes_service.py"
@@ -274,6 +276,13 @@ def copy(tmp_path: Path, fresh_environment: pytest.MonkeyPatch) -> Copy:
 
 def test_all_that_the_table_names_is_tried() -> None:
     assert PLACES.keys() == ADDITIONS.keys()
+
+
+@pytest.mark.parametrize("name", services.BUILT_IN)
+def test_the_settings_of_every_service_are_where_one_of_them_is_tried(name: str) -> None:
+    spec = import_module(f"wflo_testkit.services.{name}.spec")
+
+    assert services.row(name).options is spec.OPTIONS
 
 
 @pytest.mark.parametrize("what", [marked(what) for what in ADDITIONS])
