@@ -57,7 +57,13 @@ class Asker:
         kind = self.service.leases[0]
         params = kind.params(self)
         grant = self.broker.lease(
-            Ask(key=self.server.key, kind=kind.name, mode=mode or self.mode, params=params)
+            Ask(
+                key=self.server.key,
+                kind=kind.name,
+                mode=mode or self.mode,
+                params=params,
+                test=self.nodeid,
+            )
         )
         assert isinstance(grant, Grant)
         lease = Lease(
