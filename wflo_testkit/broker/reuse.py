@@ -185,7 +185,8 @@ class Reuse:
         """Start the container, whose name keeps others from doing the same, and write it down."""
         place = self._kept_servers.place(key, created=self._half_made.add)
         try:
-            server = Starter(Containers(place), self._warming).start(spec, service)
+            containers = Containers(self._kept_servers.session, place)
+            server = Starter(containers, self._warming).start(spec, service)
             server = dataclasses.replace(server, is_shared=True)
             self._kept_servers.write_down(key, server)
         except BaseException:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import docker
     from docker.models.containers import Container
 
-    from wflo_testkit.runtime.places import Place
+    from wflo_testkit.runtime.docker_session import DockerSession
+    from wflo_testkit.runtime.reuse.place import KeptPlace
     from wflo_testkit.runtime.warm.order import Warm
 
 
@@ -79,18 +80,22 @@ class State:
 
 
 class Containers:
-    """The containers of one place. Safe to use from several threads."""
+    """The containers of one run, or those that go to `place`. Safe to use from several threads.
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    session: the connection to the daemon.
+    """
+
+    def __init__(self, session: DockerSession, place: KeptPlace | None = None) -> None:
+        self._session = session
+        self._place = place or session
 
     @property
     def client(self) -> docker.DockerClient:
-        return self._place.client.client
+        return self._session.client.client
 
     def image(self, spec: Spec) -> images.ResolvedImage:
         """Find what to run for `spec`. Raises DockerUnavailable or ImageUnavailable."""
-        return images.resolve(self.client, spec.image, policy=self._place.policy)
+        return images.resolve(self.client, spec.image, policy=self._session.policy)
 
     def start(
         self, spec: Spec, password: str, image: images.ResolvedImage, warm: Warm | None = None
@@ -103,7 +108,7 @@ class Containers:
         """
         from docker.errors import APIError
 
-        client = self._place.client
+        client = self._session.client
         wanted = warm.spec if warm is not None else spec
         filled = with_password(wanted, password, self._place.host_name(spec))
         try:
@@ -115,7 +120,7 @@ class Containers:
             raise StartFailed(
                 f"{spec.name} ({image.reference}) could not be started",
                 cause=error.explanation or error,
-                looked_at=self._place.address,
+                looked_at=self._session.address,
                 fix="run `wflo-testkit doctor`",
             ) from None
 
@@ -124,7 +129,7 @@ class Containers:
         from docker.errors import NotFound
 
         try:
-            state = self._place.client.client.api.inspect_container(container_id)["State"]
+            state = self.client.api.inspect_container(container_id)["State"]
         except NotFound:
             return State("gone")
         return State(state["Status"], state["ExitCode"], state["OOMKilled"])
@@ -137,7 +142,7 @@ class Containers:
         from docker.errors import DockerException, NotFound
         from requests.exceptions import RequestException
 
-        api = self._place.client.client.api
+        api = self.client.api
         last: dict[str, Any] = {"tail": "all" if tail is None else tail}
         if since is not None:
             last |= {"since": max(since - logs.LATENESS, 1.0), "timestamps": True}
@@ -155,7 +160,7 @@ class Containers:
 
         Raises StartFailed if it fails, docker's errors, UnicodeDecodeError.
         """
-        container = self._place.client.client.containers.get(container_id)
+        container = self.client.containers.get(container_id)
         code, (printed, complaint) = container.exec_run(list(command), demux=True)
         if code:
             said = (complaint or b"").decode(errors="replace").strip()
@@ -167,7 +172,7 @@ class Containers:
         from docker.errors import APIError, NotFound
 
         try:
-            self._place.client.client.api.remove_container(container_id, v=True, force=True)
+            self.client.api.remove_container(container_id, v=True, force=True)
         except NotFound:
             return
         except APIError as error:
@@ -181,7 +186,7 @@ class Containers:
     @property
     def are_ending(self) -> bool:
         """Whether they are being removed because the run ends."""
-        return self._place.ending
+        return self._session.ending
 
     def state_for(self, spec: Spec) -> State:
         """Return the state of the container for `spec`; see `state`."""
@@ -205,7 +210,7 @@ class Containers:
                 hostname=alias[:HOST_NAME],  # it may look itself up, on whichever network it is
                 command=list(filled.command) or None,
                 environment=dict(filled.environment),
-                ports=place.bindings(spec.ports),
+                ports=self._session.bindings(spec.ports),
                 labels=place.labels("server", **marks),
                 name=name,
                 tmpfs=dict(spec.tmpfs),
@@ -220,7 +225,7 @@ class Containers:
         self, spec: Spec, container: Container, image: images.ResolvedImage, warm: Warm | None
     ) -> Running:
         published = self._published(spec, container)
-        host = self._place.host
+        host = self._session.host
         if spec.files:
             container.put_archive("/", archive(with_address(spec.files, host, published)))
         return Running(
@@ -235,7 +240,7 @@ class Containers:
         )
 
     def _published(self, spec: Spec, container: Container) -> dict[str, int]:
-        address = ports.publish_address(self._place.host)
+        address = ports.publish_address(self._session.host)
 
         def published() -> dict[str, int]:
             """Return the host's ports once all are there, else none."""
@@ -259,7 +264,7 @@ class Containers:
             raise StartFailed(
                 f"{spec.name} ({spec.image}) has no address after {PUBLISHED:g} s",
                 cause=error.__cause__ or f"Docker has not published all of the ports {missing}",
-                looked_at=f"container {str(container.id)[:12]} at {self._place.address}",
+                looked_at=f"container {str(container.id)[:12]} at {self._session.address}",
                 fix="restart Docker: its networking is stuck, or something else changes containers",
             ) from None
 

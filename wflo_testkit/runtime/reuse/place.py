@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.model import Spec
@@ -14,11 +14,10 @@ from wflo_testkit.runtime.sockets import private
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
-    from testcontainers.core.docker_client import DockerClient
 
 
 class KeptPlace:
-    """A places.Place for the one server `key`; its container's name is the mutex.
+    """Where the one server `key` goes; its container's name is the mutex.
 
     session: the connection to the daemon, of a DockerSession that keeps and guards nothing.
     created: told the id of a container as soon as there is one; also in `container`.
@@ -37,24 +36,7 @@ class KeptPlace:
         self._session = session
         self._engine = engine
         self._created = created
-        self.policy = session.policy
         self.container = ""
-
-    @property
-    def ending(self) -> bool:
-        return self._session.ending
-
-    @property
-    def client(self) -> DockerClient:
-        return self._session.client
-
-    @property
-    def host(self) -> str:
-        return self._session.host
-
-    @property
-    def address(self) -> str:
-        return self._session.address
 
     @property
     def network(self) -> str:
@@ -67,13 +49,10 @@ class KeptPlace:
         # Docker's own check for duplicates is "best effort" (Engine API, NetworkCreate).
         with self._home.lock("network"):
             if not self._engine.has_network(name):
-                self.client.client.networks.create(
+                self._session.client.client.networks.create(
                     name, check_duplicate=True, labels=self.labels("network")
                 )
         return name
-
-    def bindings(self, published: Mapping[str, int]) -> dict[str, Any]:
-        return self._session.bindings(published)
 
     def labels(self, kind: str, **more: str) -> dict[str, str]:
         if kind == "server":
@@ -102,8 +81,8 @@ class KeptPlace:
         container is started again.
         """
         network = self.join()
-        endpoint = self.client.client.api.create_endpoint_config(aliases=[alias])
-        made = self.client.client.containers.create(
+        endpoint = self._session.client.client.api.create_endpoint_config(aliases=[alias])
+        made = self._session.client.client.containers.create(
             reference,
             network=network,
             networking_config={network: endpoint},
