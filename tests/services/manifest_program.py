@@ -30,7 +30,6 @@ def main() -> None:
     names = {"__name__": "schema", "__file__": str(folder / "schema.py"), "HERE": folder}
     exec(asked["before"], names)
     recording = Recorder(
-        root=folder,
         whole_process=asked["whole_process"],
         start=str(folder / "schema.py"),
         own_variables=asked["own"],

@@ -11,8 +11,8 @@ from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.model import Json
 from wflo_testkit.service import Lease, TestContext
 from wflo_testkit.services.postgres.address import Address, parse
-from wflo_testkit.services.postgres.advice import advice
 from wflo_testkit.services.postgres.schema import Schema, schema_of
+from wflo_testkit.services.postgres.schema.failure import advice
 from wflo_testkit.services.postgres.schema.project import Project
 from wflo_testkit.services.postgres.server import environment
 

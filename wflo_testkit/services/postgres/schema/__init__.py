@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from wflo_testkit.errors import SchemaFailed
 from wflo_testkit.services.postgres.schema.failure import failed
 from wflo_testkit.services.postgres.schema.project import Project
+from wflo_testkit.services.postgres.schema.tables import is_metadata
 
 _OF_ALEMBIC = (".ini", ".cfg", ".conf", ".toml")
 
@@ -47,7 +48,7 @@ def schema_of(value: Any, project: Project | None = None) -> Schema | None:
     project = project or Project()
     if isinstance(value, str | os.PathLike):
         return _from_path(Path(value), project)
-    if _is_metadata(value):
+    if is_metadata(value):
         from wflo_testkit.services.postgres.schema.metadata import MetaDataSchema
 
         return MetaDataSchema(value, project)
@@ -95,12 +96,6 @@ def _from_folder(path: Path, project: Project) -> Schema:
             f"the folder {path} holds no .sql file", "nor an env.py of Alembic: nothing to apply"
         )
     return schema_of(files, project)  # type: ignore[return-value]  # a list is never None
-
-
-def _is_metadata(value: Any) -> bool:
-    """Tell without importing SQLAlchemy: whoever has a MetaData has imported it."""
-    module = sys.modules.get("sqlalchemy")
-    return module is not None and isinstance(value, module.MetaData)
 
 
 def _is_config(value: Any) -> bool:

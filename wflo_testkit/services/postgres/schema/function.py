@@ -7,14 +7,13 @@ import functools
 import hashlib
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.aio import run_in_new_loop
 from wflo_testkit.services.postgres.address import parse
 from wflo_testkit.services.postgres.schema.failure import failed
-from wflo_testkit.services.postgres.schema.guarded import guarded
 from wflo_testkit.services.postgres.schema.project import Project
-from wflo_testkit.services.postgres.schema.threads import in_thread
 
 if TYPE_CHECKING:
     from wflo_testkit.services.postgres.schema.guard import Guard
@@ -51,14 +50,14 @@ class FunctionSchema:
         Raises SchemaFailed, also where it was refused a connection to another database.
         """
         what, source = f"the schema callable {_name(self._function)}", _source(self._function)
-        with guarded(url, self._project, what, source) as guard:
+        with self._project.guarded(url, what, source) as guard:
             try:
                 with self._recorded(url, guard):
                     result = self._function(url)
                     if inspect.isgenerator(result) or inspect.isasyncgen(result):
                         raise TypeError("it yields, so nothing of it has run; let it return")
                     if inspect.isawaitable(result):
-                        in_thread(lambda: run_in_new_loop(_waited_for(result)))
+                        _run_to_its_end(result)
             except Exception as error:
                 raise failed(f"{what} failed", error, looked_at=source) from error
 
@@ -81,7 +80,6 @@ class FunctionSchema:
         from wflo_testkit.services.postgres.schema.manifest import ANOTHER_DATABASE, Recorder
 
         recorder = Recorder(
-            root=self._project.root,
             whole_process=False,
             start=_file(self._function),
             own_variables=self._project.variables(url),
@@ -94,8 +92,14 @@ class FunctionSchema:
         self._project.keys.record(self._identity, recorder.manifest())
 
 
-async def _waited_for(awaitable: Awaitable[Any]) -> None:
-    await awaitable
+def _run_to_its_end(awaitable: Awaitable[Any]) -> None:
+    """Wait in a thread of its own, where no event loop runs that the work could disturb."""
+
+    async def waited_for() -> None:
+        await awaitable
+
+    with ThreadPoolExecutor(1, "wflo-schema") as thread:
+        thread.submit(run_in_new_loop, waited_for()).result()
 
 
 def _name(function: Any) -> str:

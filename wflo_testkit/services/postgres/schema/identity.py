@@ -144,7 +144,7 @@ class _Teller:
             yield from self._sorted("dict", value.items())
         elif isinstance(value, enum.Enum):
             yield from self._parts("enum", (kind, value.name, value.value))
-        elif _is_metadata(value):
+        elif tables.is_metadata(value):
             self.is_fickle = True
             yield f"metadata {tables.known(value, identity).fingerprint};"
         elif "__dataclass_fields__" in vars(kind):
@@ -182,7 +182,9 @@ class _Teller:
             yield from self._opaque(value)
         module = sys.modules.get(value.__module__)
         yield f"{_file(module)};"
-        if not _is_library(_file(module)) and _is_metadata(found := _static(value, "metadata")):
+        if not _is_library(_file(module)) and tables.is_metadata(
+            found := inspect.getattr_static(value, "metadata", None)
+        ):
             self.is_fickle = True
             yield f"metadata {tables.known(found, identity).fingerprint};"
 
@@ -241,10 +243,6 @@ def _wrapped(value: Any) -> Any:
         return None
 
 
-def _static(kind: type, name: str) -> Any:
-    return inspect.getattr_static(kind, name, None)
-
-
 def _file(module: Any) -> str:
     found = vars(module).get("__file__") if isinstance(module, types.ModuleType) else ""
     return str(found or "")
@@ -257,8 +255,3 @@ def _is_library(file: str) -> bool:
     """Say whether code is installed: then its place says enough for one run, and the manifest for
     others."""
     return not file or any(part in file for part in _LIBRARY)
-
-
-def _is_metadata(value: Any) -> bool:
-    module = sys.modules.get("sqlalchemy")
-    return module is not None and isinstance(value, module.MetaData)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from wflo_testkit.errors import TestkitError
 from wflo_testkit.services.postgres.address import parse
 from wflo_testkit.services.postgres.schema.failure import failed
-from wflo_testkit.services.postgres.schema.guarded import guarded
 from wflo_testkit.services.postgres.schema.project import Project
 from wflo_testkit.services.postgres.schema.tables import Known, known
 
@@ -82,7 +81,7 @@ class MetaDataSchema:
         names = f"MetaData with the tables {', '.join(sorted(self._metadata.tables))}"
         try:
             # Listeners of the MetaData's events are the project's own code.
-            with guarded(url, self._project, told, names), engine.begin() as connection:
+            with self._project.guarded(url, told, names), engine.begin() as connection:
                 work(connection)
         except TestkitError:
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,12 @@ class Known:
     outline: Outline
     fingerprint: str
     lasts: bool
+
+
+def is_metadata(value: Any) -> bool:
+    """Tell without importing SQLAlchemy: whoever has a MetaData has imported it."""
+    module = sys.modules.get("sqlalchemy")
+    return module is not None and isinstance(value, module.MetaData)
 
 
 def known(metadata: MetaData, identity: Callable[[Any], str]) -> Known:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.services.postgres.schema.alembic.source import Source, of_config, of_path
 from wflo_testkit.services.postgres.schema.failure import failed
-from wflo_testkit.services.postgres.schema.guarded import refused
-from wflo_testkit.services.postgres.schema.project import Project
+from wflo_testkit.services.postgres.schema.project import Project, refused
 
 if TYPE_CHECKING:
     from wflo_testkit.errors import SchemaFailed

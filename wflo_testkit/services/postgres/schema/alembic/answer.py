@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -34,8 +34,16 @@ class Answer:
     manifest: Mapping[str, Any] | None = None
 
     @classmethod
-    def failed(cls, error: BaseException) -> Self:
-        """Return what tells of an error that ended the migrations."""
+    def of(cls, work: Callable[[], object]) -> Self:
+        """Do `work`, which migrates, and return what has come of it."""
+        try:
+            work()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - told to the asker
+            return cls._failed(error)
+        return cls()
+
+    @classmethod
+    def _failed(cls, error: BaseException) -> Self:
         frames = traceback.extract_tb(error.__traceback__)
         own = [each for each in frames if not _is_installed(each.filename)]
         return cls(

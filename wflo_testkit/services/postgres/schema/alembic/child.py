@@ -18,6 +18,8 @@ from typing import Any
 
 from wflo_testkit.services.postgres.address import parse
 from wflo_testkit.services.postgres.schema.alembic.answer import Answer
+from wflo_testkit.services.postgres.schema.alembic.source import Source
+from wflo_testkit.services.postgres.schema.alembic.upgrade import upgrade
 
 
 def main() -> None:
@@ -52,26 +54,14 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     os.environ.update(request["environ"])
     guard = Guard(url, connects_to=request["connects_to"], root=root, whole_process=True)
     recorder = Recorder(
-        root=root,
         whole_process=True,
         own_variables=request["own_variables"],
         database=parse(url).server,
     )
     with recorder if request["records"] else nullcontext(), guard:
-        answer = _upgrade(request["source"], url)
+        answer = Answer.of(lambda: upgrade(Source(**request["source"]), url))
     if guard.has_left:
         recorder.cannot_keep(ANOTHER_DATABASE)
     refused = [each.told() for each in guard.refused]
     manifest = recorder.manifest().to_json() if request["records"] else None
     return dataclasses.asdict(answer) | {"refused": refused, "manifest": manifest}
-
-
-def _upgrade(source: dict[str, Any], url: str) -> Answer:
-    from wflo_testkit.services.postgres.schema.alembic.source import Source
-    from wflo_testkit.services.postgres.schema.alembic.upgrade import upgrade
-
-    try:
-        upgrade(Source(**source), url)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - told to the asker
-        return Answer.failed(error)
-    return Answer()

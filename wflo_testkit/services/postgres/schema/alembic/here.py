@@ -6,25 +6,21 @@ import contextlib
 import dataclasses
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from wflo_testkit.services.postgres.schema.alembic.answer import Answer
 from wflo_testkit.services.postgres.schema.alembic.source import Source
 from wflo_testkit.services.postgres.schema.alembic.upgrade import upgrade
 from wflo_testkit.services.postgres.schema.guard import Guard
 from wflo_testkit.services.postgres.schema.project import Project
-from wflo_testkit.services.postgres.schema.threads import in_thread
 
 
 def upgrade_here(source: Source, url: str, project: Project) -> Answer:
     """Upgrade the database at `url`; logging and event loops of this process stay as they are."""
     guard = Guard(url, connects_to=project.connects_to, root=project.root)
-    try:
-        with _logging_kept(), guard:
-            in_thread(lambda: upgrade(source, url))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - told to the asker
-        answer = Answer.failed(error)
-    else:
-        answer = Answer()
+    # In a thread of its own no event loop runs that they could disturb.
+    with _logging_kept(), guard, ThreadPoolExecutor(1, "wflo-schema") as thread:
+        answer = Answer.of(thread.submit(upgrade, source, url).result)
     return dataclasses.replace(answer, refused=[each.told() for each in guard.refused])
 
 

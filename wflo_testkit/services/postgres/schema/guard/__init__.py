@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from wflo_testkit.services.postgres.schema.guard import active_guards, connect_functions
@@ -82,12 +81,7 @@ class Guard:
         active_guards.begin(self)
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         active_guards.end(self)
         connect_functions.restore()
 

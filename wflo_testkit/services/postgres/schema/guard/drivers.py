@@ -47,14 +47,6 @@ def _psycopg2(bound: BoundArguments) -> list[Place]:
     return of_libpq(parse_dsn(make_dsn(bound.arguments["dsn"], **libpq)))
 
 
-def _asyncpg(bound: BoundArguments) -> list[Place]:
-    return of_asyncpg(_flat(bound))
-
-
-def _pg8000(bound: BoundArguments) -> list[Place]:
-    return _of_pg8000(_flat(bound))
-
-
 def _of_pg8000(options: dict[str, Any]) -> list[Place]:
     host, port = options.get("host") or "localhost", options.get("port") or 5432
     if sock := options.get("sock"):
@@ -131,8 +123,8 @@ ENTRANCES = (
     _entrance("psycopg_pool", "AsyncConnectionPool.open", _pool),
     _entrance("psycopg_pool", "AsyncConnectionPool.getconn", _pool),
     _entrance("psycopg2", "connect", _psycopg2),
-    _entrance("asyncpg", "connect", _asyncpg),
-    _entrance("pg8000", "core.CoreConnection.__init__", _pg8000),
+    _entrance("asyncpg", "connect", lambda bound: of_asyncpg(_flat(bound))),
+    _entrance("pg8000", "core.CoreConnection.__init__", lambda bound: _of_pg8000(_flat(bound))),
 )
 
 

@@ -13,7 +13,6 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from wflo_testkit.errors import SettingError
 from wflo_testkit.services.postgres.address import DEFAULT_PORT
-from wflo_testkit.services.postgres.schema.guard.service_file import service_options
 
 SOCKETS = "/var/run/postgresql"
 """Stands for libpq's own folder of Unix sockets, which differs between builds."""
@@ -67,7 +66,7 @@ def of_libpq(options: Mapping[str, Any], environ: Mapping[str, str] = os.environ
     given = {key: str(value) for key, value in options.items() if value is not None}
     service = given.get("service") or environ.get("PGSERVICE")
     if service:
-        found = service_options(service, given.get("servicefile") or "")
+        found = _service_options(service, given.get("servicefile") or "")
         if found is None:
             return [UNKNOWN]
         given = {**found, **given}
@@ -203,3 +202,35 @@ def _host_and_port(text: str) -> Iterable[str]:
         return host, port.removeprefix(":")
     host, _, port = text.partition(":")
     return host, port
+
+
+def _service_options(service: str, file: str = "") -> dict[str, str] | None:
+    """Return the options of a service; None where it is not found or an LDAP server knows it.
+
+    file: where to look first, else PGSERVICEFILE, else ~/.pg_service.conf; then in PGSYSCONFDIR
+    (PostgreSQL manual, libpq: The Connection Service File).
+    """
+    own = file or os.environ.get("PGSERVICEFILE") or Path.home() / ".pg_service.conf"
+    found = _section(Path(own), service)
+    if found is None and (folder := os.environ.get("PGSYSCONFDIR")):
+        found = _section(Path(folder) / "pg_service.conf", service)
+    return found
+
+
+def _section(path: Path, service: str) -> dict[str, str] | None:
+    try:
+        lines = [line.strip() for line in path.read_text().splitlines()]
+    except OSError:
+        return None
+    if f"[{service}]" not in lines:
+        return None
+    found: dict[str, str] = {}
+    for line in lines[lines.index(f"[{service}]") + 1 :]:
+        if line.startswith("["):
+            break
+        if line.startswith("ldap"):
+            return None
+        key, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            found.setdefault(key.strip(), value.strip())
+    return found

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from wflo_testkit.services.postgres.schema.manifest.modules import attributes
+
 _KIT = Path(__file__).parents[4]
 _FOREIGN = {"site-packages", "dist-packages", "node_modules"}
 _LARGEST = 1 << 20
@@ -31,7 +33,7 @@ class ProjectCode:
         self._files: dict[Path, None] = {}
         running = self._look_at_stack()
         for name, module in list(sys.modules.items()):
-            namespace = _namespace(module)
+            namespace = attributes(module)
             file = namespace.get("__file__")
             if isinstance(file, str) and (path := self._own(file)):
                 self._files[path] = None
@@ -84,15 +86,6 @@ class ProjectCode:
 
     def _is_inside(self, path: Path) -> bool:
         return any(path.is_relative_to(each) for each in self._roots)
-
-
-def _namespace(module: Any) -> dict[str, Any]:
-    """Return what a module holds, without waking one that is loaded when it is asked."""
-    try:
-        found: dict[str, Any] = object.__getattribute__(module, "__dict__")
-    except AttributeError:
-        return {}
-    return found
 
 
 def _frames() -> Iterator[FrameType]:

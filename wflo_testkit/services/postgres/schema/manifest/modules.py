@@ -90,18 +90,18 @@ def _searched(name: str) -> list[str]:
     parent = name.rpartition(".")[0]
     if not parent:
         return [os.path.abspath(each) for each in sys.path]  # noqa: PTH100
-    return [str(each) for each in _attributes(sys.modules.get(parent)).get("__path__") or ()]
+    return [str(each) for each in attributes(sys.modules.get(parent)).get("__path__") or ()]
 
 
 def _file(name: str) -> str:
     """Return the file of a loaded module, or of the archive that it is in; "" if it has none."""
-    attributes = _attributes(sys.modules.get(name))
-    archive = getattr(attributes.get("__loader__"), "archive", None)  # zipimport.zipimporter
-    file = archive or attributes.get("__file__")
+    held = attributes(sys.modules.get(name))
+    archive = getattr(held.get("__loader__"), "archive", None)  # zipimport.zipimporter
+    file = archive or held.get("__file__")
     return os.path.abspath(inputs.source_of(file)) if isinstance(file, str) else ""  # noqa: PTH100
 
 
-def _attributes(module: Any) -> Mapping[str, Any]:
+def attributes(module: Any) -> Mapping[str, Any]:
     """Return what a module holds without asking it: a lazy one would load itself."""
     try:
         found = object.__getattribute__(module, "__dict__")
@@ -111,7 +111,7 @@ def _attributes(module: Any) -> Mapping[str, Any]:
 
 
 def _package(name: str) -> str:
-    return str(_attributes(sys.modules.get(name)).get("__package__") or "")
+    return str(attributes(sys.modules.get(name)).get("__package__") or "")
 
 
 def _is_test_file(path: str) -> bool:

@@ -7,8 +7,6 @@ import sys
 import threading
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from wflo_testkit.services.postgres.schema.manifest import events, inputs, modules, watching
@@ -20,7 +18,6 @@ from wflo_testkit.wait import clock
 class Recorder:
     """A context manager; its `manifest()` is to be had once the work has ended.
 
-    root: the project's folder.
     whole_process: the process does nothing else: all threads count. Else what the entering thread
         does, and threads that it starts, and of the loaded modules no test files but those that
         `start` imports.
@@ -33,14 +30,12 @@ class Recorder:
     def __init__(
         self,
         *,
-        root: Path,
         whole_process: bool,
         start: str = "",
         own_variables: Collection[str] = (),
         database: str = "",
     ) -> None:
-        self.database = events.Place.of(database)
-        self._root = str(root)
+        self.database = events.spellings(database)
         self._start = start
         self._threads = None if whole_process else Threads()
         self._own = tuple(sorted(own_variables))
@@ -65,12 +60,7 @@ class Recorder:
         watching.begin(self)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         if self._threads is not None:
             self._threads.wait()
         watching.end(self)
