@@ -83,11 +83,8 @@ def _open(endpoint: Endpoint) -> docker.DockerClient:
     """
     from docker.constants import DEFAULT_DOCKER_API_VERSION
 
-    asking = _made(endpoint, DEFAULT_DOCKER_API_VERSION)
-    try:
+    with contextlib.closing(_made(endpoint, DEFAULT_DOCKER_API_VERSION)) as asking:
         version = str(asking.api.version(api_version=False).get("ApiVersion", ""))
-    finally:
-        asking.close()
     if not version:
         raise ValueError("what answers there is no Docker daemon: it tells no ApiVersion")
     return _made(endpoint, version)

@@ -117,11 +117,8 @@ class Reaper:
         return here.reference if here is not None else self._pulled(official)
 
     def _pulled(self, official: str) -> str:
-        client = daemon.connect(self._engine.endpoint).client
-        try:
+        with contextlib.closing(daemon.connect(self._engine.endpoint).client) as client:
             return images.resolve(client, official, policy=self._policy).reference
-        finally:
-            client.close()
 
     def _handshake(self) -> socket.socket:
         found = self._look()

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import threading
+from contextlib import closing
 
 LIMIT = 900
 """Seconds after which it ends, whatever it is doing; its containers have their own limit."""
@@ -31,11 +32,8 @@ def main() -> None:
     from wflo_testkit.runtime.warm.order import Order
     from wflo_testkit.runtime.warm.work import work_off
 
-    client = daemon.connect(Endpoint(**told["endpoint"])).client
-    try:
+    with closing(daemon.connect(Endpoint(**told["endpoint"])).client) as client:
         work_off(client, [Order(**order) for order in told["orders"]], Notes())
-    finally:
-        client.close()
 
 
 def _stay_out_of_the_way() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.service import TestContext
@@ -78,8 +79,5 @@ def admin(handle: KafkaTopics, _test: TestContext) -> Iterator[KafkaAdminClient]
     importing.load()
     from kafka import KafkaAdminClient
 
-    made = KafkaAdminClient(bootstrap_servers=handle.bootstrap_servers)
-    try:
+    with closing(KafkaAdminClient(bootstrap_servers=handle.bootstrap_servers)) as made:
         yield made
-    finally:
-        made.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from functools import partial
 
 from wflo_testkit.errors import IsolationFailed
@@ -15,12 +16,9 @@ from wflo_testkit.services.kafka.server import KafkaServer
 
 def abandoned(server: KafkaServer) -> set[str]:
     """Return the dated runs that have topics or groups there; nothing tells who is connected."""
-    admin = Admin(server)
-    try:
+    with closing(Admin(server)) as admin:
         found = [each["group_id"] for each in groups.those(admin, lambda _name: True)]
         return MADE.runs([*admin.topics(), *found])
-    finally:
-        admin.close()
 
 
 def sweep(server: KafkaServer, runs: Sequence[str]) -> Iterator[None]:
@@ -28,8 +26,7 @@ def sweep(server: KafkaServer, runs: Sequence[str]) -> Iterator[None]:
 
     Raises IsolationFailed. Transactional ids cannot be deleted; Kafka forgets them after a week.
     """
-    admin = Admin(server)
-    try:
+    with closing(Admin(server)) as admin:
         for run in runs:
             is_ours = partial(MADE.is_of, run)
             # A killed consumer counts as a member for most of a minute.
@@ -41,5 +38,3 @@ def sweep(server: KafkaServer, runs: Sequence[str]) -> Iterator[None]:
                     cause=f"{left[0]['group_id']!r} still has members",
                 )
             yield
-    finally:
-        admin.close()

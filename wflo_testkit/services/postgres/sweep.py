@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from wflo_testkit.dated import without_session
 from wflo_testkit.errors import IsolationFailed
@@ -29,12 +29,9 @@ _END_TIMEOUT = 10.0
 
 def abandoned(server: PostgresServer) -> set[str]:
     """Return the dated runs that have databases or schemas there, and no session."""
-    admin = Admin(server)
-    try:
+    with closing(Admin(server)) as admin:
         names = [*_column(admin, _DATABASES), *_column(admin, _SCHEMAS)]
         return without_session(MADE.runs(names), _column(admin, _SESSIONS))
-    finally:
-        admin.close()
 
 
 def sweep(server: PostgresServer, runs: Sequence[str]) -> Iterator[None]:
@@ -43,8 +40,7 @@ def sweep(server: PostgresServer, runs: Sequence[str]) -> Iterator[None]:
     Schemas only in an external server's own database: on the kit's they are in databases of the
     run. What resists does not save the rest. Raises IsolationFailed.
     """
-    admin = Admin(server)
-    try:
+    with closing(Admin(server)) as admin:
         for run in runs:
             cluster = Cluster(server, run, admin)
             _end_makers(admin, f'CREATE DATABASE "{cluster.names.stem}')
@@ -53,8 +49,6 @@ def sweep(server: PostgresServer, runs: Sequence[str]) -> Iterator[None]:
                 yield from _each(admin, _SCHEMAS, run, lambda name: _drop_schema(admin, name))
             elif admin.rows(_ROLE, (cluster.names.role,)):
                 cluster.drop_role()
-    finally:
-        admin.close()
 
 
 def _names(admin: Admin, listed: str, run: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.aio import LoopBound
@@ -18,11 +19,8 @@ def client(handle: RedisDatabase, test: TestContext) -> Iterator[redis.Redis]:
     """Yield a client of the test's part; its connections are closed at the end."""
     import redis
 
-    made = redis.Redis.from_url(handle.url, **_keywords(test))
-    try:
+    with closing(redis.Redis.from_url(handle.url, **_keywords(test))) as made:
         yield made
-    finally:
-        made.close()
 
 
 def async_client(handle: RedisDatabase, test: TestContext) -> Iterator[redis.asyncio.Redis]:

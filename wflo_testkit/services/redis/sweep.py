@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 from wflo_testkit.dated import without_session
 from wflo_testkit.services.redis.accounts import end_user, glob_quoted
@@ -15,8 +16,7 @@ from wflo_testkit.services.redis.server import RedisServer
 
 def abandoned(server: RedisServer) -> set[str]:
     """Return the dated runs that have users or keys there, and no connection."""
-    admin = Admin(server)
-    try:
+    with closing(Admin(server)) as admin:
         names = Names.on(server, "")
         runs = USERS.runs(_users(admin))
         for page in pages(admin, f"{glob_quoted(names.start)}wflo_*"):
@@ -24,14 +24,11 @@ def abandoned(server: RedisServer) -> set[str]:
         [clients] = admin.run(("CLIENT LIST",))
         told = (str(client.get(word)) for client in clients for word in ("name", "user"))
         return without_session(runs, told)
-    finally:
-        admin.close()
 
 
 def sweep(server: RedisServer, runs: Sequence[str]) -> Iterator[None]:
     """Delete the users, keys and claims of `runs`; yields now and then. Raises IsolationFailed."""
-    admin = Admin(server)
-    try:
+    with closing(Admin(server)) as admin:
         for run in runs:
             if users := [user for user in _users(admin) if USERS.is_of(run, user)]:
                 admin.run(*map(end_user, users))
@@ -42,8 +39,6 @@ def sweep(server: RedisServer, runs: Sequence[str]) -> Iterator[None]:
                 yield
         if not server.is_external:  # where nothing is ever claimed, nor flushed
             yield from _end_claims(server, admin, runs)
-    finally:
-        admin.close()
 
 
 def _end_claims(server: RedisServer, admin: Admin, runs: Sequence[str]) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,15 +25,12 @@ TAGGED = Names("[0-9a-z]+-.*", separator="-")
 
 def abandoned(server: Server) -> set[str]:
     """Return the dated runs that have something there; nothing tells who is connected."""
-    link = TemporalConnection(f"{server.host}:{server.port}")
     shared = str(server.options.get("namespace", ""))
-    try:
+    with closing(TemporalConnection(f"{server.host}:{server.port}")) as link:
         if not shared:
             return NAMESPACES.runs(link.call(namespaces))
         found = link.call(partial(leftovers.running, namespace=shared, prefix="wflo-"))
         return TAGGED.runs(name for info in found for name in leftovers.names_of(info))
-    finally:
-        link.close()
 
 
 def sweep(server: Server, runs: Sequence[str]) -> Iterator[None]:
@@ -40,9 +38,8 @@ def sweep(server: Server, runs: Sequence[str]) -> Iterator[None]:
 
     One by one: each keeps the server busy for 60 ms (measured), and others are using it.
     """
-    link = TemporalConnection(f"{server.host}:{server.port}")
     shared = str(server.options.get("namespace", ""))
-    try:
+    with closing(TemporalConnection(f"{server.host}:{server.port}")) as link:
         for run in runs:
             if shared:
                 link.call(partial(end_all, namespace=shared, run=run))
@@ -52,8 +49,6 @@ def sweep(server: Server, runs: Sequence[str]) -> Iterator[None]:
                 if NAMESPACES.is_of(run, name):
                     link.call(partial(delete_namespace, name=name))
                     yield
-    finally:
-        link.close()
 
 
 def delete(link: TemporalConnection, names: Iterable[str], *, limit: float) -> list[str]:
