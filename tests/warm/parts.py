@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ class Processes:
         self._all: list[subprocess.Popen[str]] = []
 
     def begin(self, order: Order, notes: Notes, moment: str = "") -> subprocess.Popen[str]:
-        told = json.dumps(order.to_json())
+        told = json.dumps(asdict(order))
         process = subprocess.Popen(
             [sys.executable, "-c", MAKER, told, str(notes.home.folder), moment],
             stdin=subprocess.PIPE,

@@ -19,7 +19,7 @@ from wflo_testkit.broker.api import Ask
 from wflo_testkit.broker.warming import order_of
 from wflo_testkit.model import Grant, Server, Spec
 from wflo_testkit.runtime import images
-from wflo_testkit.runtime.containers import archive
+from wflo_testkit.runtime.inputs import archive
 from wflo_testkit.runtime.reuse.user_folder import UserFolder
 from wflo_testkit.runtime.warm import making, warm_images, work
 from wflo_testkit.runtime.warm.notes import Notes

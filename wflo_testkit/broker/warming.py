@@ -177,5 +177,16 @@ def order_of(
     recipe = service.warm(spec, password, *inside) if service.warm is not None else None
     if plain is None or recipe is None:
         raise TestkitError(f"{spec.name}: the service {spec.service} has no warm images")
-    key = key_of(base, plain, kit, name)
-    return Order.of(spec.name, base, recipe, key=key, kit=kit, password=password, content=name)
+    return Order(
+        key=key_of(base, plain, kit, name),
+        name=spec.name,
+        reference=base.reference,
+        base=base.id,
+        kit=kit,
+        script=recipe.script,
+        check=recipe.check,
+        files=dict(recipe.files),
+        limit=recipe.limit,
+        password=password if recipe.reset is not None else "",
+        content=name,
+    )

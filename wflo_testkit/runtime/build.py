@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import threading
 from collections import deque
@@ -102,14 +103,14 @@ class _Run:
             for need in entry.needs:
                 if need in self._done:
                     self._done[need].wait()
-            if not self._errors.keys() & set(entry.needs):
+            if failed := [need for need in entry.needs if need in self._errors]:
+                self._errors[entry.name] = self._errors[failed[0]]
+            else:
                 self._build(entry)
         except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
             self._errors[entry.name] = error
             self._report(entry.name, "failed")
         finally:
-            if self._errors.keys() & set(entry.needs):
-                self._errors.setdefault(entry.name, self._errors[_first(self._errors, entry)])
             self._done[entry.name].set()
 
     def _build(self, entry: catalog.ImageEntry) -> None:
@@ -137,10 +138,6 @@ class _Run:
         return rootfs.ensure(self._client, entry.args["SUITE"], entry.rootfs, say)
 
 
-def _first(errors: Mapping[str, BaseException], entry: catalog.ImageEntry) -> str:
-    return next(need for need in entry.needs if need in errors)
-
-
 def _needed_tags(entry: catalog.ImageEntry) -> dict[str, str]:
     return {need.partition("-")[0].upper(): catalog.entries()[need].local for need in entry.needs}
 
@@ -155,7 +152,7 @@ def _send(
 ) -> None:
     """Let the daemon build `entry`, by the builder that every Docker since 1.x has."""
     events = client.api.build(
-        fileobj=_reader(inputs.context(entry)),
+        fileobj=io.BytesIO(inputs.context(entry)),
         custom_context=True,
         tag=entry.local,
         buildargs=dict(arguments),
@@ -168,12 +165,6 @@ def _send(
         decode=True,
     )
     _follow(entry, events, say)
-
-
-def _reader(content: bytes) -> Any:
-    import io
-
-    return io.BytesIO(content)
 
 
 def _follow(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wflo_testkit.errors import StartFailed
 from wflo_testkit.model import Spec
 from wflo_testkit.runtime import images, labels, logs, ports
+from wflo_testkit.runtime.inputs import archive
 from wflo_testkit.runtime.placeholders import with_address, with_password
 from wflo_testkit.wait import WaitTimeout, wait_until
 
@@ -282,15 +281,3 @@ def _mounted(container: Container, inside: str) -> str:
         if mount["Type"] == "bind" and mount["Destination"] == inside:
             return str(mount["Source"])
     return ""
-
-
-def archive(files: Mapping[str, str]) -> bytes:
-    """Pack path -> text as a tar of files that any user may read and run."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path, text in files.items():
-            content = text.encode()
-            member = tarfile.TarInfo(path.lstrip("/"))
-            member.size, member.mode = len(content), 0o755
-            tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()

@@ -54,11 +54,13 @@ class DockerSession:
         self._sweep: DeadRuns | None = None
         self._client: DockerClient | None = None
         self._unavailable: DockerUnavailable | None = None
-        self._network = ""
+        self.network = ""
+        """The name of the network of the run's servers; "" until somebody has asked for it."""
         self._outside: dict[str, str] = {}
         # What is kept outlives the folders of its run.
         self._sockets = Sockets(wanted=sockets and not keep, endpoint=self.find)
-        self._ending = False
+        self.ending = False
+        """Whether `close` has begun: nothing is started any more."""
         self._is_removed = False
         self._under_way = 0
 
@@ -114,11 +116,6 @@ class DockerSession:
         self._guard.begin()
 
     @property
-    def ending(self) -> bool:
-        """Whether `close` has begun: nothing is started any more."""
-        return self._ending
-
-    @property
     def host(self) -> str:
         """The address of published ports."""
         return self.endpoint.host
@@ -133,11 +130,6 @@ class DockerSession:
         """The daemon's address and where it comes from, for messages."""
         return str(self.endpoint)
 
-    @property
-    def network(self) -> str:
-        """The name of the network of the run's servers; "" until somebody has asked for it."""
-        return self._network
-
     def join(self) -> str:
         """Return the name of the run's network, on which all its servers are from now on.
 
@@ -145,15 +137,15 @@ class DockerSession:
         a start on it than on Docker's own, and 0.2 s to remove (measured).
         """
         with self._lock:
-            if not self._network:
+            if not self.network:
                 name = f"wflo-{self.run}"
                 with self._making():
                     self.client.client.networks.create(name, labels=self.labels("network"))
                     outside, self._outside = self._outside, {}
                     for container, alias in outside.items():
                         self._connect(name, container, alias)
-                self._network = name
-            return self._network
+                self.network = name
+            return self.network
 
     def _connect(self, network: str, container: str, alias: str) -> None:
         """Attach a container that is there; one that has gone meanwhile needs no network."""
@@ -192,8 +184,8 @@ class DockerSession:
                 lambda mounts: create(reference, mounts=mounts, **config),
             )
             with self._lock:
-                if self._network:
-                    self._connect(self._network, str(container.id), alias)
+                if self.network:
+                    self._connect(self.network, str(container.id), alias)
                 else:
                     self._outside[str(container.id)] = alias
             return container
@@ -222,7 +214,7 @@ class DockerSession:
         in seconds, is left to a later run's sweep. Raises TestkitError then.
         """
         with self._lock:
-            self._ending = True
+            self.ending = True
             client = self._client
         if client is None or self._is_removed:
             return
@@ -274,5 +266,5 @@ class DockerSession:
                 self._under_way -= 1
 
     def _refuse_at_the_end(self) -> None:
-        if self._ending:
+        if self.ending:
             raise StartFailed("nothing is started any more: the run is ending")

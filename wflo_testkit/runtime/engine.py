@@ -64,10 +64,7 @@ class Engine:
             with self._elsewhere() as api:
                 return list(api.containers(all=True, filters={"label": label}))
         filters = quote(json.dumps({"label": [label]}))
-        status, body = self._ask("GET", f"/containers/json?all=1&filters={filters}")
-        if status != 200:
-            raise ConnectionError(f"the daemon answered {status} to a list of containers")
-        return list(json.loads(body))
+        return list(self._demand("GET", f"/containers/json?all=1&filters={filters}", None, TIMEOUT))
 
     def image(self, reference: str) -> Mapping[str, Json] | None:
         """Return what the daemon says of an image; None if it is not there."""
@@ -121,30 +118,32 @@ class Engine:
         return self.endpoint.is_unix
 
     def _get(self, kind: str, name: str, method: str) -> dict[str, Json] | None:
-        if not self.is_local:
-            return self._get_elsewhere(name, method)
         path = f"/{kind}/{quote(name)}" + ("" if kind == "networks" else "/json")
-        status, body = self._ask("GET", path)
-        if status == 404:
-            return None
-        if status != 200:
-            raise ConnectionError(f"the daemon answered {status} to {path}")
-        return dict(json.loads(body))
+        try:
+            if self.is_local:
+                return dict(self._demand("GET", path, None, TIMEOUT))
+            with self._elsewhere() as api:
+                return dict(getattr(api, method)(name))
+        except Refused as error:
+            if error.status == 404:
+                return None
+            raise
 
-    def _demand(self, method: str, path: str, body: Mapping[str, Json] | None = None) -> Any:
+    def _demand(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Json] | None = None,
+        timeout: float = CHANGE_TIMEOUT,
+    ) -> Any:
         """Return what the daemon answers, None if that is nothing. Raises Refused, OSError."""
-        status, answer = self._ask(method, path, body, timeout=CHANGE_TIMEOUT)
+        status, answer = self._ask(method, path, body, timeout)
         if status >= 400:
             raise Refused(status, _explanation(answer) or f"the daemon answered {status} to {path}")
         return json.loads(answer) if answer else None
 
     def _ask(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Json] | None = None,
-        *,
-        timeout: float = TIMEOUT,
+        self, method: str, path: str, body: Mapping[str, Json] | None, timeout: float
     ) -> tuple[int, bytes]:
         text, headers = (json.dumps(body), _JSON) if body is not None else (None, {})
         with closing(self._local(timeout)) as connection:
@@ -157,15 +156,6 @@ class Engine:
 
     def _local(self, timeout: float) -> _Local:
         return _Local(self.address.removeprefix("unix://"), timeout)
-
-    def _get_elsewhere(self, name: str, method: str) -> dict[str, Json] | None:
-        from docker.errors import NotFound
-
-        with self._elsewhere() as api:
-            try:
-                return dict(getattr(api, method)(name))
-            except NotFound:
-                return None
 
     @contextmanager
     def _elsewhere(self) -> Iterator[Any]:

@@ -49,7 +49,10 @@ def resolve(client: docker.DockerClient, image: str, *, policy: str = "auto") ->
     if entry is None:
         return _pulled(client, image, "user")
     if image == entry.local or policy == "local":
-        return _no_stand_in(entry)
+        raise ImageUnavailable(
+            f"local image {entry.local} is not on the daemon",
+            fix=f"run `wflo-testkit images build {entry.name}`",
+        )
     return _pulled(client, entry.official, "official", entry)
 
 
@@ -99,13 +102,6 @@ def _pulled(
     if resolved is None:
         raise _unavailable(image, "it was pulled, and is gone again", entry)
     return resolved
-
-
-def _no_stand_in(entry: catalog.ImageEntry) -> ResolvedImage:
-    raise ImageUnavailable(
-        f"local image {entry.local} is not on the daemon",
-        fix=f"run `wflo-testkit images build {entry.name}`",
-    )
 
 
 def _unavailable(

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from wflo_testkit import catalog
@@ -57,13 +57,18 @@ def context(entry: catalog.ImageEntry) -> bytes:
     of them, and each in a .crt file of its own, as Java's tools want them. Names, times and modes
     are the same on every host, so that the daemon's layer cache works.
     """
+    return archive(dict((*files(entry.context), *_certificate_files())))
+
+
+def archive(files: Mapping[str, str | bytes]) -> bytes:
+    """Pack path -> content as a tar of files that any user may read and run."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, content in (*files(entry.context), *_certificate_files()):
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            info.mode = 0o755
-            archive.addfile(info, io.BytesIO(content))
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path, given in files.items():
+            content = given.encode() if isinstance(given, str) else given
+            member = tarfile.TarInfo(path.lstrip("/"))
+            member.size, member.mode = len(content), 0o755
+            tar.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
 
 

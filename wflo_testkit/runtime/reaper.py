@@ -54,7 +54,7 @@ class Reaper:
                 timeout=self._timeout,
                 poll=0.02,
                 describe="the reaper's acknowledgement",
-                give_up=self._raise_if_gone,
+                give_up=self._look,
             )
         except WaitTimeout as error:
             self.remove()
@@ -138,9 +138,6 @@ class Reaper:
             raise
         connection.settimeout(None)
         return connection
-
-    def _raise_if_gone(self) -> None:
-        self._look()
 
     def _look(self) -> Any:
         """Return what the daemon says of the container. Raises StartFailed if it is gone."""

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from wflo_testkit.errors import ImageUnavailable
 from wflo_testkit.runtime import images
@@ -95,15 +95,10 @@ def _import(client: docker.DockerClient, root: Path, tag: str) -> None:
     excludes = [f"--exclude={pattern}" for pattern in _LEFT_OUT]
     command = ["tar", "-C", str(root), *excludes, "-c", "."]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as tar:
-        assert tar.stdout is not None  # for the type checker
-        _post(client, tar.stdout, repository, version)
+        client.api.import_image_from_stream(tar.stdout, repository=repository, tag=version)
     if tar.returncode != 0:
         client.api.remove_image(tag)
         raise ImageUnavailable(f"{tag} could not be imported", cause=f"tar: exit {tar.returncode}")
-
-
-def _post(client: docker.DockerClient, data: IO[bytes], repository: str, version: str) -> None:
-    client.api.import_image_from_stream(data, repository=repository, tag=version)
 
 
 def _run(command: list[str]) -> None:

@@ -39,7 +39,7 @@ def begin(orders: Sequence[Order], endpoint: Endpoint) -> subprocess.Popen[bytes
     told = {
         "path": path,
         "endpoint": asdict(endpoint),
-        "orders": [order.to_json() for order in orders],
+        "orders": [asdict(order) for order in orders],
     }
     with contextlib.suppress(BrokenPipeError), process.stdin:
         process.stdin.write(json.dumps(told).encode())

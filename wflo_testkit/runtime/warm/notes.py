@@ -47,11 +47,8 @@ class Notes:
 
     def made(self, image: str, key: str, password: str) -> None:
         """Write down an image that is about to get its name. Raises OSError."""
-        self.home.prepare()
-        with self.home.lock():
-            text = json.dumps({"password": password})
-            self.home.write(self._path(image).name, text)
-            self._failure(key).unlink(missing_ok=True)
+        self._write(self._path(image), password=password)
+        self._failure(key).unlink(missing_ok=True)
 
     def use(self, image: str) -> None:
         """Note that an image is used now; one made elsewhere gets a note without a password."""
@@ -60,9 +57,7 @@ class Notes:
             if path.exists():
                 os.utime(path)
             else:
-                self.home.prepare()
-                with self.home.lock():
-                    self.home.write(path.name, "{}")
+                self._write(path)
 
     def used(self, image: str) -> float:
         """Return when an image was last used or made, seconds since the epoch; 0 if unknown."""
@@ -85,10 +80,7 @@ class Notes:
 
     def failed(self, key: str, name: str, reason: str) -> None:
         """Write down that an image cannot be had. Raises OSError."""
-        self.home.prepare()
-        with self.home.lock():
-            text = json.dumps({"name": name, "reason": reason, "at": clock.wall()})
-            self.home.write(self._failure(key).name, text)
+        self._write(self._failure(key), name=name, reason=reason, at=clock.wall())
 
     def failure(self, key: str) -> Failure | None:
         """Return why an image could not be made lately."""
@@ -106,10 +98,12 @@ class Notes:
 
     def guess_next(self, project: str, server: str, content: str) -> None:
         """Write down what the next run of a project is likely to begin from. Raises OSError."""
+        self._write(self._guess(project, server), content=content)
+
+    def _write(self, path: Path, **values: str | float) -> None:
         self.home.prepare()
         with self.home.lock():
-            text = json.dumps({"content": content})
-            self.home.write(self._guess(project, server).name, text)
+            self.home.write(path.name, json.dumps(values))
 
     def _files(self, pattern: str) -> list[Path]:
         with contextlib.suppress(OSError):

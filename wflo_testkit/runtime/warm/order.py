@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Self
+from dataclasses import dataclass, field
 
-from wflo_testkit.model import Json, Recipe, Spec
+from wflo_testkit.model import Recipe, Spec
 from wflo_testkit.runtime.images import ResolvedImage
 
 LAYOUT = 1
@@ -39,41 +38,10 @@ class Order:
     password: str = field(repr=False)
     content: str = ""
 
-    @classmethod
-    def of(
-        cls,
-        name: str,
-        base: ResolvedImage,
-        recipe: Recipe,
-        *,
-        key: str,
-        kit: str,
-        password: str,
-        content: str = "",
-    ) -> Self:
-        """Return the order for `recipe` on the image `base`."""
-        return cls(
-            key=key,
-            name=name,
-            kit=kit,
-            reference=base.reference,
-            base=base.id,
-            script=recipe.script,
-            check=recipe.check,
-            files=dict(recipe.files),
-            limit=recipe.limit,
-            content=content,
-            password=password if recipe.reset is not None else "",
-        )
-
     @property
     def container(self) -> str:
         """The name of the container in which it is made; who has that name makes it."""
         return f"wflo-warm-{self.key}"
-
-    def to_json(self) -> dict[str, Json]:
-        """Return the order as plain data, for `from_json`."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
