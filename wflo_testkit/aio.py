@@ -131,11 +131,7 @@ class LoopBound:
             await self._shut(loop)
             self._raise_failure()
 
-        self._keep(loop, close())
-
-    def _keep(self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None]) -> None:
-        # A loop holds its tasks weakly.
-        task = loop.create_task(work)
+        task = loop.create_task(close())  # which a loop holds weakly
         self._scheduled.add(task)
         task.add_done_callback(self._scheduled.discard)
 

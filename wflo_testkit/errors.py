@@ -106,19 +106,15 @@ KINDS: dict[str, type[TestkitError]] = {kind.__name__: kind for kind in _KINDS}
 
 def to_json(error: BaseException) -> dict[str, str | None]:
     """Describe `error` as plain data, so that another process can raise it again."""
-    if isinstance(error, TestkitError):
-        kind = type(error).__name__
-        return {
-            "kind": kind if kind in KINDS else "TestkitError",
-            "what": error.what,
-            "cause": error.cause,
-            "looked_at": error.looked_at,
-            "fix": error.fix,
-        }
+    if not isinstance(error, TestkitError):
+        error = TestkitError(f"unexpected {type(error).__name__}", cause=str(error))
+    kind = type(error).__name__
     return {
-        "kind": "TestkitError",
-        "what": f"unexpected {type(error).__name__}",
-        "cause": str(error),
+        "kind": kind if kind in KINDS else "TestkitError",
+        "what": error.what,
+        "cause": error.cause,
+        "looked_at": error.looked_at,
+        "fix": error.fix,
     }
 
 

@@ -20,8 +20,6 @@ from wflo_testkit.model import LeaseRequest as LeaseRequest  # whoever writes a 
 from wflo_testkit.outline import Fixture
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from wflo_testkit.isolation import Isolation
 
 
@@ -114,18 +112,6 @@ class Lease:
         return tell
 
 
-def _no_params(_test: TestContext) -> Mapping[str, Json]:
-    return {}
-
-
-def _nothing_to_build(_test: TestContext, _data: Mapping[str, Json]) -> None:
-    return None
-
-
-def _nothing_known(_lease: Lease, _failure: str) -> Sequence[str]:
-    return ()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseKind:
     """A function-scoped fixture `<server name>_<name>` whose value is a handle.
@@ -144,10 +130,10 @@ class LeaseKind:
     name: str
     doc: str
     handle: Callable[[Lease, TestContext], AbstractContextManager[Any]]
-    params: Callable[[TestContext], Mapping[str, Json]] = _no_params
-    build: Callable[[TestContext, Mapping[str, Json]], None] = _nothing_to_build
+    params: Callable[[TestContext], Mapping[str, Json]] = lambda _test: {}
+    build: Callable[[TestContext, Mapping[str, Json]], None] = lambda _test, _data: None
     inputs: tuple[str, ...] = ()
-    refused: Callable[[Lease, str], Sequence[str]] = _nothing_known
+    refused: Callable[[Lease, str], Sequence[str]] = lambda _lease, _failure: ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

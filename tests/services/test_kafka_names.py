@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from wflo_testkit.services.kafka.names import (
     LONGEST,
+    MADE,
     lease_stem,
     pooled,
     pooled_stem,
-    run_stem,
     under,
 )
 
@@ -88,4 +88,4 @@ def test_no_stem_begins_another(one: str, two: str) -> None:
 
 @given(RUNS, st.integers(1, 10**6))
 def test_every_stem_belongs_to_its_run(run: str, number: int) -> None:
-    assert pooled_stem(run, number).startswith(run_stem(run))
+    assert pooled_stem(run, number).startswith(MADE.stem(run))

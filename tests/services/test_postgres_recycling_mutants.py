@@ -15,6 +15,7 @@ from tests.services.postgres_programs.runner import ARGUMENTS, Runner, runner_on
 from tests.services.postgres_server import RECYCLING, query, started
 from wflo_testkit.services.postgres import PostgresServer
 from wflo_testkit.services.postgres.accounts import Accounts
+from wflo_testkit.services.postgres.admin import FIRST_OWN
 from wflo_testkit.services.postgres.recycling import reading, recycler, restore
 from wflo_testkit.services.postgres.recycling.recycler import Recycler
 from wflo_testkit.services.postgres.recycling.watching_connection import WatchingConnection
@@ -110,7 +111,7 @@ def test_catalogs_that_are_not_counted(
     function = "CREATE FUNCTION more() RETURNS int LANGUAGE sql AS 'SELECT 1'"
     sound.run_sql(function)
 
-    own = f"NOT relisshared AND oid >= {reading.FIRST_OWN}"
+    own = f"NOT relisshared AND oid >= {FIRST_OWN}"
     monkeypatch.setattr(reading, "_COUNTED", reading._COUNTED.replace("NOT relisshared", own))
     is_noticed(server, function)
 

@@ -99,14 +99,11 @@ class Settings:
         What is set for the whole service, then what is set for this server alone. Each test asks.
         """
         if name not in self._effective:
-            found = {word: setting.value for word, setting in self._of_server(name).items()}
-            self._effective[name] = found
+            service = self.servers.get(name, name)
+            found = {word: self._values[f"{service}_{word}"] for word in self._services[service]}
+            found |= self._own.get(name, {})
+            self._effective[name] = {word: setting.value for word, setting in found.items()}
         return self._effective[name]
-
-    def _of_server(self, name: str) -> dict[str, Setting]:
-        service = self.servers.get(name, name)
-        shared = {word: self._values[f"{service}_{word}"] for word in self._services[service]}
-        return shared | dict(self._own.get(name, {}))
 
 
 def _value(

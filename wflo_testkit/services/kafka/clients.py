@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from wflo_testkit.service import TestContext
 from wflo_testkit.services.kafka import importing
 from wflo_testkit.services.kafka.handle import KafkaTopics
-from wflo_testkit.services.kafka.quick import quick_client
 
 if TYPE_CHECKING:
     from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
@@ -30,7 +29,7 @@ def producer(handle: KafkaTopics, test: TestContext) -> Iterator[KafkaProducer]:
     made = KafkaProducer(
         bootstrap_servers=handle.bootstrap_servers,
         max_block_ms=_MILLISECONDS,
-        kafka_client=quick_client,
+        kafka_client=importing.quick_client,
         allow_auto_create_topics=bool(test.settings.get("auto_create_topics", False)),
         metrics_enabled=False,
     )
@@ -60,7 +59,7 @@ def consumer(handle: KafkaTopics, _test: TestContext) -> Iterator[Callable[..., 
             "group_id": base if base.startswith(handle.stem) else handle.group(base),
             "auto_offset_reset": "earliest",
             "consumer_timeout_ms": _MILLISECONDS,
-            "kafka_client": quick_client,
+            "kafka_client": importing.quick_client,
             "allow_auto_create_topics": False,
             "metrics_enabled": False,
         }

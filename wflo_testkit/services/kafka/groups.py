@@ -63,17 +63,14 @@ def _all(client: KafkaAdminClient) -> list[dict[str, Any]]:
 
 
 def _emptied(admin: Admin, stem: str, group: str) -> list[str]:
-    members = admin.ask("could not describe a group", lambda client: _members(client, group))
+    told = admin.ask("could not describe a group", lambda client: client.describe_groups([group]))
+    members = list(told[group].get("members") or ())
     if members:
         admin.ask("could not empty a group", lambda client: _remove(client, group, members))
     # Members of the newer group protocols (KIP-848) are not described by this request.
     names = [f" (client {each['client_id']!r})" for each in members] or [""]
     base = group.removeprefix(stem)
     return [f"a consumer{name} was left open in the group {base!r}" for name in names]
-
-
-def _members(client: KafkaAdminClient, group: str) -> list[dict[str, Any]]:
-    return list(client.describe_groups([group])[group].get("members") or ())
 
 
 def _remove(client: KafkaAdminClient, group: str, members: list[dict[str, Any]]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wflo_testkit.model import Json
 from wflo_testkit.service import Lease, TestContext, plain
 from wflo_testkit.services.kafka.names import under
 from wflo_testkit.services.kafka.server import KafkaServer, environment
+from wflo_testkit.services.kafka.spec import word
 
 if TYPE_CHECKING:
     from kafka.consumer.fetcher import ConsumerRecord
@@ -51,7 +52,7 @@ class KafkaTopics:
         name may lack `name`, which is for people to read. Use what is returned.
         Raises IsolationFailed for what the cluster refuses.
         """
-        settings = {key.replace("_", "."): _word(value) for key, value in configs.items()}
+        settings = {key.replace("_", "."): word(value) for key, value in configs.items()}
         return str(self.call("create", name=name, partitions=partitions, configs=settings))
 
     def unique_name(self, base: str) -> str:
@@ -112,7 +113,3 @@ def topics(lease: Lease, _test: TestContext) -> AbstractContextManager[KafkaTopi
             tell=lease.calling_once("told"),
         )
     )
-
-
-def _word(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

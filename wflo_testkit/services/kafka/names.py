@@ -21,14 +21,9 @@ _LEGAL = frozenset(string.ascii_letters + string.digits + "._-")
 _HASH = 8
 
 
-def run_stem(run: str) -> str:
-    """Return what every name of the run `run` begins with."""
-    return MADE.stem(run)
-
-
 def lease_stem(run: str, lease_id: str) -> str:
     """Return what every name of one lease begins with."""
-    return f"{run_stem(run)}{lease_id}-"
+    return f"{MADE.stem(run)}{lease_id}-"
 
 
 def pooled_stem(run: str, number: int) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.errors import TestkitError
 from wflo_testkit.services.kafka import importing
-from wflo_testkit.services.kafka.quick import quick_client
 from wflo_testkit.wait import Deadline
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def _consumer(
         auto_offset_reset="earliest",
         allow_auto_create_topics=False,
         isolation_level="read_committed" if committed_only else "read_uncommitted",
-        kafka_client=quick_client,
+        kafka_client=importing.quick_client,
         metrics_enabled=False,
     )
     try:

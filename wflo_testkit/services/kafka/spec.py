@@ -109,7 +109,7 @@ def _environment(settings: Mapping[str, Any]) -> dict[str, str]:
         "CLUSTER_ID": "d2Zsby10ZXN0a2l0AAAAAA",
         "KAFKA_HEAP_OPTS": f"-Xms{heap} -Xmx{heap}",
         "KAFKA_JVM_PERFORMANCE_OPTS": _JVM_FLAGS,
-        **{variable(key): _word(value) for key, value in properties.items()},
+        **{variable(key): word(value) for key, value in properties.items()},
     }
 
 
@@ -119,7 +119,8 @@ def variable(key: str) -> str:
     return f"KAFKA_{name.upper()}"
 
 
-def _word(value: Any) -> str:
+def word(value: Any) -> str:
+    """Return a value as Kafka's properties have it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -10,7 +10,7 @@ from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.services.kafka import groups
 from wflo_testkit.services.kafka.admin import Admin
 from wflo_testkit.services.kafka.janitor import Janitor
-from wflo_testkit.services.kafka.names import MADE, run_stem
+from wflo_testkit.services.kafka.names import MADE
 from wflo_testkit.services.kafka.server import KafkaServer
 
 
@@ -30,7 +30,7 @@ def sweep(server: KafkaServer, runs: Sequence[str]) -> Iterator[None]:
         for run in runs:
             is_ours = partial(MADE.is_of, run)
             # A killed consumer counts as a member for most of a minute.
-            groups.put_out(admin, run_stem(run), is_ours)
+            groups.put_out(admin, MADE.stem(run), is_ours)
             Janitor(admin).sweep(run)
             if left := groups.those(admin, is_ours):
                 raise IsolationFailed(

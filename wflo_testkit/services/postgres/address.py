@@ -49,25 +49,14 @@ class Address:
 
     def keywords(self) -> dict[str, object]:
         """Return the keyword arguments of psycopg.connect."""
-        return {
-            **self.parameters,
-            "host": self.host,
-            "port": self.port,
-            "user": self.user,
-            "password": self.password,
-            "dbname": self.database,
-        }
+        return {**self.parameters, **self._account(), "dbname": self.database}
 
     def asyncpg_keywords(self) -> dict[str, object]:
         """Return the keyword arguments of asyncpg.connect."""
-        return {
-            **self._for_asyncpg(),
-            "host": self.host,
-            "port": self.port,
-            "user": self.user,
-            "password": self.password,
-            "database": self.database,
-        }
+        return {**self._for_asyncpg(), **self._account(), "database": self.database}
+
+    def _account(self) -> dict[str, object]:
+        return {name: getattr(self, name) for name in ("host", "port", "user", "password")}
 
     def _place(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else quote(self.host, safe="")

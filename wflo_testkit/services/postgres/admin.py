@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 APPLICATION = "wflo-testkit"
 Row = tuple[Any, ...]
+FIRST_OWN = 16384
+"""First object id that is not the server's own (PostgreSQL source, access/transam.h)."""
 
 
 class Admin:

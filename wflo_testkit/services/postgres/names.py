@@ -67,8 +67,6 @@ READY = Names("ready")
 def _word(text: str, length: int) -> str:
     """Shorten `text` for use in a name; what does not fit, or is no plain word, is hashed."""
     plain = re.fullmatch("[a-z0-9]+", text)
-    return text if plain and len(text) <= length else _hash(text)[:length]
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    if plain and len(text) <= length:
+        return text
+    return hashlib.sha256(text.encode()).hexdigest()[:length]

@@ -65,13 +65,13 @@ class Pool:
         self._making = ThreadPoolExecutor(1, "wflo-postgres-make")
         self._dropping = ThreadPoolExecutor(1, "wflo-postgres-drop")
         self._closed = False
-        self._counts: Counter[str] = Counter()
+        self._recycled = 0
         self.reasons: Counter[str] = Counter()
 
     def figures(self) -> dict[str, int]:
         """Return how many used databases were recycled, and how many replaced."""
         with self._changed:
-            return {word: self._counts[word] for word in ("recycled", "replaced")}
+            return {"recycled": self._recycled, "replaced": self.reasons.total()}
 
     def expect(self, template: str) -> None:
         """Begin with the databases that the first two tests will ask for."""
@@ -150,7 +150,7 @@ class Pool:
         """Make databases in the background until there are as many as wanted."""
         while not self._closed and len(clones.ready) + clones.coming < clones.wanted:
             clones.coming += 1
-            self._begin(self._making, lambda: self._make_one(template))
+            self._begin(self._making, lambda: self._arrive(template, lambda: self._make(template)))
 
     def _make(self, template: str) -> str:
         name = self._cluster.new_name()
@@ -163,9 +163,6 @@ class Pool:
             raise
         return name
 
-    def _make_one(self, template: str) -> None:
-        self._arrive(template, lambda: self._make(template))
-
     def _recycle(self, template: str, name: str) -> None:
         def renewed() -> str:
             """Recycle the database, or replace it and return nothing."""
@@ -173,7 +170,8 @@ class Pool:
             if reason:
                 self._replace(name, reason)
                 return ""
-            self._count("recycled")
+            with self._changed:
+                self._recycled += 1
             return name
 
         self._arrive(template, renewed)
@@ -209,7 +207,6 @@ class Pool:
         return surplus
 
     def _replace(self, name: str, reason: str) -> None:
-        self._count("replaced")
         with self._changed:
             self.reasons[reason] += 1
         self._discard(name)
@@ -234,10 +231,6 @@ class Pool:
     def _begin(self, worker: ThreadPoolExecutor, work: Callable[[], None]) -> None:
         if not self._closed:
             worker.submit(work)
-
-    def _count(self, word: str) -> None:
-        with self._changed:
-            self._counts[word] += 1
 
     def _count_down(self, template: str) -> None:
         with self._changed:

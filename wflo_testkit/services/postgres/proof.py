@@ -11,41 +11,23 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from wflo_testkit.services.postgres.admin import Row
+from wflo_testkit.services.postgres.admin import FIRST_OWN, Row
 
 Ask = Callable[[str], list[Row]]
 """Runs one statement in the database and returns its rows."""
 
-_OURS = 16384
-"""First object id that is not the server's own (PostgreSQL source, access/transam.h)."""
-
 # Catalogs that a role with all rights in its own database can change: name -> which rows.
 _BY_OID = (
-    "pg_class",
-    "pg_proc",
-    "pg_type",
-    "pg_constraint",
-    "pg_trigger",
-    "pg_rewrite",
-    "pg_attrdef",
-    "pg_enum",
-    "pg_policy",
-    "pg_operator",
-    "pg_opclass",
-    "pg_cast",
-    "pg_collation",
-    "pg_conversion",
-    "pg_statistic_ext",
-    "pg_ts_config",
-    "pg_ts_dict",
-    "pg_foreign_server",
+    *("pg_class", "pg_proc", "pg_type", "pg_constraint", "pg_trigger", "pg_rewrite", "pg_attrdef"),
+    *("pg_enum", "pg_policy", "pg_operator", "pg_opclass", "pg_cast", "pg_collation"),
+    *("pg_conversion", "pg_statistic_ext", "pg_ts_config", "pg_ts_dict", "pg_foreign_server"),
     "pg_publication",
 )
 _CATALOGS = {
-    **dict.fromkeys(_BY_OID, f"oid >= {_OURS}"),
-    "pg_attribute": f"attrelid >= {_OURS}",
-    "pg_index": f"indexrelid >= {_OURS}",
-    "pg_description": f"objoid >= {_OURS}",
+    **dict.fromkeys(_BY_OID, f"oid >= {FIRST_OWN}"),
+    "pg_attribute": f"attrelid >= {FIRST_OWN}",
+    "pg_index": f"indexrelid >= {FIRST_OWN}",
+    "pg_description": f"objoid >= {FIRST_OWN}",
     "pg_namespace": "nspname !~ '^pg_(toast_)?temp_'",
     "pg_extension": "true",
     "pg_default_acl": "true",

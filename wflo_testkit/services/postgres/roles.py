@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.services.postgres.accounts import quoted
+from wflo_testkit.services.postgres.admin import FIRST_OWN
 from wflo_testkit.services.postgres.names import Names
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-_FIRST_OWN = 16384
-"""First object id that is not the server's own (PostgreSQL source, access/transam.h)."""
 
 # Whoever has the rights of a table's owner is above its policies, unless they are forced
 # (PostgreSQL manual, Row Security Policies).
-_FIND = f"""SELECT r.oid::int8, r.rolsuper, r.rolbypassrls, r.oid < {_FIRST_OWN},
+_FIND = f"""SELECT r.oid::int8, r.rolsuper, r.rolbypassrls, r.oid < {FIRST_OWN},
     pg_has_role(current_user, r.oid, %(may)s),
     ARRAY(SELECT c.oid::regclass::text FROM pg_class c
         WHERE c.relkind IN ('r', 'p') AND c.relrowsecurity AND NOT c.relforcerowsecurity

@@ -6,11 +6,10 @@ On a server that outlives the run it stays for later ones.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.model import Build
-from wflo_testkit.services.postgres.address import Address
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.wait import Deadline
 
@@ -105,16 +104,9 @@ class Templates:
         except BaseException:
             self._end(fingerprint, template)
             raise
-        account = self._cluster.account(template.database)
-        server = self._cluster.server
-        address = Address(
-            host=server.host,
-            port=server.port,
-            user=account.user,
-            password=account.password,
-            database=template.database,
-            parameters=server.options.get("parameters", {}),
-        )
+        account, name = self._cluster.account(template.database), template.database
+        of_server = self._cluster.server.address
+        address = replace(of_server, user=account.user, password=account.password, database=name)
         return Build(token=fingerprint, data={"url": address.url()})
 
     def _end(self, fingerprint: str, template: Template) -> None:

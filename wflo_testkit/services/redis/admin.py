@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from wflo_testkit.errors import IsolationFailed, MissingExtra, ServiceUnavailable
@@ -27,6 +27,8 @@ TIMEOUT_OF_ONE_TEST = 5.0
 SCRIPT_TIMEOUT = 30.0
 """Seconds that a script may keep the server busy: until it ends, or others' tests have ended."""
 
+PAGE = 1000
+"""Keys looked at in one step of a SCAN: a shared server must not be stopped for long."""
 Command = tuple[str | int | bytes, ...]
 
 
@@ -158,6 +160,16 @@ class Admin:
             return self._client.parse_response(self._connection, command)
         except ResponseError as error:
             return error
+
+    def pages(self, pattern: str) -> Iterator[list[bytes]]:
+        """Yield the keys that match, in portions; those written meanwhile may be missing."""
+        cursor: int = 0
+        while True:
+            [(cursor, keys)] = self.run(("SCAN", cursor, "MATCH", pattern, "COUNT", PAGE))
+            if keys:
+                yield keys
+            if int(cursor) == 0:
+                return
 
     def close(self) -> None:
         """Drop the connection."""

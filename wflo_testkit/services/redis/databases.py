@@ -77,8 +77,8 @@ class Databases:
         trial, password = self._names.user("trial"), self._names.password()
         tries = (make_user(trial, password, ("off", *each.for_everybody(1))) for each in DIALECTS)
         answers = self._admin.tried(*tries, end_user(trial))
-        fine = (d for d, answer in zip(DIALECTS, answers, strict=False) if not _is_error(answer))
-        return next(fine, DIALECTS[-1])
+        tried = zip(DIALECTS, answers, strict=False)
+        return next((d for d, told in tried if not isinstance(told, Exception)), DIALECTS[-1])
 
     def lease(self, _request: LeaseRequest) -> Mapping[str, Json]:
         """Return number and account. Raises IsolationFailed if none is free."""
@@ -194,7 +194,3 @@ def _emptied(number: int, user: str) -> tuple[Command, ...]:
     """
     ended = (end_user(user),) if user else ()
     return (*ended, ("SELECT", number), ("FLUSHDB", "ASYNC"))
-
-
-def _is_error(answer: object) -> bool:
-    return isinstance(answer, Exception)

@@ -11,11 +11,10 @@ from wflo_testkit.model import Json, Server
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.redis.admin import NAME, Admin
 from wflo_testkit.services.redis.databases import Databases
-from wflo_testkit.services.redis.leftovers import look, runs
+from wflo_testkit.services.redis.leftovers import look, refused, runs
 from wflo_testkit.services.redis.names import Names
 from wflo_testkit.services.redis.number_zero import NumberZero, sentence
 from wflo_testkit.services.redis.prefixes import Prefixes
-from wflo_testkit.services.redis.refusals import refused
 from wflo_testkit.services.redis.server import RedisServer
 from wflo_testkit.services.redis.sweep import abandoned, sweep
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wflo_testkit.services.redis.admin import Admin
-from wflo_testkit.services.redis.scanning import pages
 
 SHOWN = 3
 """Keys that are named."""
@@ -25,7 +24,7 @@ class NumberZero:
     def empty(self) -> list[bytes]:
         """Delete what does not belong there and return its keys."""
         found: list[bytes] = []
-        for page in pages(self._admin, "*"):
+        for page in self._admin.pages("*"):
             strays = [key for key in page if not key.startswith(self._own)]
             if strays:
                 self._admin.run(("UNLINK", *strays))

@@ -15,7 +15,6 @@ from wflo_testkit.services.redis.accounts import (
 )
 from wflo_testkit.services.redis.admin import Admin, Command
 from wflo_testkit.services.redis.names import Names
-from wflo_testkit.services.redis.scanning import pages
 from wflo_testkit.services.redis.server import RedisServer
 
 
@@ -60,8 +59,5 @@ class Prefixes:
             self._admin.run(end_user(user), make_user(user, data["password"], rules))
         else:
             self._admin.run(end_user(user))
-            self._unlink(prefix)
-
-    def _unlink(self, prefix: str) -> None:
-        for page in pages(self._admin, f"{glob_quoted(prefix)}*"):
-            self._admin.run(("UNLINK", *page))
+            for page in self._admin.pages(f"{glob_quoted(prefix)}*"):
+                self._admin.run(("UNLINK", *page))

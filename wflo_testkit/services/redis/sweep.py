@@ -10,7 +10,6 @@ from wflo_testkit.services.redis.accounts import end_user, glob_quoted
 from wflo_testkit.services.redis.admin import Admin
 from wflo_testkit.services.redis.claims import Claims
 from wflo_testkit.services.redis.names import USERS, Names
-from wflo_testkit.services.redis.scanning import pages
 from wflo_testkit.services.redis.server import RedisServer
 
 
@@ -19,7 +18,7 @@ def abandoned(server: RedisServer) -> set[str]:
     with closing(Admin(server)) as admin:
         names = Names.on(server, "")
         runs = USERS.runs(_users(admin))
-        for page in pages(admin, f"{glob_quoted(names.start)}wflo_*"):
+        for page in admin.pages(f"{glob_quoted(names.start)}wflo_*"):
             runs |= names.keys.runs(map(_text, page))
         [clients] = admin.run(("CLIENT LIST",))
         told = (str(client.get(word)) for client in clients for word in ("name", "user"))
@@ -33,7 +32,7 @@ def sweep(server: RedisServer, runs: Sequence[str]) -> Iterator[None]:
             if users := [user for user in _users(admin) if USERS.is_of(run, user)]:
                 admin.run(*map(end_user, users))
             keys = Names.on(server, run).keys
-            for page in pages(admin, f"{glob_quoted(keys.stem(run))}*"):
+            for page in admin.pages(f"{glob_quoted(keys.stem(run))}*"):
                 if ours := [key for key in page if keys.is_of(run, _text(key))]:
                     admin.run(("UNLINK", *ours))
                 yield

@@ -57,8 +57,7 @@ class TemporalNamespace:
     @property
     def kept_command(self) -> str:
         """Command that shows what ran here."""
-        where = f"--address {self.address} --namespace {self.name}"
-        return f"temporal workflow list {where}"
+        return f"temporal workflow list --address {self.address} --namespace {self.name}"
 
     def env(self) -> dict[str, str]:
         """Return the variables that Temporal's clients and command line read."""

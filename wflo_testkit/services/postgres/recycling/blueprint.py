@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from wflo_testkit.services.postgres.recycling.reading import FIRST_OWN
+from wflo_testkit.services.postgres.admin import FIRST_OWN
 from wflo_testkit.services.postgres.recycling.watching_connection import WatchingConnection
 
 LARGEST = 8 * 2**20

@@ -14,9 +14,6 @@ from dataclasses import dataclass
 
 from wflo_testkit.services.postgres.recycling.watching_connection import WatchingConnection
 
-FIRST_OWN = 16384
-"""First object id that is not the server's own (PostgreSQL source, access/transam.h)."""
-
 _ROWS = "SELECT string_agg(concat_ws('/', ctid, xmin), ' ') FROM"
 MARKS = {
     "the database's own row": f"{_ROWS} pg_database WHERE oid = {{database}}",

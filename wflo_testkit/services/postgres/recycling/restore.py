@@ -63,7 +63,8 @@ def outgrown(link: WatchingConnection, blueprint: Blueprint, tables: Collection[
     """Return those of `tables` that have become too large for what the template has in them."""
     if not tables:
         return []
-    [rows] = link.ask(_sizes(tables))
+    sizes = (f"({oid}, pg_total_relation_size({oid}))" for oid in tables)
+    [rows] = link.ask("VALUES " + ", ".join(sizes))
     return _too_large(blueprint, rows)
 
 
@@ -122,10 +123,6 @@ def _empty(
 def _delete(name: str, last: str) -> str:
     behind = f" WHERE ctid > '{last}'" if last else ""
     return f"DELETE FROM ONLY {name}{behind}"  # noqa: S608 - quoted
-
-
-def _sizes(tables: Collection[int]) -> str:
-    return "VALUES " + ", ".join(f"({oid}, pg_total_relation_size({oid}))" for oid in tables)
 
 
 def _too_large(blueprint: Blueprint, sizes: Collection[Row]) -> list[int]:

@@ -6,7 +6,7 @@ the rows themselves.
 
 from __future__ import annotations
 
-from wflo_testkit.services.postgres.proof import Ask, Proof
+from wflo_testkit.services.postgres.proof import Proof
 from wflo_testkit.services.postgres.recycling.reading import Reading
 from wflo_testkit.services.postgres.recycling.recycler import Watched
 from wflo_testkit.services.postgres.recycling.restore import outgrown, restore, tidy
@@ -29,14 +29,10 @@ def changed(watched: Watched, proof: Proof) -> str:
     parts = [f"table {watched.blueprint.tables[oid].name}" for oid in tables]
     everything = bool(moved - tables - sequences)
     if (parts or everything) and (
-        found := proof.changed(_asking(watched), () if everything else parts)
+        found := proof.changed(lambda sql: watched.link.ask(sql)[0], () if everything else parts)
     ):
         return found
     restore(watched.link, watched.blueprint, sequences, watched.lasts)
     tidy(watched.link, watched.blueprint, outgrown(watched.link, watched.blueprint, tables))
     watched.before = Reading.take(watched.link)
     return ""
-
-
-def _asking(watched: Watched) -> Ask:
-    return lambda sql: watched.link.ask(sql)[0]

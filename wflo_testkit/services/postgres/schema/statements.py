@@ -82,14 +82,17 @@ class _Cutter:
         end = self.place
         if self._words:
             data = self._copy_data(end)
-            yield _statement(self._text, self._start, end - 1, data)
+            yield self._statement(end - 1, data)
         self._start = -1
         self._words, self._depth = [], 0
 
     def rest(self) -> Iterator[Statement]:
         """Yield what follows the last semicolon, if that is a statement."""
         if self._words:
-            yield _statement(self._text, self._start, len(self._text), None)
+            yield self._statement(len(self._text))
+
+    def _statement(self, end: int, data: str | None = None) -> Statement:
+        return Statement(self._text[self._start : end], _line(self._text, self._start), data)
 
     def _count_block(self) -> None:
         if self._words[-2:] == ["begin", "atomic"] or (self._blocks and self._words[-1] == "case"):
@@ -116,10 +119,6 @@ class _Cutter:
             raise Unreadable(_line(self._text, end), r"the data of COPY is not ended by \.")
         self.place = last.end()
         return self._text[first : last.start()]
-
-
-def _statement(text: str, start: int, end: int, data: str | None) -> Statement:
-    return Statement(text[start:end], _line(text, start), data)
 
 
 def _line(text: str, place: int) -> int:

@@ -47,7 +47,13 @@ def recipe(
     if given.pop(_PASSWORD, "") != "{password}" or spec.command[:1] != ("postgres",):
         return None
     return Recipe(
-        script="\n".join([*_exports(given), _arguments(spec), (_HERE / "make.sh").read_text()]),
+        script="\n".join(
+            [
+                *(f"export {name}={shlex.quote(text)}" for name, text in given.items()),
+                f"set -- {shlex.join(spec.command)}",
+                (_HERE / "make.sh").read_text(),
+            ]
+        ),
         files={
             f"{FOLDER}/verifier": verifier(password, _iterations(spec)),
             # For the template; and no server that is to have others starts from this image.
@@ -89,11 +95,3 @@ def _extensions(names: Sequence[str]) -> dict[str, str]:
 def _template(content: Content, text: str) -> dict[str, str]:
     name = READY.template(content.fingerprint)
     return {f"{FOLDER}/schema.sql": text, f"{FOLDER}/schema": name}
-
-
-def _arguments(spec: Spec) -> str:
-    return f"set -- {shlex.join(spec.command)}"
-
-
-def _exports(environment: Mapping[str, str]) -> list[str]:
-    return [f"export {name}={shlex.quote(text)}" for name, text in environment.items()]
