@@ -157,7 +157,6 @@ def _loop_class() -> Callable[[], asyncio.AbstractEventLoop]:
 
     class Loop(asyncio.SelectorEventLoop):
         def time(self) -> float:
-            """Return seconds of the clock that all timers of this loop go by."""
             return clock.monotonic()
 
     return Loop

@@ -101,7 +101,6 @@ class Reuse:
         work = isolation.sweep
 
         def clear() -> None:
-            """Take one step after the other, until done or this run ends."""
             for _step in work(runs):
                 if self._closing:
                     return

@@ -223,7 +223,6 @@ class Servers:
         self._reuse.end_use(started.ready.result(), kept=kept)
 
     def _home(self, server: Server) -> Containers:
-        """Return the containers among which `server` is."""
         if server.is_shared and self._reuse is not None:
             return self._reuse.containers
         return self._containers

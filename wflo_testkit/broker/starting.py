@@ -51,7 +51,8 @@ class Starter:
         except StartFailed:
             if self.containers.are_ending or not self._is_to_blame(warm, spec, self._warming):
                 raise
-            self.containers.clear_away(spec)
+            # So that another can have its name.
+            self.containers.remove(self.containers.name(spec))
         return None
 
     def _is_to_blame(self, warm: Warm, spec: Spec, warming: Warming) -> bool:
@@ -75,7 +76,7 @@ class Starter:
         """
         if warming.is_gone(warm, self.containers):
             return True
-        state = self.containers.state_for(spec)
+        state = self.containers.state(self.containers.name(spec))
         fault = f"its server {state}" if state.ended_by_itself else ""
         if fault := fault or warming.fault(warm, self.containers):
             warming.reject(warm, self.containers, fault)

@@ -117,7 +117,8 @@ class _Run:
         def say(line: str) -> None:
             self._report(entry.name, line)
 
-        arguments = {**entry.args, **_needed_tags(entry)}
+        tags = {n.partition("-")[0].upper(): catalog.entries()[n].local for n in entry.needs}
+        arguments = {**entry.args, **tags}
         if entry.rootfs:
             arguments["ROOTFS"] = self._rootfs(entry, say)
         say("build")
@@ -136,10 +137,6 @@ class _Run:
             else:
                 return entry.official
         return rootfs.ensure(self._client, entry.args["SUITE"], entry.rootfs, say)
-
-
-def _needed_tags(entry: catalog.ImageEntry) -> dict[str, str]:
-    return {need.partition("-")[0].upper(): catalog.entries()[need].local for need in entry.needs}
 
 
 def _send(

@@ -187,13 +187,9 @@ class Containers:
         """Whether they are being removed because the run ends."""
         return self._session.ending
 
-    def state_for(self, spec: Spec) -> State:
-        """Return the state of the container for `spec`; see `state`."""
-        return self.state(self._place.container_name(spec))
-
-    def clear_away(self, spec: Spec) -> None:
-        """Remove what there is of the container for `spec`, so that another can have its name."""
-        self.remove(self._place.container_name(spec))
+    def name(self, spec: Spec) -> str:
+        """Return the name of the container for `spec`; what takes its id takes that, too."""
+        return self._place.container_name(spec)
 
     def _create(self, spec: Spec, filled: Spec, reference: str) -> Container:
         from docker.errors import APIError
@@ -242,7 +238,6 @@ class Containers:
         address = ports.publish_address(self._session.host)
 
         def published() -> dict[str, int]:
-            """Return the host's ports once all are there, else none."""
             container.reload()
             inside = container.ports
             found = {

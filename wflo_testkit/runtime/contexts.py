@@ -84,7 +84,6 @@ def _missing(name: str, origin: str, folder: Path) -> SettingError:
 
 
 def _names(folder: Path) -> Iterator[str]:
-    """Yield the names of the contexts that can be read."""
     for path in folder.glob("meta/*/meta.json"):
         try:
             yield str(_json(path)["Name"])

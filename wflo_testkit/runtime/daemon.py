@@ -38,7 +38,13 @@ def connect(endpoint: Endpoint | None = None) -> DockerClient:
         _knock(endpoint)
         return _for_testcontainers(_open(endpoint))
     except (DockerException, RequestException, OSError, ValueError) as error:
-        raise unavailable(endpoint, error) from None
+        raise DockerUnavailable(
+            "no Docker daemon answers",
+            cause=_cause(error),
+            looked_at=str(endpoint),
+            fix="start Docker (`sudo systemctl start docker`, Docker Desktop, or `dockerd`), or "
+            "set DOCKER_HOST to one that runs; `wflo-testkit doctor` shows more",
+        ) from None
 
 
 def load() -> None:
@@ -149,17 +155,6 @@ def _for_testcontainers(client: docker.DockerClient) -> DockerClient:
     agent = "tc-python/" + metadata.version("testcontainers")
     client.api.headers.update({"x-tc-sid": SESSION_ID, "User-Agent": agent})
     return Client()
-
-
-def unavailable(endpoint: Endpoint, error: BaseException) -> DockerUnavailable:
-    """Describe a daemon that does not answer: what was tried, and what to do."""
-    return DockerUnavailable(
-        "no Docker daemon answers",
-        cause=_cause(error),
-        looked_at=str(endpoint),
-        fix="start Docker (`sudo systemctl start docker`, Docker Desktop, or `dockerd`), or set "
-        "DOCKER_HOST to one that runs; `wflo-testkit doctor` shows more",
-    )
 
 
 def _cause(error: Any) -> str:

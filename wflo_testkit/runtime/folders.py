@@ -82,7 +82,9 @@ def remove(folder: Path) -> None:
 def of_dead_runs() -> list[Path]:
     """Return this user's folders whose owner is proven dead; one that names none is left alone."""
     everything = (folder for place in _places() for folder in place.glob(f"{_PREFIX}*"))
-    return [folder for folder in everything if _is_mine(folder) and _is_orphan(folder)]
+    return [
+        folder for folder in everything if _is_mine(folder) and labels.owner_is_dead(_owner(folder))
+    ]
 
 
 def sweep() -> None:
@@ -98,16 +100,10 @@ def _is_mine(folder: Path) -> bool:
         return False
 
 
-def _is_orphan(folder: Path) -> bool:
-    return labels.owner_is_dead(_owner_in_name(folder) or _owner_inside(folder))
-
-
-def _owner_in_name(folder: Path) -> str:
+def _owner(folder: Path) -> str:
     draft, _, owner = folder.name.partition(_MARK)
-    return unquote(owner) if draft.startswith(_DRAFT) else ""
-
-
-def _owner_inside(folder: Path) -> str:
+    if owner and draft.startswith(_DRAFT):
+        return unquote(owner)
     try:
         return kernel.read(str(folder / _OWNER))
     except OSError:

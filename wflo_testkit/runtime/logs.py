@@ -31,7 +31,6 @@ def since(output: str, moment: float) -> str:
 
 
 def _lines(output: str) -> Iterator[tuple[float, str]]:
-    """Yield each line with the time when it was written."""
     written = read_before = float("-inf")
     for each in re.findall(r"[^\n]*\n|[^\n]+", output):  # splitlines() would split at more
         stamp, _, line = each.partition(" ")

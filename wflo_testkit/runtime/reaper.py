@@ -111,7 +111,6 @@ class Reaper:
         return self._engine.create(_name(self._run), config)
 
     def _image(self) -> str:
-        """Return the name of the image that serves. Raises ImageUnavailable."""
         official = catalog.official("ryuk")
         here = images.present(self._engine.image, official, policy=self._policy)
         return here.reference if here is not None else self._pulled(official)

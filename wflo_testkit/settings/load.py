@@ -109,7 +109,6 @@ class Settings:
 def _value(
     option: Option, project: Project, environ: Mapping[str, str], command_line: Mapping[str, Any]
 ) -> Setting:
-    """Return the strongest place's value of one option."""
     given = command_line.get(option.key)
     if given is not None:
         source = f"command line: {flag(option.key)}"

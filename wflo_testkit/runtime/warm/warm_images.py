@@ -169,7 +169,6 @@ def _holds_proxies(client: docker.DockerClient, found: Mapping[str, Any]) -> boo
 
 
 def _proxies(found: Mapping[str, Any]) -> set[str]:
-    """Return the proxy settings of an image as `NAME=value`."""
     variables = found.get("Config", {}).get("Env") or []
     return {each for each in variables if each.partition("=")[0].lower().endswith("_proxy")}
 

@@ -112,7 +112,6 @@ class Admin:
         )
 
         def led() -> bool:
-            """Tell whether each partition of `topics` has a leader that answers."""
             found = client.describe_topics(list(topics))
             parts = [(each["name"], part) for each in found for part in each["partitions"]]
             if {name for name, _part in parts} != set(topics):

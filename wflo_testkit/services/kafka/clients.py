@@ -52,7 +52,6 @@ def consumer(handle: KafkaTopics, _test: TestContext) -> Iterator[Callable[..., 
     made: list[Any] = []
 
     def make(*topics: str, group: str | None = None, **given: Any) -> KafkaConsumer:
-        """Return a new consumer, closed at the end of the test."""
         base = group or f"consumer-{len(made) + 1}"
         settings = {
             "bootstrap_servers": handle.bootstrap_servers,

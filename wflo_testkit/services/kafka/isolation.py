@@ -34,7 +34,10 @@ class KafkaIsolation:
         self._run = run
         self._admin = Admin(server)
         self._janitor = Janitor(self._admin)
-        self._pool = Pool(self._make_plain, partial(pooled_stem, run))
+        self._pool = Pool(
+            lambda names: self._admin.create({name: {"num_partitions": 1} for name in names}),
+            partial(pooled_stem, run),
+        )
         self._warm: threading.Thread | None = None
         if not server.is_external:
             self._warm = threading.Thread(target=self._warm_up, name="wflo-warm-up", daemon=True)
@@ -110,9 +113,6 @@ class KafkaIsolation:
         self._admin.create({topic: {"num_partitions": partitions, "configs": dict(configs)}})
         named.append(topic)
         return topic
-
-    def _make_plain(self, names: list[str]) -> None:
-        self._admin.create({name: {"num_partitions": 1} for name in names})
 
     def _warm_up(self) -> None:
         # Nobody waits for it, and whoever needs the same later meets the same error.

@@ -31,7 +31,6 @@ def read(
 def _consumer(
     bootstrap_servers: str, timeout: float, *, committed_only: bool = False
 ) -> Iterator[KafkaConsumer]:
-    """Yield a consumer in no group."""
     importing.load()
     from kafka import KafkaConsumer
 

@@ -40,7 +40,6 @@ def _find_transaction(client: KafkaAdminClient) -> None:
     )
 
     def found() -> bool:
-        """Tell whether a coordinator answers."""
         try:
             client.describe_transactions([_NAME])
         except (CoordinatorNotAvailableError, CoordinatorLoadInProgressError):

@@ -250,7 +250,6 @@ class Cluster:
             return sorted(self._made - (self._kept if self.server.is_shared else set()))
 
     def _applier(self, template: str) -> str:
-        """Return the role that has applied the schema."""
         return self.kept_templates.owner(template) or self.account().user
 
     @property

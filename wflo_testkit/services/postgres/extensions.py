@@ -42,7 +42,14 @@ def create(
             except psycopg.errors.InsufficientPrivilege as error:
                 raise _denied(server, name, error) from None
             except psycopg.Error as error:
-                raise _impossible(server, name, error) from None
+                raise IsolationFailed(
+                    f"the extension {name!r} could not be made on {server.name}",
+                    cause=str(error).strip(),
+                    looked_at=f"{server.host}:{server.port}; setting postgres_extensions",
+                    fix="set postgres_image to an image that has it, such as "
+                    "pgvector/pgvector:pg17; one that must be preloaded needs "
+                    'postgres_arguments = {shared_preload_libraries = "..."}',
+                ) from None
     admin.close_database(
         database
     )  # about to be copied; and no other work is to have that search_path
@@ -67,14 +74,4 @@ def _denied(server: PostgresServer, name: str, cause: object) -> ServiceUnavaila
         looked_at=f"{server.host}:{server.port} as {server.user!r}; setting postgres_extensions",
         fix=f"let its administrator run CREATE EXTENSION {quoted(name)} {where} "
         "or let the kit start its own server",
-    )
-
-
-def _impossible(server: PostgresServer, name: str, cause: object) -> IsolationFailed:
-    return IsolationFailed(
-        f"the extension {name!r} could not be made on {server.name}",
-        cause=str(cause).strip(),
-        looked_at=f"{server.host}:{server.port}; setting postgres_extensions",
-        fix="set postgres_image to an image that has it, such as pgvector/pgvector:pg17; one that "
-        'must be preloaded needs postgres_arguments = {shared_preload_libraries = "..."}',
     )

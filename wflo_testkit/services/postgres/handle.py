@@ -192,14 +192,13 @@ def _project(test: TestContext) -> Project:
 
     return Project(
         root=test.root,
-        keys=keys_of(test),
+        keys=keys_of(test.run, test.records),
         connects_to=test.settings.get("schema_connects_to") or (),
         variables=lambda url: test.variables(_being_filled(test, url)),
     )
 
 
 def _being_filled(test: TestContext, url: str) -> PostgresDatabase:
-    """Return the handle of a database that a schema is applied to."""
     address, server = parse(url), test.server
     return PostgresDatabase(
         name=address.database,

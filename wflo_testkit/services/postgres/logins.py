@@ -104,7 +104,14 @@ class Logins:
         try:
             _together(connection, *statements)
         except errors.LockNotAvailable as error:
-            raise _open_transaction(role, error.diag.message_primary) from None
+            told = error.diag.message_primary
+            raise IsolationFailed(
+                f"the login for the role {role!r} could not be given its rights",
+                cause="a transaction that has changed a table's definition or rights is open "
+                f"({told})",
+                looked_at="the test's own connections",
+                fix=f"commit, or roll back, before postgres_database.as_role({role!r})",
+            ) from None
         made[role] = [account.user, account.password]
         return account
 
@@ -164,12 +171,3 @@ def _answer(user: str, password: str, parameters: Mapping[str, Json]) -> dict[st
 def _together(connection: Connection[Any], *statements: str) -> None:
     """Run all of them, or none; none waits for long. Raises psycopg.Error."""
     connection.execute("; ".join([_IMPATIENT, *statements]).encode())
-
-
-def _open_transaction(role: str, cause: str | None) -> IsolationFailed:
-    return IsolationFailed(
-        f"the login for the role {role!r} could not be given its rights",
-        cause=f"a transaction that has changed a table's definition or rights is open ({cause})",
-        looked_at="the test's own connections",
-        fix=f"commit, or roll back, before postgres_database.as_role({role!r})",
-    )

@@ -165,7 +165,6 @@ class Pool:
 
     def _recycle(self, template: str, name: str) -> None:
         def renewed() -> str:
-            """Recycle the database, or replace it and return nothing."""
             reason = self._recycler.renew(name)
             if reason:
                 self._replace(name, reason)

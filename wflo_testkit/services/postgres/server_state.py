@@ -115,7 +115,6 @@ class ServerState:
         }
 
     def _remove(self, catalog: str, row: dict[str, Any], database: str) -> None:
-        """Remove what was not there."""
         if catalog == "pg_authid":
             self._remove_role(quoted(row["rolname"]), database)
         elif catalog == "pg_database":
@@ -132,7 +131,6 @@ class ServerState:
     def _put_back(
         self, catalog: str, now: tuple[str, dict[str, Any]] | None, row: dict[str, Any]
     ) -> None:
-        """Give a row that was there its old content."""
         if catalog == "pg_file_settings":
             value = row["setting"].replace("'", "''")
             self._system(f"ALTER SYSTEM SET {quoted(row['name'])} = '{value}'")

@@ -53,7 +53,6 @@ def end_sessions(admin: Admin, where: Where, grace: float = GRACE) -> list[str]:
     left: list[tuple[int, str]] = []
 
     def nobody() -> bool:
-        """Look again; tell whether nobody is there."""
         left[:] = [
             (row[0], _sentence(*row[1:]))
             for row in admin.rows(where.sql, where.parameters, database=where.database)

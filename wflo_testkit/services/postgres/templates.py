@@ -62,7 +62,11 @@ class Templates:
         with self._changed:
             while (template := self._known.get(fingerprint)) is not None and not template.ready:
                 if not self._changed.wait(deadline.left):
-                    raise _never_ready()
+                    raise IsolationFailed(
+                        f"the database schema was not ready after {SCHEMA_TIMEOUT:g} s",
+                        cause="another test process is still applying it",
+                        fix="look for a migration that waits for a lock or for input",
+                    )
             if template is None:
                 template = self._known[fingerprint] = self._new(fingerprint, lasts)
             if template.ready:
@@ -118,11 +122,3 @@ class Templates:
                 if not template.ready:
                     del self._known[fingerprint]
                 self._changed.notify_all()
-
-
-def _never_ready() -> IsolationFailed:
-    return IsolationFailed(
-        f"the database schema was not ready after {SCHEMA_TIMEOUT:g} s",
-        cause="another test process is still applying it",
-        fix="look for a migration that waits for a lock or for input",
-    )

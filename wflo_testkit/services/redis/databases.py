@@ -119,7 +119,6 @@ class Databases:
             self._claims.give_back(number for number, _user in free)
 
     def _next(self) -> Made:
-        """Return a number that was made ahead, or make one now."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._ready or self._free or not self._coming, timeout=MAKING_TIMEOUT
@@ -134,7 +133,6 @@ class Databases:
             raise
 
     def _take(self) -> tuple[int, str]:
-        """Return a number, and the user of whom it was kept."""
         if not self._free and self._claims is not None:
             self._free.extend((number, "") for number in self._claims.take())
         if self._free:

@@ -41,7 +41,6 @@ def _ping_by_hand(server: RedisServer) -> None:
 
 
 def _encoded(words: tuple[str, ...]) -> bytes:
-    """Return a command as an array of bulk strings."""
     parts = [f"*{len(words)}\r\n".encode()]
     for word in words:
         data = word.encode()

@@ -102,14 +102,12 @@ class Workers:
 
 
 def _watched(owner: Workers, client: Client, **options: Any) -> Worker:
-    """Return a Worker that tells `owner` when it runs and when it has ended."""
     import asyncio
 
     from temporalio.worker import Worker
 
     class Watched(Worker):
         async def run(self) -> None:
-            """Run as the SDK's worker does, and tell its owner when it began and how it ended."""
             await owner.started(self)
             # A loop that ends cancels every task at once: this one, too, which tells it from a
             # test that cancels its worker.

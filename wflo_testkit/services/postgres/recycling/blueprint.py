@@ -130,7 +130,6 @@ def _content(name: str) -> str:
 def _tables(
     link: WatchingConnection, relations: Collection[tuple[int, str, str, int, int, bool]]
 ) -> dict[int, Table]:
-    """Return the tables that can be put back."""
     found: dict[int, Table] = {}
     room = LARGEST
     restorable = [(oid, name, own, size) for oid, _, name, own, size, can in relations if can]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wflo_testkit.service import TestContext
     from wflo_testkit.services.postgres.schema.manifest import Manifest, Manifests
 
 
@@ -82,10 +81,6 @@ class Keys:
 
 
 @functools.cache
-def _keys(run: str, records: Path | None) -> Keys:
+def keys_of(run: str, records: Path | None) -> Keys:
+    """Return the keys of a run; one object for a process. records: see TestContext."""
     return Keys(run, records and records / "schemas")
-
-
-def keys_of(test: TestContext) -> Keys:
-    """Return the keys of the test's run; one object for a process."""
-    return _keys(test.run, test.records)

@@ -43,7 +43,6 @@ class MetaDataSchema:
         """Create every table, and the Postgres schemas that tables name."""
 
         def create(connection: Connection) -> None:
-            """Make the Postgres schemas that the tables name, then the tables."""
             from sqlalchemy.schema import CreateSchema
 
             for name in self._schemas():

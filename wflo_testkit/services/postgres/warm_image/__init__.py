@@ -46,6 +46,8 @@ def recipe(
     given = dict(spec.environment)
     if given.pop(_PASSWORD, "") != "{password}" or spec.command[:1] != ("postgres",):
         return None
+    # Tests of a `superuser` suite get the administrator's account.
+    iterations = FOR_TESTS if spec.options.get("role") == "superuser" else FOR_THE_KIT
     return Recipe(
         script="\n".join(
             [
@@ -55,7 +57,7 @@ def recipe(
             ]
         ),
         files={
-            f"{FOLDER}/verifier": verifier(password, _iterations(spec)),
+            f"{FOLDER}/verifier": verifier(password, iterations),
             # For the template; and no server that is to have others starts from this image.
             **_extensions(spec.options.get("extensions", ())),
             **(_template(content, text) if content is not None else {}),
@@ -74,11 +76,6 @@ def content(template: str, fingerprint: str, *, server: PostgresServer, stem: st
     """
     dump = ("pg_dump", f"--username={server.username}", "--no-owner", f"--dbname={template}")
     return Content(fingerprint=fingerprint, command=dump, secret=stem)
-
-
-def _iterations(spec: Spec) -> int:
-    """Tests of a `superuser` suite get the administrator's account."""
-    return FOR_TESTS if spec.options.get("role") == "superuser" else FOR_THE_KIT
 
 
 def _started(spec: Spec, environment: Mapping[str, str], *steps: str) -> Spec:

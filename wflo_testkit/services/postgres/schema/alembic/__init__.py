@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wflo_testkit.services.postgres.schema.alembic.source import Source, of_config, of_path
 from wflo_testkit.services.postgres.schema.failure import failed
@@ -54,7 +53,9 @@ class AlembicSchema:
         if answer.refused or answer.error:
             raise self._failed(answer)
         if answer.manifest is not None:
-            self._record(answer.manifest)
+            from wflo_testkit.services.postgres.schema.manifest import Manifest
+
+            self._project.keys.record(self._identity, Manifest.from_json(answer.manifest))
 
     def remove(self, url: str) -> None:
         """Do nothing: the database is dropped. Downgrades are for a test of their own."""
@@ -85,11 +86,6 @@ class AlembicSchema:
 
         with self._project.exported(url):
             return upgrade_here(self._source, url, self._project)
-
-    def _record(self, data: Mapping[str, Any]) -> None:
-        from wflo_testkit.services.postgres.schema.manifest import Manifest
-
-        self._project.keys.record(self._identity, Manifest.from_json(data))
 
     def _failed(self, answer: Answer) -> SchemaFailed:
         name, where = self._source.name, answer.where or self._source.name

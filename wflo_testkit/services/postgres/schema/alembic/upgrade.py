@@ -100,14 +100,12 @@ def _home(source: Source) -> Path:
 
 
 def _scripts(source: Source) -> ScriptDirectory:
-    """Return the migrations as Alembic finds them from here."""
     from alembic.script import ScriptDirectory
 
     return ScriptDirectory.from_config(config_of(source))
 
 
 def _versions(url: str) -> dict[str, list[Any]]:
-    """Return what the version tables of the database hold."""
     import psycopg
 
     with psycopg.connect(url, autocommit=True) as connection:

@@ -167,7 +167,6 @@ def _after_import(name: str, loader: Any, own: list[Entrance]) -> None:
     execute = loader.exec_module
 
     def exec_module(module: ModuleType) -> None:
-        """Execute a module, and stand before its entrances if it is the one that was looked for."""
         execute(module)
         if module.__name__ != name:  # some loaders serve many modules, that of a zip file for one
             return

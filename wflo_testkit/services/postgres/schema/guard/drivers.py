@@ -92,7 +92,6 @@ def _engine(bound: BoundArguments) -> list[Place]:
 
 
 def _flat(bound: BoundArguments) -> dict[str, Any]:
-    """Return the arguments by name, those of **kwargs among them."""
     return {**bound.arguments, **bound.arguments.get("kwargs", {})}
 
 

@@ -127,7 +127,6 @@ def _written(place: Place, leads: Callable[[str], bool], code: ProjectCode) -> I
 
 
 def _leads(text: str, place: Place) -> bool:
-    """Tell whether `text` is an address of `place`."""
     try:
         if "://" in text:
             return place in of_url(text)

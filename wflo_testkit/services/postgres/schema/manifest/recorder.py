@@ -189,7 +189,6 @@ class Recorder:
         return not any(name == made or name.startswith(made + os.sep) for made in self._made)
 
     def _files(self) -> dict[str, inputs.Stamp | None]:
-        """Return the stamps of what was opened and of the loaded modules."""
         now = int(clock.wall() * 1e9)
         files: dict[str, inputs.Stamp | None] = {}
         for path, before in self._opened.items():

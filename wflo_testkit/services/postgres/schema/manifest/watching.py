@@ -90,7 +90,6 @@ class _Missed:
 def _recorded(call: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(call)
     def recorded(path: Any, *args: Any, **kwargs: Any) -> Any:
-        """Do what is asked, and note that it was asked, whether or not it raised."""
         try:
             return call(path, *args, **kwargs)
         finally:
