@@ -89,10 +89,7 @@ def _here(look: Look, reference: str, origin: str, reason: str) -> ResolvedImage
 
 
 def _pulled(
-    client: docker.DockerClient,
-    image: str,
-    origin: str,
-    entry: catalog.ImageEntry | None = None,
+    client: docker.DockerClient, image: str, origin: str, entry: catalog.ImageEntry | None = None
 ) -> ResolvedImage:
     try:
         pull.pull(client, image)

@@ -26,11 +26,7 @@ GENERAL: tuple[Option, ...] = (
         help="Leave servers running at the end and find them again in the next run. "
         "With CI set only the command line's option counts.",
     ),
-    Option(
-        key="fresh",
-        default=False,
-        help="Start every server anew, as happens without reuse.",
-    ),
+    Option(key="fresh", default=False, help="Start every server anew, as happens without reuse."),
     Option(
         key="reuse_max_idle",
         default=Duration(24 * 3600),
@@ -62,11 +58,7 @@ GENERAL: tuple[Option, ...] = (
         help="What becomes of a test that needs Docker where no daemon answers; the last line "
         "counts what was skipped for it.",
     ),
-    Option(
-        key="require",
-        default=False,
-        help="Without Docker fail, whatever without_docker says.",
-    ),
+    Option(key="require", default=False, help="Without Docker fail, whatever without_docker says."),
     Option(
         key="debug",
         default=False,

@@ -66,14 +66,7 @@ class KeptPlace:
         """Return a host name that differs from those of other projects on the same network."""
         return f"{spec.name}-{self._key[:8]}"
 
-    def create(
-        self,
-        reference: str,
-        *,
-        alias: str,
-        sockets: str,
-        **config: Any,
-    ) -> Container:
+    def create(self, reference: str, *, alias: str, sockets: str, **config: Any) -> Container:
         """Create a container on the home's network, without testcontainers' labels.
 
         Its session label would hand the container to the reaper of whoever uses testcontainers

@@ -46,10 +46,7 @@ class Admin:
     """
 
     def __init__(
-        self,
-        server: RedisServer,
-        others: Callable[[], Sequence[str]] = somebody,
-        name: str = NAME,
+        self, server: RedisServer, others: Callable[[], Sequence[str]] = somebody, name: str = NAME
     ) -> None:
         try:
             import redis

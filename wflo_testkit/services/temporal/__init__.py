@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from wflo_testkit.service import (
-    Lease,
-    LeaseKind,
-    Service,
-    TestContext,
-    conveniences,
-    lazy,
-    plain,
-)
+from wflo_testkit.service import Lease, LeaseKind, Service, TestContext, conveniences, lazy, plain
 from wflo_testkit.services.temporal.handle import TemporalNamespace
 from wflo_testkit.services.temporal.probe import probe
 from wflo_testkit.services.temporal.server import TemporalServer

@@ -57,10 +57,7 @@ async def clear(
 
 
 async def running(
-    client: ServiceClient,
-    namespace: str,
-    prefix: str,
-    is_ours: Callable[[str], bool] = anybodys,
+    client: ServiceClient, namespace: str, prefix: str, is_ours: Callable[[str], bool] = anybodys
 ) -> Sequence[WorkflowExecutionInfo]:
     """Return what runs in `namespace`, with `prefix` in an id or task queue that `is_ours`."""
     from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest

@@ -12,11 +12,7 @@ from wflo_testkit.service import Option
 from wflo_testkit.services.temporal.server import UI, TemporalServer
 
 OPTIONS = (
-    Option(
-        key="temporal_address",
-        default="",
-        help="an external server, as host:port (no TLS)",
-    ),
+    Option(key="temporal_address", default="", help="an external server, as host:port (no TLS)"),
     Option(
         key="temporal_namespace",
         default="",

@@ -170,11 +170,7 @@ class Recycler:
         accounts = self._cluster.accounts
         statement, account = accounts.renewed(self._cluster.account(database))
         role, marks, counts = watched.link.ask(
-            reading.role_mark(watched.link),
-            "BEGIN",
-            statement,
-            "COMMIT",
-            *reading.READ,
+            reading.role_mark(watched.link), "BEGIN", statement, "COMMIT", *reading.READ
         )
         accounts.replace(database, account)
         now = Reading.of(marks[0][0], counts)

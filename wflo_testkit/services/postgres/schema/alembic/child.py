@@ -54,9 +54,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     os.environ.update(request["environ"])
     guard = Guard(url, connects_to=request["connects_to"], root=root, whole_process=True)
     recorder = Recorder(
-        whole_process=True,
-        own_variables=request["own_variables"],
-        database=parse(url).server,
+        whole_process=True, own_variables=request["own_variables"], database=parse(url).server
     )
     with recorder if request["records"] else nullcontext(), guard:
         answer = Answer.of(lambda: upgrade(Source(**request["source"]), url))

@@ -47,12 +47,7 @@ class Guard:
     """
 
     def __init__(
-        self,
-        url: str,
-        *,
-        connects_to: Sequence[str] = (),
-        root: Path,
-        whole_process: bool = False,
+        self, url: str, *, connects_to: Sequence[str] = (), root: Path, whole_process: bool = False
     ) -> None:
         self.refused: list[Elsewhere] = []
         """All refusals, those among them that the schema's own code has swallowed."""

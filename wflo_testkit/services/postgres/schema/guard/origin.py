@@ -10,12 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wflo_testkit.services.postgres.schema.guard.held import of_engine, of_settings
-from wflo_testkit.services.postgres.schema.guard.places import (
-    UNKNOWN,
-    Place,
-    of_conninfo,
-    of_url,
-)
+from wflo_testkit.services.postgres.schema.guard.places import UNKNOWN, Place, of_conninfo, of_url
 from wflo_testkit.services.postgres.schema.guard.project_code import ProjectCode
 
 _URL = re.compile(r"\w+(?:\+\w+)?://[^\s'\"`<>]+")
