@@ -60,13 +60,7 @@ def server(begin: Begin, spec: Spec, home: UserFolder) -> Iterator[Server]:
 @pytest.fixture(autouse=True)
 def makers_are_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     """The maker of the first container is this process; let it count as dead there."""
-    rival = kept_servers.KeptServers.rival
-
-    def orphaned(self: kept_servers.KeptServers, spec: Spec, key: str) -> kept_servers.Rival | None:
-        found = rival(self, spec, key)
-        return found and dataclasses.replace(found, is_orphan=True)
-
-    monkeypatch.setattr(kept_servers.KeptServers, "rival", orphaned)
+    monkeypatch.setattr(reuse, "owner_is_dead", lambda _owner: True)
 
 
 def found_out(broker: Broker, spec: Spec) -> float:

@@ -122,4 +122,4 @@ def test_a_session_reads_the_environment_at_its_beginning(monkeypatch: pytest.Mo
     monkeypatch.setenv("DOCKER_HOST", "tcp://198.51.100.2:2375")
 
     assert session.host == "198.51.100.1"
-    assert session.address == "tcp://198.51.100.1:2375 (environment: DOCKER_HOST)"
+    assert str(session.endpoint) == "tcp://198.51.100.1:2375 (environment: DOCKER_HOST)"

@@ -14,7 +14,8 @@ from wflo_testkit.isolation import Isolation, Sweeps
 from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime.address import Endpoint
 from wflo_testkit.runtime.containers import Containers, NameTaken
-from wflo_testkit.runtime.reuse.check import Finding
+from wflo_testkit.runtime.labels import owner_is_dead
+from wflo_testkit.runtime.reuse.check import Finding, is_made_for, owner_of
 from wflo_testkit.runtime.reuse.expiry import remove_idle
 from wflo_testkit.runtime.reuse.kept_servers import KeptServers
 from wflo_testkit.runtime.reuse.records import Record, project_of
@@ -211,21 +212,19 @@ class Reuse:
             rival = kept_servers.rival(spec, key)
             if rival is None:
                 return True
-            if not rival.is_ours:
-                raise CannotReuse(f"a foreign container {rival.id[:12]} has its name")
-            owner = rival.owner
-            record = kept_servers.find(
-                key
-            )  # after the look: a record is the last thing its owner makes
-            if record is not None and record.container_id == rival.id:
+            container, owner = str(rival["Id"]), owner_of(rival)
+            if not is_made_for(key, rival):
+                raise CannotReuse(f"a foreign container {container[:12]} has its name")
+            # After the look: a record is the last thing its owner makes.
+            record = kept_servers.find(key)
+            if record is not None and record.container_id == container:
                 return True
-            if rival.is_orphan:
-                if users := kept_servers.uses.living(key, but=kept_servers.run, container=rival.id):
-                    raise CannotReuse(
-                        f"its record is of no use, and run {', '.join(users)} uses it"
-                    )
-                kept_servers.engine.remove(rival.id)
-            return rival.is_orphan
+            if not owner_is_dead(owner):
+                return False
+            if users := kept_servers.uses.living(key, but=kept_servers.run, container=container):
+                raise CannotReuse(f"its record is of no use, and run {', '.join(users)} uses it")
+            kept_servers.engine.remove(container)
+            return True
 
         try:
             wait_until(is_over, timeout=deadline.left, poll=POLL, catch=())

@@ -119,7 +119,7 @@ class Containers:
             raise StartFailed(
                 f"{spec.name} ({image.reference}) could not be started",
                 cause=error.explanation or error,
-                looked_at=self._session.address,
+                looked_at=str(self._session.endpoint),
                 fix="run `wflo-testkit doctor`",
             ) from None
 
@@ -258,7 +258,7 @@ class Containers:
             raise StartFailed(
                 f"{spec.name} ({spec.image}) has no address after {PUBLISHED:g} s",
                 cause=error.__cause__ or f"Docker has not published all of the ports {missing}",
-                looked_at=f"container {str(container.id)[:12]} at {self._session.address}",
+                looked_at=f"container {str(container.id)[:12]} at {self._session.endpoint}",
                 fix="restart Docker: its networking is stuck, or something else changes containers",
             ) from None
 

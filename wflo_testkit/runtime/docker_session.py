@@ -94,7 +94,7 @@ class DockerSession:
         """Connect, and arm the guard: a local daemon begins with Ryuk while its library loads."""
         engine = Engine(self.endpoint)
         with contextlib.suppress(OSError):  # nobody is there: to connect says what is wrong
-            if engine.is_local:
+            if engine.endpoint.is_unix:
                 engine.knock()
                 self._begin_guard(engine)
         try:
@@ -124,11 +124,6 @@ class DockerSession:
         """Return docker-py's `ports`: each published on a random port, loopback if local."""
         address = ports.publish_address(self.host)
         return {f"{port}/tcp": (address,) for port in published.values()}
-
-    @property
-    def address(self) -> str:
-        """The daemon's address and where it comes from, for messages."""
-        return str(self.endpoint)
 
     def join(self) -> str:
         """Return the name of the run's network, on which all its servers are from now on.
@@ -230,7 +225,7 @@ class DockerSession:
             raise TestkitError(
                 f"the containers of run {self.run} could not be removed",
                 cause=error.__cause__ or error,
-                looked_at=self.address,
+                looked_at=str(self.endpoint),
                 fix=f"when Docker answers again: `wflo-testkit clean --run {self.run}`",
             ) from None
         finally:

@@ -60,7 +60,7 @@ class Engine:
 
         Keys of each: Id, Names, Labels, State and more.
         """
-        if not self.is_local:
+        if not self.endpoint.is_unix:
             with self._elsewhere() as api:
                 return list(api.containers(all=True, filters={"label": label}))
         filters = quote(json.dumps({"label": [label]}))
@@ -80,14 +80,14 @@ class Engine:
 
     def create(self, name: str, config: Mapping[str, Json]) -> str:
         """Create a container (Engine API, ContainerCreate) and return its id. Raises OSError."""
-        if self.is_local:
+        if self.endpoint.is_unix:
             return str(self._demand("POST", f"/containers/create?name={quote(name)}", config)["Id"])
         with self._elsewhere() as api:
             return str(api.create_container_from_config(dict(config), name)["Id"])
 
     def start(self, container_id: str) -> None:
         """Start a container. Raises OSError, Refused with what the daemon says among them."""
-        if self.is_local:
+        if self.endpoint.is_unix:
             self._demand("POST", f"/containers/{quote(container_id)}/start")
         else:
             with self._elsewhere() as api:
@@ -96,7 +96,7 @@ class Engine:
     def remove(self, container_id: str) -> bool:
         """Remove a container with its volumes; False while it is going already. Raises OSError."""
         try:
-            if self.is_local:
+            if self.endpoint.is_unix:
                 self._demand("DELETE", f"/containers/{quote(container_id)}?force=1&v=1")
             else:
                 with self._elsewhere() as api:
@@ -112,15 +112,10 @@ class Engine:
         with closing(self._local(TIMEOUT)) as connection:
             connection.connect()
 
-    @property
-    def is_local(self) -> bool:
-        """Whether the daemon is at a Unix socket, and so is asked without Docker's library."""
-        return self.endpoint.is_unix
-
     def _get(self, kind: str, name: str, method: str) -> dict[str, Json] | None:
         path = f"/{kind}/{quote(name)}" + ("" if kind == "networks" else "/json")
         try:
-            if self.is_local:
+            if self.endpoint.is_unix:
                 return dict(self._demand("GET", path, None, TIMEOUT))
             with self._elsewhere() as api:
                 return dict(getattr(api, method)(name))

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 
-from wflo_testkit.model import Server, Spec
-from wflo_testkit.runtime import labels
+from wflo_testkit.model import Json, Server, Spec
 from wflo_testkit.runtime.address import Endpoint
 from wflo_testkit.runtime.docker_session import DockerSession
 from wflo_testkit.runtime.engine import Engine
-from wflo_testkit.runtime.reuse.check import Finding, compare, image_of, is_made_for, owner_of
+from wflo_testkit.runtime.reuse.check import Finding, compare, image_of, is_made_for
 from wflo_testkit.runtime.reuse.place import KeptPlace, container_name
 from wflo_testkit.runtime.reuse.records import Record, Records, key_of
 from wflo_testkit.runtime.reuse.user_folder import UserFolder
 from wflo_testkit.runtime.reuse.uses import Uses
 from wflo_testkit.wait import clock
-
-
-@dataclass(frozen=True, slots=True)
-class OtherStart:
-    """The container that has the name of one that is to be started.
-
-    is_ours: whether it was made for the same key. is_orphan: whether its maker is proven dead.
-    """
-
-    id: str
-    is_ours: bool
-    is_orphan: bool
-    owner: str
 
 
 class KeptServers:
@@ -112,15 +98,9 @@ class KeptServers:
             self.records.write(replace(record, max_idle=self.max_idle))
         self.records.touch(record.key)
 
-    def rival(self, spec: Spec, key: str) -> OtherStart | None:
-        """Look at who has the name of the container for `spec`; None when it is free."""
-        found = self.engine.container(container_name(spec, key))
-        if found is None:
-            return None
-        owner = owner_of(found)
-        return OtherStart(
-            str(found["Id"]), is_made_for(key, found), labels.owner_is_dead(owner), owner
-        )
+    def rival(self, spec: Spec, key: str) -> Mapping[str, Json] | None:
+        """Return what the daemon says of who has the name of the container for `spec`, if any."""
+        return self.engine.container(container_name(spec, key))
 
     def end_use(self, key: str, *, kept: bool) -> None:
         """End this run's use. kept: data of failed tests stays until another run comes by."""

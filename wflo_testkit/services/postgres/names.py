@@ -15,49 +15,45 @@ _ROOM = 28  # of 63 bytes (PostgreSQL manual, Identifiers), so that every suffix
 class Names:
     """Names for one run: `wflo_<run>_<what>`."""
 
-    __slots__ = ("_stem",)
+    __slots__ = ("role",)
 
     def __init__(self, run: str) -> None:
         word = re.sub("[^a-z0-9_]", "", run.lower())
         if len(word) > _ROOM or not word:
             word = hashlib.sha256(run.encode()).hexdigest()[:_ROOM]
-        self._stem = f"wflo_{word}"
+        self.role = f"wflo_{word}"
+        """The role that owns the run's templates."""
 
     @property
     def stem(self) -> str:
         """What the name of each database of the run begins with, and of no other run's."""
-        return f"{self._stem}_"
-
-    @property
-    def role(self) -> str:
-        """The role that owns the run's templates."""
-        return self._stem
+        return f"{self.role}_"
 
     @property
     def shared(self) -> str:
         """The database that holds the schemas of mode `schema`."""
-        return f"{self._stem}_schemas"
+        return f"{self.role}_schemas"
 
     @property
     def empty(self) -> str:
         """The template of databases without a schema, where template1 will not do."""
-        return f"{self._stem}_empty"
+        return f"{self.role}_empty"
 
     def template(self, fingerprint: str) -> str:
         """Return the name of the template of a schema's fingerprint."""
-        return f"{self._stem}_t_{_word(fingerprint, 16)}"
+        return f"{self.role}_t_{_word(fingerprint, 16)}"
 
     def clone(self, number: int) -> str:
         """Return the name of the run's database with this number."""
-        return f"{self._stem}_{number}"
+        return f"{self.role}_{number}"
 
     def login(self, number: int, role: str) -> str:
         """Return the name of the run's login with this number, which stands for `role`."""
-        return f"{self._stem}_as_{number}_{re.sub('[^a-z0-9_]', '_', role.lower())[:16]}"
+        return f"{self.role}_as_{number}_{re.sub('[^a-z0-9_]', '_', role.lower())[:16]}"
 
     def schema(self, lease_id: str) -> str:
         """Return the name of a lease's schema."""
-        return f"{self._stem}_s_{_word(lease_id, 24)}"
+        return f"{self.role}_s_{_word(lease_id, 24)}"
 
 
 READY = Names("ready")

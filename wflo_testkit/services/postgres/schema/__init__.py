@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from collections.abc import Sequence
@@ -34,6 +35,31 @@ class Schema(Protocol):
         """Take away again what `apply` made, as far as the kind of schema knows how."""
 
 
+class Several:
+    """Several schemas, one after another."""
+
+    def __init__(self, schemas: Sequence[Schema]) -> None:
+        self._schemas = schemas
+
+    @property
+    def fingerprint(self) -> str:
+        """Depends on the order."""
+        text = " ".join(schema.fingerprint for schema in self._schemas)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def lasts(self) -> bool:
+        return all(schema.lasts for schema in self._schemas)
+
+    def apply(self, url: str) -> None:
+        for schema in self._schemas:
+            schema.apply(url)
+
+    def remove(self, url: str) -> None:
+        for schema in reversed(self._schemas):
+            schema.remove(url)
+
+
 def schema_of(value: Any, project: Project | None = None) -> Schema | None:
     """Return the Schema for a value of the `postgres_schema` fixture; None for none.
 
@@ -57,8 +83,6 @@ def schema_of(value: Any, project: Project | None = None) -> Schema | None:
 
         return AlembicSchema(of_config(value), project)
     if isinstance(value, Sequence):
-        from wflo_testkit.services.postgres.schema.several import Several
-
         found = [schema_of(each, project) for each in value]
         return Several([schema for schema in found if schema is not None])
     if callable(value) and not hasattr(value, "metadata"):

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import TYPE_CHECKING
 
+from wflo_testkit.errors import SchemaFailed
+from wflo_testkit.services.postgres.schema.alembic.answer import Answer
 from wflo_testkit.services.postgres.schema.alembic.source import Source, of_config, of_path
 from wflo_testkit.services.postgres.schema.failure import failed
 from wflo_testkit.services.postgres.schema.project import Project, refused
-
-if TYPE_CHECKING:
-    from wflo_testkit.errors import SchemaFailed
-    from wflo_testkit.services.postgres.schema.alembic.answer import Answer
 
 __all__ = ["AlembicSchema", "of_config", "of_path"]
 
