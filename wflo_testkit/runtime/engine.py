@@ -132,22 +132,17 @@ class Engine:
         timeout: float = CHANGE_TIMEOUT,
     ) -> Any:
         """Return what the daemon answers, None if that is nothing. Raises Refused, OSError."""
-        status, answer = self._ask(method, path, body, timeout)
-        if status >= 400:
-            raise Refused(status, _explanation(answer) or f"the daemon answered {status} to {path}")
-        return json.loads(answer) if answer else None
-
-    def _ask(
-        self, method: str, path: str, body: Mapping[str, Json] | None, timeout: float
-    ) -> tuple[int, bytes]:
         text, headers = (json.dumps(body), _JSON) if body is not None else (None, {})
         with closing(self._local(timeout)) as connection:
             try:
                 connection.request(method, path, text, headers)
-                answer = connection.getresponse()
-                return answer.status, answer.read()
+                response = connection.getresponse()
+                status, answer = response.status, response.read()
             except http.client.HTTPException as error:
                 raise ConnectionError(f"the daemon's answer was cut short: {error!r}") from None
+        if status >= 400:
+            raise Refused(status, _explanation(answer) or f"the daemon answered {status} to {path}")
+        return json.loads(answer) if answer else None
 
     def _local(self, timeout: float) -> _Local:
         return _Local(self.address.removeprefix("unix://"), timeout)

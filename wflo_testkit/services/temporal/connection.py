@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from datetime import timedelta
 from functools import cache
@@ -86,6 +86,19 @@ def _drive(loop: asyncio.AbstractEventLoop) -> None:
     # A Runner ends what is still under way, then closes the loop.
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         runner.get_loop().run_forever()
+
+
+async def done_unless(status: str, call: Awaitable[Any]) -> bool:
+    """Await a call to the server; False if it fails with this status, such as "NOT_FOUND"."""
+    from temporalio.service import RPCError, RPCStatusCode
+
+    try:
+        await call
+    except RPCError as error:
+        if error.status is not RPCStatusCode[status]:
+            raise
+        return False
+    return True
 
 
 async def connect(address: str) -> ServiceClient:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from wflo_testkit.services.temporal.connection import CALL
+from wflo_testkit.services.temporal.connection import CALL, done_unless
 from wflo_testkit.wait import Deadline
 
 if TYPE_CHECKING:
@@ -96,41 +96,28 @@ async def end_workflow(client: ServiceClient, namespace: str, workflow_id: str) 
     """Terminate the workflow's current run; False when it had ended: lists lag behind."""
     from temporalio.api.common.v1 import WorkflowExecution
     from temporalio.api.workflowservice.v1 import TerminateWorkflowExecutionRequest
-    from temporalio.service import RPCError, RPCStatusCode
 
     request = TerminateWorkflowExecutionRequest(
         namespace=namespace,
         workflow_execution=WorkflowExecution(workflow_id=workflow_id),
         reason=_REASON,
     )
-    try:
-        await client.workflow_service.terminate_workflow_execution(request, timeout=CALL)
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return False
-        raise
-    return True
+    call = client.workflow_service.terminate_workflow_execution(request, timeout=CALL)
+    return await done_unless("NOT_FOUND", call)
 
 
 async def _delete_schedules(client: ServiceClient, namespace: str) -> list[str]:
     if not namespace:  # a shared one: schedules carry no tag by which to tell whose they are
         return []
     from temporalio.api.workflowservice.v1 import DeleteScheduleRequest, ListSchedulesRequest
-    from temporalio.service import RPCError, RPCStatusCode
 
     service = client.workflow_service
     request = ListSchedulesRequest(namespace=namespace, maximum_page_size=1000)
     sentences = []
     for entry in (await service.list_schedules(request, timeout=CALL)).schedules:
         name = entry.schedule_id
-        try:
-            await service.delete_schedule(
-                DeleteScheduleRequest(namespace=namespace, schedule_id=name), timeout=CALL
-            )
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-        else:
+        deletion = DeleteScheduleRequest(namespace=namespace, schedule_id=name)
+        if await done_unless("NOT_FOUND", service.delete_schedule(deletion, timeout=CALL)):
             sentences.append(f"the schedule {name!r} was still there; the kit deleted it")
     return sentences
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from wflo_testkit.dated import Names
 from wflo_testkit.errors import IsolationFailed
-from wflo_testkit.services.temporal.connection import CALL, TemporalConnection
+from wflo_testkit.services.temporal.connection import CALL, TemporalConnection, done_unless
 from wflo_testkit.wait import Deadline
 
 if TYPE_CHECKING:
@@ -133,20 +133,14 @@ async def registered_now(client: ServiceClient, name: str) -> bool:
     """Register a namespace; False when it was there already."""
     from google.protobuf.duration_pb2 import Duration
     from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
-    from temporalio.service import RPCError, RPCStatusCode
 
     request = RegisterNamespaceRequest(
         namespace=name,
         description="made by wflo-testkit for one test",
         workflow_execution_retention_period=Duration(seconds=DAY),
     )
-    try:
-        await client.workflow_service.register_namespace(request, timeout=CALL)
-    except RPCError as error:
-        if error.status is RPCStatusCode.ALREADY_EXISTS:
-            return False
-        raise
-    return True
+    call = client.workflow_service.register_namespace(request, timeout=CALL)
+    return await done_unless("ALREADY_EXISTS", call)
 
 
 def _index(kind: str) -> str:
