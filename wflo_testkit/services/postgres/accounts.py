@@ -189,6 +189,11 @@ class Accounts:
         return True
 
 
+def literal(text: str) -> str:
+    """Return `text` as a constant of SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def quoted(name: str) -> str:
     """Return `name` as an identifier."""
     return '"' + name.replace('"', '""') + '"'

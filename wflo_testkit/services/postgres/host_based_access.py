@@ -7,7 +7,7 @@ come: their account is changed between two tests.
 
 from __future__ import annotations
 
-from wflo_testkit.services.postgres.accounts import quoted
+from wflo_testkit.services.postgres.accounts import literal, quoted
 from wflo_testkit.services.postgres.admin import Admin
 
 RULE = "local all /^wflo_ scram-sha-256"
@@ -31,9 +31,9 @@ def ask_for_passwords(admin: Admin) -> None:
     rules = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if RULE in rules:
         return
-    lines = ", ".join(f"({_literal(line)})" for line in (RULE, *rules))
+    lines = ", ".join(f"({literal(line)})" for line in (RULE, *rules))
     # COPY writes tabs and backslashes as escapes; rules need neither.
-    admin.rows(f"COPY (VALUES {lines}) TO {_literal(path)}".replace("\t", " "))
+    admin.rows(f"COPY (VALUES {lines}) TO {literal(path)}".replace("\t", " "))
     _agree_with_command_line(admin)
     admin.rows("SELECT pg_reload_conf()")
 
@@ -47,7 +47,3 @@ def _agree_with_command_line(admin: Admin) -> None:
     """
     for name, value in admin.rows(_CONTRADICTED):
         admin.rows(f"ALTER SYSTEM SET {quoted(name)} = {value}")
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

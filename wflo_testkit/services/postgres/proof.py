@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
+from wflo_testkit.services.postgres.accounts import literal
 from wflo_testkit.services.postgres.admin import FIRST_OWN, Row
 
 Ask = Callable[[str], list[Row]]
@@ -76,8 +77,8 @@ class Proof:
 
     def _set_back(self, ask: Ask, name: str) -> None:
         value, _slash, called = self.state[name].partition("/")
-        sequence = name.removeprefix("sequence ").replace("'", "''")
-        ask(f"SELECT setval('{sequence}', {value}, {called})")
+        sequence = literal(name.removeprefix("sequence "))
+        ask(f"SELECT setval({sequence}, {value}, {called})")
 
 
 def _pairs(ask: Ask, queries: Iterable[str]) -> list[tuple[str, str]]:
@@ -93,7 +94,7 @@ def _catalog(name: str, rows: str) -> str:
 
 
 def _relation(kind: str, name: str) -> str:
-    literal = _name(kind, name).replace("'", "''")
+    told = literal(_name(kind, name))
     if kind == "S":
-        return f"SELECT '{literal}', last_value || '/' || is_called FROM {name}"  # noqa: S608
-    return f"SELECT '{literal}', {_SUM} FROM ONLY {name}"  # noqa: S608
+        return f"SELECT {told}, last_value || '/' || is_called FROM {name}"  # noqa: S608
+    return f"SELECT {told}, {_SUM} FROM ONLY {name}"  # noqa: S608

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from wflo_testkit.services.postgres.accounts import quoted
+from wflo_testkit.services.postgres.accounts import literal, quoted
 from wflo_testkit.services.postgres.admin import Admin
 
 # Catalog of the whole server -> (its key, what to call a row, which rows). Of the kit's databases
@@ -132,8 +132,8 @@ class ServerState:
         self, catalog: str, now: tuple[str, dict[str, Any]] | None, row: dict[str, Any]
     ) -> None:
         if catalog == "pg_file_settings":
-            value = row["setting"].replace("'", "''")
-            self._system(f"ALTER SYSTEM SET {quoted(row['name'])} = '{value}'")
+            value = literal(row["setting"])
+            self._system(f"ALTER SYSTEM SET {quoted(row['name'])} = {value}")
         elif now is not None and catalog in ("pg_authid", "pg_database"):
             self._update(catalog, row)
         elif catalog not in ("pg_database", "pg_tablespace", "pg_replication_slots"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 
+from wflo_testkit.services.postgres.accounts import literal
 from wflo_testkit.services.postgres.admin import Row
 from wflo_testkit.services.postgres.recycling.blueprint import (
     FLUSH,
@@ -108,7 +109,7 @@ def _empty(
         return Counter(), [], {}
     deletes = [_delete(table.name, lasts.get(oid, table.last)) for oid, table in tables.items()]
     sets = [
-        f"SELECT setval('{_literal(each.name)}', {each.last_value}, {each.is_called})"
+        f"SELECT setval({literal(each.name)}, {each.last_value}, {each.is_called})"
         for each in sequences.values()
     ]
     looks = {oid: f"{each.look}, pg_total_relation_size({oid})" for oid, each in known.items()}
@@ -134,7 +135,3 @@ def _fill(link: WatchingConnection, tables: Mapping[int, Table]) -> Counter[int]
     writes = Counter({oid: link.copy_in(table.name, table.rows) for oid, table in tables.items()})
     link.ask(FLUSH, "COMMIT")
     return writes
-
-
-def _literal(name: str) -> str:
-    return name.replace("'", "''")
