@@ -55,10 +55,7 @@ def official(name: str) -> str:
 
 def find(image: str) -> ImageEntry | None:
     """Return the entry whose published image or stand-in is called exactly `image`."""
-    for entry in entries().values():
-        if image in (entry.official, entry.local):
-            return entry
-    return None
+    return next((e for e in entries().values() if image in (e.official, e.local)), None)
 
 
 def services() -> tuple[ImageEntry, ...]:

@@ -272,7 +272,5 @@ class Containers:
 
 def _mounted(container: Container, inside: str) -> str:
     """Return the folder of this machine that a container has at `inside`, "" if none."""
-    for mount in container.attrs["Mounts"]:
-        if mount["Type"] == "bind" and mount["Destination"] == inside:
-            return str(mount["Source"])
-    return ""
+    bound = (each for each in container.attrs["Mounts"] if each["Type"] == "bind")
+    return next((str(each["Source"]) for each in bound if each["Destination"] == inside), "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from wflo_testkit.errors import SettingError
 from wflo_testkit.settings.project import Project
@@ -27,10 +27,11 @@ def refuse_bad_names(
         if problem := _problem(name, services):
             raise _refused(project, name, problem)
     owners: dict[str, str] = {}
-    for server, fixture in _fixture_names(servers, services, fixtures):
-        if (other := owners.setdefault(fixture, server)) != server:
-            guilty = server if server in servers else other
-            raise _refused(project, guilty, f"{server!r} and {other!r} both give {fixture!r}")
+    for server, service in ({name: name for name in services} | dict(servers)).items():
+        for fixture in (f"{server}_{suffix}" for suffix in fixtures.get(service, ())):
+            if (other := owners.setdefault(fixture, server)) != server:
+                guilty = server if server in servers else other
+                raise _refused(project, guilty, f"{server!r} and {other!r} both give {fixture!r}")
 
 
 def _problem(name: str, services: Mapping[str, Sequence[str]]) -> str:
@@ -42,16 +43,6 @@ def _problem(name: str, services: Mapping[str, Sequence[str]]) -> str:
     if name in RESERVED:
         return "the kit's own fixtures begin with it"
     return ""
-
-
-def _fixture_names(
-    servers: Mapping[str, str],
-    services: Mapping[str, Sequence[str]],
-    fixtures: Mapping[str, Sequence[str]],
-) -> Iterator[tuple[str, str]]:
-    for server, service in ({name: name for name in services} | dict(servers)).items():
-        for suffix in fixtures.get(service, ()):
-            yield server, f"{server}_{suffix}"
 
 
 def _refused(project: Project, name: str, problem: str) -> SettingError:

@@ -19,17 +19,16 @@ def warm_up(admin: Admin) -> None:
     A look for a coordinator makes them, whether or not there is such a group; the coordinator
     is found once they are ready. Raises IsolationFailed.
     """
-    admin.ask("could not warm up", _find_group)
-    admin.ask("could not warm up", _find_transaction)
-
-
-def _find_group(client: KafkaAdminClient) -> None:
-    wait_until(
-        lambda: client.describe_groups([_NAME]),
-        timeout=TIMEOUT,
-        poll=0.05,
-        describe="coordinator of groups",
+    admin.ask(
+        "could not warm up",
+        lambda client: wait_until(
+            lambda: client.describe_groups([_NAME]),
+            timeout=TIMEOUT,
+            poll=0.05,
+            describe="coordinator of groups",
+        ),
     )
+    admin.ask("could not warm up", _find_transaction)
 
 
 def _find_transaction(client: KafkaAdminClient) -> None:

@@ -50,9 +50,8 @@ def create(
                     "pgvector/pgvector:pg17; one that must be preloaded needs "
                     'postgres_arguments = {shared_preload_libraries = "..."}',
                 ) from None
-    admin.close_database(
-        database
-    )  # about to be copied; and no other work is to have that search_path
+    # About to be copied; and no other work is to have that search_path.
+    admin.close_database(database)
 
 
 def require(admin: Admin, server: PostgresServer, names: Sequence[str]) -> None:

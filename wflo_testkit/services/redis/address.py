@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
-from typing import Self
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from wflo_testkit.errors import SettingError
@@ -34,10 +32,6 @@ class Address:
         host = f"[{self.host}]" if ":" in self.host else quote(self.host, safe="")
         query = f"?{self.query}" if self.query else ""
         return f"{self.scheme}://{self._account()}{host}:{self.port}/{self.db}{query}"
-
-    def at(self, host: str, port: int) -> Self:
-        """Return the same database under another address."""
-        return dataclasses.replace(self, host=host, port=port)
 
     def _account(self) -> str:
         if not self.username and not self.password:

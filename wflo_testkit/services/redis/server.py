@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wflo_testkit.model import Server
@@ -42,7 +42,7 @@ class RedisServer(Server):
         """The address on the kit's network; an external server has only one."""
         if self.is_external:
             return self.address
-        return self.address.at(self.internal_host, self.internal_port)
+        return replace(self.address, host=self.internal_host, port=self.internal_port)
 
     @property
     def url(self) -> str:
