@@ -17,25 +17,18 @@ if TYPE_CHECKING:
     from wflo_testkit.wait import wait_until
 
 _HOME = {
-    "Convenience": "service",
-    "Input": "service",
-    "KafkaServer": "services.kafka",
-    "KafkaTopics": "services.kafka",
-    "Lease": "service",
-    "LeaseKind": "service",
-    "LeftoverWarning": "errors",
-    "Option": "service",
-    "PostgresDatabase": "services.postgres",
-    "PostgresServer": "services.postgres",
-    "RedisDatabase": "services.redis",
-    "RedisServer": "services.redis",
-    "Server": "model",
-    "Service": "service",
-    "Spec": "model",
-    "TemporalNamespace": "services.temporal",
-    "TemporalServer": "services.temporal",
-    "TestkitError": "errors",
-    "wait_until": "wait",
+    name: home
+    for home, names in {
+        "errors": ("LeftoverWarning", "TestkitError"),
+        "model": ("Server", "Spec"),
+        "service": ("Convenience", "Input", "Lease", "LeaseKind", "Option", "Service"),
+        "services.kafka": ("KafkaServer", "KafkaTopics"),
+        "services.postgres": ("PostgresDatabase", "PostgresServer"),
+        "services.redis": ("RedisDatabase", "RedisServer"),
+        "services.temporal": ("TemporalNamespace", "TemporalServer"),
+        "wait": ("wait_until",),
+    }.items()
+    for name in names
 }
 
 __all__ = [
