@@ -118,7 +118,7 @@ from wflo_testkit.broker.broker import Broker
 around(Broker, "close", before=enter, after=stay)
 """
 
-_OWN = {"module": "session", "place": "Session"}
+_OWN = {"module": "docker_session", "place": "DockerSession"}
 _FOR_REUSE = {"module": "reuse.place", "place": "KeptPlace"}
 
 PHASES: dict[str, tuple[Hook, ...]] = {
