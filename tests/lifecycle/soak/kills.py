@@ -21,7 +21,7 @@ from tests.lifecycle.soak.counters import (
     strays,
 )
 from tests.lifecycle.soak.footprint import Footprint, footprint
-from tests.lifecycle.soak.machine import PATIENCE, Machine, await_work, finish, kill
+from tests.lifecycle.soak.machine import DEATHS, PATIENCE, Machine, await_work, finish
 from tests.lifecycle.soak.phases import FIRST, FRESH, KEPT, Hook
 from wflo_testkit.runtime import labels
 from wflo_testkit.runtime.dead_runs import START_LIMIT
@@ -36,9 +36,13 @@ SWEPT = 60.0
 
 @dataclass(frozen=True)
 class Victim:
-    """A run that is to die. cache: its cache folder's name. kept: what it makes to be kept."""
+    """A run that is to die.
+
+    death: who of it is killed. cache: its cache folder's name. kept: what it makes to be kept.
+    """
 
     number: int
+    death: str
     run: Launched
     hook: Hook
     cache: str
@@ -49,7 +53,8 @@ class Killer:
     """Kills batch after batch on one machine, and counts.
 
     api: docker-py's low-level client. workers: of each victim. seed: of the moments.
-    guards: of the victims, in turn for each hook.
+    guards: of the victims, in turn for each hook. deaths: of them, in turn likewise; what is left
+        of pytest and broker together only Ryuk knows.
     """
 
     def __init__(
@@ -60,12 +65,14 @@ class Killer:
         workers: int,
         seed: int,
         guards: Iterable[str] = GUARDS,
+        deaths: Iterable[str] = DEATHS,
     ) -> None:
         self.count = Count()
         self._machine = machine
         self._api = api
         self._workers = workers
         self._guards = list(guards)
+        self._deaths = list(deaths)
         self._used: Counter[Hook] = Counter()
         self._moments = random.Random(seed)
         self._started = 0
@@ -95,13 +102,13 @@ class Killer:
     def _begin(self, hook: Hook) -> Victim:
         self._started += 1
         cache = f"-{self._started}" if hook.way == FIRST else ""
-        guard = self._guards[self._used[hook] % len(self._guards)]
+        death = self._deaths[self._used[hook] % len(self._deaths)]
+        guard = self._guards[self._used[hook] % len(self._guards)] if death != "both" else "Ryuk"
         self._used[hook] += 1
         run = self._machine.victim(hook, workers=self._workers, guard=guard, cache=cache)
         home = self._machine.home(cache)
-        return Victim(
-            self._started, run, hook, cache, Footprint(self._api, f"{labels.HOME}={home.label}")
-        )
+        kept = Footprint(self._api, f"{labels.HOME}={home.label}")
+        return Victim(self._started, death, run, hook, cache, kept)
 
     def _kill(self, victim: Victim, moment: float) -> list[str]:
         """Kill one run; return what its guard has not removed in time."""
@@ -112,7 +119,7 @@ class Killer:
         mine = footprint(self._api, victim.run.run or NOBODY)
         for each in (mine, victim.kept):
             each.look()
-        kill(victim.run)
+        DEATHS[victim.death](victim.run)
         assert landed(victim), f"{victim.run.notes.name} got out of its phase"
         self.count.done += 1
         deadline = Deadline(LIMIT)

@@ -12,6 +12,7 @@ from tests.lifecycle.conftest import GUARDS
 from tests.lifecycle.runs import Launched
 from tests.lifecycle.soak import suite
 from tests.lifecycle.soak.phases import FRESH, Hook
+from tests.lifecycle.test_deaths import kill_both, kill_the_broker
 from tests.reuse.parts import remove_all_of
 from wflo_testkit.runtime.reuse.user_folder import CACHE, UserFolder
 from wflo_testkit.wait import wait_until
@@ -126,6 +127,10 @@ def await_end(runs: Sequence[Launched]) -> None:
     wait_until(is_over, timeout=PATIENCE, poll=0.1, describe="the runs end")
 
 
-def kill(run: Launched) -> None:
-    """Kill the whole process group."""
+def kill_pytest(run: Launched) -> None:
+    """Kill the whole process group, in which the broker is not."""
     run.die(signal.SIGKILL, everybody=True)
+
+
+DEATHS = {"pytest": kill_pytest, "the broker": kill_the_broker, "both": kill_both}
+"""Who is killed -> how; where that is the broker alone, Ctrl-C ends the tests then."""

@@ -130,7 +130,7 @@ def test_a_run_that_got_out_of_its_phase_does_not_count(tmp_path: Path) -> None:
         notes = tmp_path
 
     [hook, *_rest] = PHASES["creating"]
-    victim = Victim(1, Dead, hook, "", None)  # type: ignore[arg-type]
+    victim = Victim(1, "pytest", Dead, hook, "", None)  # type: ignore[arg-type]
     assert not landed(victim)
     (tmp_path / f"in-{os.getpid()}-1").touch()
     assert landed(victim)
