@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -103,13 +102,22 @@ class Lease:
 
     def calling_once(self, verb: str) -> Callable[[], None]:
         """Return what makes the call `verb` when it is first called; too late does no harm."""
+        return _Once(self.call, verb)
 
-        @cache
-        def tell() -> None:
+
+@dataclass(slots=True)
+class _Once:
+    """Makes a call once. Pickles; the copy may make it again."""
+
+    call: Callable[..., Json]
+    verb: str
+    is_made: bool = False
+
+    def __call__(self) -> None:
+        if not self.is_made:
             with suppress(IsolationFailed):
-                self.call(verb)
-
-        return tell
+                self.call(self.verb)
+            self.is_made = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,3 +174,46 @@ def test_a_server_tells_its_log_and_network_to_a_child_however_that_is_started(
     run_suite: Run,
 ) -> None:
     run_suite(STARTED).assert_outcomes(passed=3)
+
+
+HANDED_ON = """
+import multiprocessing as mp
+import psycopg
+import pytest
+
+def use(postgres, redis, kafka, temporal):
+    psycopg.connect(postgres.as_role("app")).close()
+    return (
+        redis.url,
+        kafka.create("t", partitions=2),
+        kafka.group("g"),
+        temporal.namespace,
+        temporal.task_queue(),
+    )
+
+def child(queue, *handles):
+    queue.put(use(*handles))
+
+@pytest.fixture
+def handles(postgres_database, redis_database, kafka_topics, temporal_namespace):
+    return postgres_database, redis_database, kafka_topics, temporal_namespace
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_it(handles, method):
+    context = mp.get_context(method)
+    queue = context.Queue()
+    process = context.Process(target=child, args=(queue, *handles))
+    process.start()
+    url, topic, *names = queue.get(timeout=60)
+    process.join(60)
+    assert process.exitcode == 0
+    mine = use(*handles)
+    assert topic.startswith(handles[2].stem)
+    assert topic != mine[1], "a new one at each call, whoever calls"
+    assert (url, *names) == (mine[0], *mine[2:])
+"""
+
+
+@pytest.mark.slow
+def test_handles_can_be_asked_in_a_child_however_that_is_started(run_suite: Run) -> None:
+    run_suite(HANDED_ON).assert_outcomes(passed=2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -266,15 +265,6 @@ def test_a_call_that_comes_too_late_makes_none(asker: Asker, server: PostgresSer
     with pytest.raises(IsolationFailed, match="after it had been given back"):
         handle.as_role("app")
     assert logins_on(server) == []
-
-
-def test_a_handle_from_another_process_says_where_to_call_it(database: PostgresDatabase) -> None:
-    copy = pickle.loads(pickle.dumps(database))
-
-    assert copy == database
-    assert copy.url == database.url
-    with pytest.raises(IsolationFailed, match="hand on the URL"):
-        copy.as_role("app")
 
 
 def test_no_repr_shows_its_password(database: PostgresDatabase) -> None:

@@ -20,8 +20,10 @@ from wflo_testkit.plugin.reporting import report_errors
 from wflo_testkit.service import Convenience, Lease, LeaseKind
 
 if TYPE_CHECKING:
+    from wflo_testkit.broker.api import BrokerApi
     from wflo_testkit.model import Server
     from wflo_testkit.plugin.asking import Asked
+    from wflo_testkit.plugin.passwords import Passwords
     from wflo_testkit.plugin.session import PluginSession
 
 Part = TypeVar("Part", Convenience, LeaseKind)
@@ -129,15 +131,18 @@ def _take(context: Context, kind: LeaseKind, asked: Asked) -> tuple[Lease, Ask]:
     while not (got := broker.lease(ask)).is_granted:
         _build(context, kind, got)
     context.session.passwords.learn_of_lease(got.data)
-    call = partial(_call, context, got.id)
+    call = partial(_call, broker, context.session.passwords, got.id)
     return Lease(id=got.id, server=server, data=got.data, call=call), ask
 
 
-def _call(context: Context, lease_id: str, verb: str, **args: Json) -> Json:
-    """Ask for something in the middle of a test; passwords in the answer are to be masked, too."""
-    answer = context.session.broker.call(lease_id, verb, args)
+def _call(broker: BrokerApi, passwords: Passwords, lease_id: str, verb: str, **args: Json) -> Json:
+    """Ask for something in the middle of a test; passwords in the answer are to be masked, too.
+
+    Pickles, as whatever it is given here does: a test may hand its handle to another process.
+    """
+    answer = broker.call(lease_id, verb, args)
     if isinstance(answer, Mapping):
-        context.session.passwords.learn_of_lease(answer)
+        passwords.learn_of_lease(answer)
     return answer
 
 

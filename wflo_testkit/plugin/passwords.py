@@ -33,6 +33,9 @@ class Passwords:
         self._of_servers: set[str] = set()
         self._of_leases: deque[str] = deque(maxlen=RECENT)
 
+    def __reduce__(self) -> tuple[type[Passwords], tuple[()]]:
+        return Passwords, ()  # in another process there is no report to mask
+
     def learn_of_server(self, told: Mapping[str, Json]) -> None:
         """Note what a server's data hold."""
         self._of_servers |= _passwords_in(told)

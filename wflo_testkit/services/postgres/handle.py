@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.model import Json
@@ -18,11 +17,11 @@ from wflo_testkit.services.postgres.server import environment
 
 
 def _nobody(verb: str, **_args: Json) -> Json:
-    """Stand for the broker in a process that has not leased the database itself."""
+    """Stand for the broker before anybody has leased the database."""
     raise IsolationFailed(
         f"the kit cannot be asked for postgres_database.{verb}(...) here",
-        cause="this is a copy of the fixture's value, unpickled in another process",
-        fix="call it in the test, and hand on the URL that it returns",
+        cause="the database is just being given its schema",
+        fix="call it in the test",
     )
 
 
@@ -58,10 +57,6 @@ class PostgresDatabase:
     administrator: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
     call: Callable[..., Json] = field(default=_nobody, repr=False, compare=False)
-
-    def __getstate__(self) -> list[Any]:
-        """Return what can be pickled: all but the way to the broker, in the order of fields."""
-        return [_nobody if f.name == "call" else getattr(self, f.name) for f in fields(self)]
 
     @property
     def url(self) -> str:
