@@ -102,3 +102,90 @@ def test_own(redis_client): assert redis_client.ping()
 
 def test_a_mock_of_http_for_the_whole_session_meets_no_call_to_docker(run_suite: Run) -> None:
     run_suite(RESPONSES, "--wflo-require").assert_outcomes(passed=2)
+
+
+MOCKS_OF_HTTP = {
+    "requests-mock": "requests_mock.Mocker()",
+    "vcrpy, recording": "vcr.use_cassette('new.yaml', record_mode='all')",
+    "vcrpy, replaying": "vcr.use_cassette('old.yaml', record_mode='none')",
+    "httpretty": "httpretty.enabled(allow_net_connect=False)",
+    "requests": "mock.patch('requests.sessions.Session.request', side_effect=RuntimeError('no'))",
+    "http.client": "mock.patch('http.client.HTTPConnection.request', side_effect=RuntimeError)",
+}
+OLD = """
+interactions:
+- request: {body: null, headers: {}, method: GET, uri: "http://example.org/"}
+  response: {body: {string: ""}, headers: {}, status: {code: 200, message: OK}}
+version: 1
+"""
+WHOLE_SESSION = """
+from unittest import mock
+
+import httpretty
+import pytest
+import requests_mock
+import vcr
+
+@pytest.fixture(scope="session", autouse=True)
+def patched():
+    with {patching} as patched:
+        if isinstance(patched, requests_mock.Mocker):
+            patched.register_uri(requests_mock.ANY, requests_mock.ANY)  # or it would note none
+        yield
+    met = []
+    if isinstance(patched, mock.NonCallableMock):
+        met = patched.mock_calls
+    elif isinstance(patched, requests_mock.Mocker):
+        met = patched.request_history
+    elif isinstance(patched, vcr.cassette.Cassette):
+        met = [each for each in patched.requests if each.host != "example.org"]
+    assert not met + httpretty.latest_requests()
+
+def test_servers(redis_server):
+    assert redis_server.logs()
+    assert redis_server.network
+
+def test_database(postgres_database):
+    assert postgres_database.url
+    assert postgres_database.as_role("app")
+
+@pytest.mark.wflo(redis="own_server")
+def test_own(redis_database): assert redis_database.url
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", MOCKS_OF_HTTP)
+def test_what_stands_in_for_http_all_the_time_meets_no_call_of_the_kits(
+    run_suite: Run, what: str
+) -> None:
+    suite = WHOLE_SESSION.replace("{patching}", MOCKS_OF_HTTP[what])
+    result = run_suite(suite, "--wflo-require", files={"old.yaml": OLD})
+
+    result.assert_outcomes(passed=3)
+
+
+ASKS_DOCKER = """
+import contextlib
+from wflo_testkit.broker.client import BrokerClient
+
+answer = BrokerClient._answer
+
+def answer_with_a_call(self, *given):
+    import docker
+    with contextlib.suppress(Exception):
+        docker.from_env().ping()
+    return answer(self, *given)
+
+BrokerClient._answer = answer_with_a_call
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["requests-mock", "requests"])
+def test_mutant_that_asks_docker_in_the_tests_process_is_met(run_suite: Run, what: str) -> None:
+    suite = WHOLE_SESSION.replace("{patching}", MOCKS_OF_HTTP[what])
+    result = run_suite(suite, "--wflo-require", conftest=ASKS_DOCKER)
+
+    result.assert_outcomes(passed=3, errors=1)
+    result.stdout.fnmatch_lines(["*assert not *"])
