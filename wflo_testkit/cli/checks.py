@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import secrets
 import shutil
@@ -13,13 +12,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from wflo_testkit import __version__, services, settings
+from wflo_testkit import __version__, services
+from wflo_testkit.cli import project
+from wflo_testkit.cli.project import Project
 from wflo_testkit.cli.table import size
 from wflo_testkit.errors import ImageUnavailable, TestkitError
 from wflo_testkit.runtime import daemon, images, provision
 from wflo_testkit.runtime.address import Endpoint, resolve
 from wflo_testkit.service import Service
-from wflo_testkit.settings import Settings
 
 if TYPE_CHECKING:
     from testcontainers.core.docker_client import DockerClient
@@ -43,19 +43,23 @@ class Check:
     fix: str = ""
 
 
-def everything(rootdir: Path) -> Iterator[Check]:
-    """Yield every check; what needs the daemon is left out when none answers."""
+def everything(folder: Path) -> Iterator[Check]:
+    """Yield every check of the project in `folder` and of this machine.
+
+    What needs the daemon is left out when none answers.
+    """
     table: Mapping[str, Service] = {}
     loaded = None
     try:
         table = services.table()
-        loaded = load(table, rootdir)
+        loaded = project.read(folder)
     except TestkitError as error:
         yield _failed("settings", "settings", error)
     yield from _python(table)
     if loaded is not None:
         yield from _settings(loaded)
     yield from _machine()
+    policy = loaded.settings["images"] if loaded else "auto"
     try:
         endpoint = resolve()
         client = daemon.connect(endpoint)
@@ -64,8 +68,8 @@ def everything(rootdir: Path) -> Iterator[Check]:
         return
     try:
         yield from _daemon(client, endpoint)
-        yield from _images(client, loaded["images"] if loaded else "auto")
-        yield from _reaper(client, endpoint, loaded)
+        yield from _images(client, policy)
+        yield from _reaper(client, endpoint, policy, loaded)
     finally:
         client.client.close()
 
@@ -99,19 +103,8 @@ def _client(package: str, extra: str, distributions: Mapping[str, list[str]]) ->
     return Check("python", package, "ok", f"{name} {metadata.version(name)}")
 
 
-def load(table: Mapping[str, Service], rootdir: Path) -> Settings:
-    """Return what is set for the project in `rootdir`. Raises SettingError."""
-    return Settings.load(
-        settings.every(table),
-        settings.words(table),
-        rootdir=rootdir,
-        environ=os.environ,
-        command_line={},
-    )
-
-
-def _settings(loaded: Settings) -> Iterator[Check]:
-    for key, source in loaded.changed().items():
+def _settings(loaded: Project) -> Iterator[Check]:
+    for key, source in loaded.sources.items():
         yield Check("settings", key, "ok", source)
     for warning in loaded.warnings:
         yield Check("settings", "unknown", "warn", warning, "correct or unset it")
@@ -182,18 +175,19 @@ def _image(client: DockerClient, state: ImageState, policy: str) -> Check:
     return Check("images", state.name, "ok", text)
 
 
-def _reaper(client: DockerClient, endpoint: Endpoint, loaded: Settings | None) -> Iterator[Check]:
+def _reaper(
+    client: DockerClient, endpoint: Endpoint, policy: str, loaded: Project | None
+) -> Iterator[Check]:
     """Start one and wait for its acknowledgement, the only proof that it works."""
     from wflo_testkit.runtime.address import socket_path
     from wflo_testkit.runtime.engine import Engine
     from wflo_testkit.runtime.reaper import Reaper
 
-    if loaded is not None and not loaded["ryuk"]:
-        text = f"switched off ({loaded.source('ryuk')})"
+    if loaded is not None and not loaded.settings["ryuk"]:
+        text = f"switched off ({loaded.sources['ryuk']})"
         fix = "nothing; the broker's process clears up after a killed run"
         yield Check("docker", "reaper", "warn", text, fix)
         return
-    policy = loaded["images"] if loaded else "auto"
     engine = Engine(endpoint, api=client.client.api)
     run = f"doctor-{secrets.token_hex(4)}"
     reaper = Reaper(engine, run, policy=policy)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from wflo_testkit import services
 from wflo_testkit.broker.external import External, over
 from wflo_testkit.broker.starting import connect
-from wflo_testkit.cli.checks import load
+from wflo_testkit.cli import project
 from wflo_testkit.errors import TestkitError, without_passwords
 from wflo_testkit.isolation import Sweeps
 from wflo_testkit.runtime import daemon, folders, labels, leftovers
@@ -91,14 +91,13 @@ def clear_external() -> list[str]:
 
 
 def _of_servers() -> Iterator[tuple[str, str]]:
-    table, seen = services.table(), set()
     try:
-        loaded = load(table, Path.cwd())
-        for name, kind in ({each: each for each in table} | dict(loaded.servers)).items():
-            spec = table[kind].spec(name, loaded.server(name))
-            if spec.external and (kind, spec.external) not in seen:
-                seen.add((kind, spec.external))
-                yield from _of_server(spec, table[kind], loaded["external_max_age"])
+        told = project.read(Path.cwd())
+        servers = {(spec.service, spec.external): spec for spec in told.specs.values()}
+        for (service, address), spec in servers.items():
+            if address:
+                max_age = told.settings["external_max_age"]
+                yield from _of_server(spec, services.row(service), max_age)
     except TestkitError as error:
         yield "failed", error.text
 

@@ -6,12 +6,12 @@ import argparse
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wflo_testkit import __version__, services
-from wflo_testkit.cli.checks import load as load_settings
+from wflo_testkit.cli import project
 from wflo_testkit.cli.connecting import connected
 from wflo_testkit.cli.progress import Progress
 from wflo_testkit.cli.table import aligned, duration, size
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from wflo_testkit.model import Spec
     from wflo_testkit.runtime.warm.warm_images import WarmImage
     from wflo_testkit.service import Service
-    from wflo_testkit.settings import Settings
 
 HEAD = ("IMAGE", "SERVER", "MADE FROM", "KIT", "FILLED", "SIZE", "UNUSED FOR", "PASSWORD")
 
@@ -47,13 +46,13 @@ def register(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def warm(arguments: argparse.Namespace) -> int:
     """Make the warm images of the project in this folder; 1 if one of them cannot be made."""
-    settings = load_settings(services.table(), Path.cwd())
+    told = project.read(Path.cwd())
     failed = False
     with connected() as client, Progress() as progress:
-        for spec, service in _wanted(settings, arguments.names):
+        for spec, service in _wanted(told.specs, arguments.names):
             progress.report(spec.name, "warm image")
             try:
-                outcome = _warm(client, spec, service, str(settings["images"]))
+                outcome = _warm(client, spec, service, told.settings["images"])
                 progress.report(spec.name, f"done: {outcome}")
             except TestkitError as error:
                 failed = True
@@ -122,23 +121,18 @@ def load(arguments: argparse.Namespace) -> int:
     return list_(as_json=False)
 
 
-def _wanted(settings: Settings, names: Sequence[str]) -> Iterator[tuple[Spec, Service]]:
+def _wanted(specs: Mapping[str, Spec], names: Sequence[str]) -> Iterator[tuple[Spec, Service]]:
     """Yield the servers of `names`, by default all, that can have a warm image."""
-    table = services.table()
-    known = {name: name for name in table} | dict(settings.servers)
+    rows = {name: services.row(spec.service) for name, spec in specs.items()}
+    known = [name for name, row in rows.items() if row.warm is not None]
     for name in names:
-        if name not in known or table[known[name]].warm is None:
-            warmable = ", ".join(n for n, kind in known.items() if table[kind].warm)
+        if name not in known:
             raise SettingError(
-                f"there are no warm images of {name!r}", fix=f"choose among {warmable}"
+                f"there are no warm images of {name!r}", fix=f"choose among {', '.join(known)}"
             )
-    for name, kind in known.items():
-        service = table[kind]
-        if service.warm is None or (names and name not in names):
-            continue
-        spec = service.spec(name, settings.server(name))
-        if not spec.external:
-            yield spec, service
+    for name in known:
+        if name in (names or known) and not specs[name].external:
+            yield specs[name], rows[name]
 
 
 def _warm(client: docker.DockerClient, spec: Spec, service: Service, policy: str) -> str:

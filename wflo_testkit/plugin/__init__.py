@@ -47,6 +47,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     declarations.add_options(parser, flags)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Answer `--wflo-specs`, in place of a run."""
+    if config.option.wflo_specs is None:
+        return None
+    from wflo_testkit.plugin import spec_hook
+
+    spec_hook.show(config)
+    return 0
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Note what this process is, and make its fixtures."""
     fixtures = services.fixtures()

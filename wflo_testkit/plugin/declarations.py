@@ -20,8 +20,10 @@ SESSION_WIDE = ("server", "input")
 
 
 def add_options(parser: pytest.Parser, flags: Iterable[Flag]) -> None:
-    """Register `--wflo-<key>` for every setting that the command line may give."""
+    """Register `--wflo-<key>` for every setting that the command line may give, and an action."""
     group = parser.getgroup("wflo-testkit", "wflo-testkit: real services in containers")
+    text = "Print what each server would run, the settings and the hook applied, and run no test."
+    group.addoption("--wflo-specs", dest=dest("specs"), choices=("json",), help=text)
     for key, is_switch, text in flags:
         flag = f"--wflo-{key.replace('_', '-')}"
         if is_switch:

@@ -89,7 +89,7 @@ class PluginSession:
         try:
             return self.settings.servers
         except SettingError as error:
-            raise pytest.UsageError(error.text) from None
+            raise pytest.UsageError(error.text) from error
 
     def service(self, name: str) -> Service:
         """Return the service of the server `name`."""
