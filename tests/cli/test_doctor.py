@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,25 +17,50 @@ import pytest
 from tests.cli.conftest import Run
 from tests.runtime.contexts import make_context
 from wflo_testkit import catalog, services
-from wflo_testkit.cli import checks, doctor
+from wflo_testkit.cli import checks, doctor, project
 from wflo_testkit.cli.checks import Check
+from wflo_testkit.cli.project import Project
 from wflo_testkit.errors import SettingError
 from wflo_testkit.runtime import images, labels
 from wflo_testkit.wait import wait_until
 
-Report = Callable[[], dict[str, Check]]
+Report = Callable[..., dict[str, Check]]
 
 
 @pytest.fixture
 def here(tmp_path: Path, fresh_environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """An empty project as the working folder."""
+    """An empty project as the working folder, whose pytest looks for no plugin but the kit's."""
+    fresh_environment.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    fresh_environment.setenv("PYTEST_PLUGINS", "wflo_testkit.plugin")
     fresh_environment.chdir(tmp_path)
     return fresh_environment
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """What pytest says of an empty project."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("WFLO_TEST", "PYTEST_"))]:
+            patch.delenv(name)
+        return project.read(tmp_path_factory.mktemp("plain"))
+
+
 @pytest.fixture
 def report(here: pytest.MonkeyPatch, tmp_path: Path) -> Report:
+    """report() -> what doctor finds in the working folder, by name."""
     return lambda: {check.name: check for check in checks.everything(tmp_path)}
+
+
+@pytest.fixture
+def plain_report(report: Report, here: pytest.MonkeyPatch, plain: Project) -> Report:
+    """The same with general settings as given, for what is not about where they come from."""
+
+    def look(**chosen: object) -> dict[str, Check]:
+        told = replace(plain, settings={**plain.settings, **chosen})
+        here.setattr(project, "read", lambda _folder: told)
+        return report()
+
+    return look
 
 
 def test_a_healthy_machine_exits_0_and_the_last_line_says_ready(
@@ -47,8 +74,9 @@ def test_a_healthy_machine_exits_0_and_the_last_line_says_ready(
 
 
 def test_json_holds_the_same_checks(
-    here: pytest.MonkeyPatch, command: Run, capsys: pytest.CaptureFixture[str]
+    here: pytest.MonkeyPatch, plain: Project, command: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    here.setattr(project, "read", lambda _folder: plain)
     assert command("doctor", "--json") == 0
 
     found = json.loads(capsys.readouterr().out)
@@ -58,8 +86,10 @@ def test_json_holds_the_same_checks(
     assert {entry.name for entry in catalog.services()} <= names
 
 
-def test_the_daemon_is_named_with_its_address_version_and_kind(report: Report, api: Any) -> None:
-    daemon = report()["daemon"]
+def test_the_daemon_is_named_with_its_address_version_and_kind(
+    plain_report: Report, api: Any
+) -> None:
+    daemon = plain_report()["daemon"]
 
     assert daemon.status == "ok"
     assert api.version()["Version"] in daemon.text
@@ -67,14 +97,14 @@ def test_the_daemon_is_named_with_its_address_version_and_kind(report: Report, a
     assert "docker.sock" in daemon.text or "DOCKER_HOST" in daemon.text
 
 
-def test_the_reaper_really_starts_acknowledges_and_goes(report: Report, api: Any) -> None:
+def test_the_reaper_really_starts_acknowledges_and_goes(plain_report: Report, api: Any) -> None:
     def reapers() -> set[str]:
         found = api.containers(all=True, filters={"label": f"{labels.KIT}=reaper"})
         return {each["Id"] for each in found if "reaper-doctor-" in each["Names"][0]}
 
     before = reapers()
 
-    assert report()["reaper"].status == "ok"
+    assert plain_report()["reaper"].status == "ok"
     # Those of a doctor that another process runs at this moment come and go as well.
     wait_until(lambda: not reapers() - before, timeout=20, describe="the doctor's reaper goes")
 
@@ -92,7 +122,7 @@ def test_a_reaper_that_is_switched_off_is_a_warning_that_names_the_place(
 
 @pytest.mark.parametrize("name", [entry.name for entry in catalog.services()])
 def test_each_images_line_names_the_one_that_a_test_would_get(
-    report: Report, api: Any, name: str
+    plain_report: Report, api: Any, name: str
 ) -> None:
     from wflo_testkit.runtime import daemon
 
@@ -102,10 +132,10 @@ def test_each_images_line_names_the_one_that_a_test_would_get(
     serves = images.resolve(client.client, entry.official).reference if present else entry.official
     client.client.close()
 
-    assert serves in report()[name].text
+    assert serves in plain_report()[name].text
 
 
-def test_absent_official_images_are_said_to_be_unverified(report: Report, api: Any) -> None:
+def test_absent_official_images_are_said_to_be_unverified(plain_report: Report, api: Any) -> None:
     from docker.errors import ImageNotFound
 
     def present(reference: str) -> bool:
@@ -115,7 +145,7 @@ def test_absent_official_images_are_said_to_be_unverified(report: Report, api: A
             return False
 
     absent = [e.official for e in catalog.services() if not present(e.official)]
-    found = report().get("official")
+    found = plain_report().get("official")
 
     assert (found is not None) == bool(absent)
     if found is not None:
@@ -123,25 +153,25 @@ def test_absent_official_images_are_said_to_be_unverified(report: Report, api: A
 
 
 def test_an_image_that_the_policy_wants_and_nobody_has_names_the_remedy(
-    report: Report, here: pytest.MonkeyPatch
+    plain_report: Report, here: pytest.MonkeyPatch
 ) -> None:
-    here.setenv("WFLO_TESTKIT_IMAGES", "official")
     here.setattr(checks.images, "inspect", lambda *_: None)
+    found = plain_report(images="official")
 
     for entry in catalog.services():
-        check = report()[entry.name]
+        check = found[entry.name]
         assert check.status == "warn"
         assert check.fix == "run `wflo-testkit images pull`"
 
 
 def test_a_local_image_that_was_not_built_is_an_error(
-    report: Report, here: pytest.MonkeyPatch
+    plain_report: Report, here: pytest.MonkeyPatch
 ) -> None:
-    here.setenv("WFLO_TESTKIT_IMAGES", "local")
     here.setattr(checks.images, "inspect", lambda *_: None)
+    found = plain_report(images="local")
 
     for entry in catalog.services():
-        check = report()[entry.name]
+        check = found[entry.name]
         assert check.status == "error"
         assert check.fix == f"run `wflo-testkit images build {entry.name}`"
 
@@ -166,14 +196,14 @@ def test_without_a_daemon_the_exit_code_is_1_and_the_address_is_named(
 
 
 def test_a_docker_context_that_is_not_there_is_an_error_that_names_those_that_are(
-    report: Report, here: pytest.MonkeyPatch, tmp_path: Path
+    plain_report: Report, here: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     here.delenv("DOCKER_HOST", raising=False)
     here.setenv("DOCKER_CONFIG", str(tmp_path))
     here.setenv("DOCKER_CONTEXT", "gone")
     make_context(tmp_path, "desk", "unix:///desk.sock")
 
-    check = report()["daemon"]
+    check = plain_report()["daemon"]
 
     assert check.status == "error"
     assert "no Docker context 'gone'" in check.text
@@ -185,16 +215,27 @@ def test_settings_that_are_not_defaults_are_listed_with_their_place_but_no_value
     report: Report, here: pytest.MonkeyPatch
 ) -> None:
     here.setenv("WFLO_TESTKIT_REPORT", "secret")
-
-    check = report()["report"]
-
-    assert (check.section, check.text) == ("settings", "environment: WFLO_TESTKIT_REPORT")
-
-
-def test_an_unknown_variable_is_a_warning(report: Report, here: pytest.MonkeyPatch) -> None:
     here.setenv("WFLO_TESTKIT_IMAGS", "local")
 
-    assert "did you mean 'WFLO_TESTKIT_IMAGES'" in report()["unknown"].text
+    found = report()
+
+    check = found["report"]
+    assert (check.section, check.text) == ("settings", "environment: WFLO_TESTKIT_REPORT")
+    assert found["unknown"].status == "warn"
+    assert "did you mean 'WFLO_TESTKIT_IMAGES'" in found["unknown"].text
+
+
+def test_a_project_whose_pytest_is_broken_is_an_error_and_the_other_checks_still_run(
+    report: Report, tmp_path: Path
+) -> None:
+    (tmp_path / "conftest.py").write_text("import no_such_application")
+
+    found = report()
+
+    assert found["settings"].status == "error"
+    assert "No module named 'no_such_application'" in found["settings"].text
+    assert found["daemon"].status == "ok"
+    assert found["redis"].status != "error"
 
 
 def test_a_wrong_setting_is_an_error_and_the_other_checks_still_run(

@@ -42,7 +42,14 @@ def calls(fresh_environment: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize(
     "options",
-    ["--collect-only", "-k plain", "--setup-plan", "--fixtures", "-k plain -n 2"],
+    [
+        "--collect-only",
+        "-k plain",
+        "--setup-plan",
+        "--fixtures",
+        "--wflo-specs=json",
+        "-k plain -n 2",
+    ],
 )
 def test_nothing_touches_docker_unless_a_selected_test_needs_it(
     run_suite: Run, calls: list[str], options: str

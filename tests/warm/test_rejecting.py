@@ -18,7 +18,7 @@ from tests.warm.parts import makers_of
 from wflo_testkit import __version__, services
 from wflo_testkit.broker import starting
 from wflo_testkit.broker.warming import order_of
-from wflo_testkit.cli.checks import load
+from wflo_testkit.cli import project
 from wflo_testkit.errors import StartFailed
 from wflo_testkit.model import Recipe, Server, Spec
 from wflo_testkit.runtime import images
@@ -189,9 +189,10 @@ def test_it(postgres_database):
 def test_the_summary_of_a_run_names_what_was_taken_out_of_use(
     client: docker.DockerClient, own_images: Notes, run_suite: Run
 ) -> None:
-    kind = services.table()["postgres"]
-    spec = kind.spec("postgres", load(services.table(), Path.cwd()).server("postgres"))
-    order = order_of(spec, kind, images.resolve(client, spec.image), __version__)
+    spec = project.read(Path.cwd()).specs["postgres"]
+    order = order_of(
+        spec, services.row("postgres"), images.resolve(client, spec.image), __version__
+    )
     hollow = dataclasses.replace(order, script="mkdir -p /wflo-warm/cluster", check="true")
     work.get(client, hollow, own_images)
 

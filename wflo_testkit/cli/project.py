@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import secrets
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,10 +53,13 @@ def read(folder: Path) -> Project:
 
 def _told(folder: Path) -> dict[str, Json]:
     command = [sys.executable, *OPTIONS]
+    # pytest-cov begins by erasing what the last run has measured.
+    unmeasured = {"COVERAGE_FILE": f"{tempfile.gettempdir()}/wflo-testkit-{secrets.token_hex(4)}"}
     try:
         done = subprocess.run(
             command,
             cwd=folder,
+            env=os.environ | unmeasured,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

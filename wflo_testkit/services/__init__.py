@@ -54,7 +54,7 @@ def row(name: str) -> Service:
             if service.name == name:
                 return service
     raise _refused(
-        f"the broker finds no service {name!r}",
+        f"the service {name!r} is not found outside of pytest",
         looked_at=f"entry points of group {ENTRY_POINTS!r}",
         fix="let its entry point load outside of the tests' process, too",
         cause=problem,
