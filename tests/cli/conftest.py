@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +75,15 @@ def plant(api: Any, run_id: str, light_image: str) -> Iterator[Callable[..., str
     for each in made:
         with contextlib.suppress(NotFound):
             api.remove_container(each, force=True, v=True)
+
+
+@pytest.fixture
+def empty_project(tmp_path: Path, fresh_environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An empty project as the working folder, whose pytest looks for no plugin but the kit's."""
+    fresh_environment.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    fresh_environment.setenv("PYTEST_PLUGINS", "wflo_testkit.plugin")
+    fresh_environment.chdir(tmp_path)
+    return fresh_environment
 
 
 @pytest.fixture

@@ -101,10 +101,10 @@ def made_image(api: Any, plant: Plant, run_id: str) -> Iterator[str]:
 def test_folders_of_dead_runs_go_too(
     command: Run,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    empty_project: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    empty_project.setattr("tempfile.tempdir", str(tmp_path))
     alive, dead = folders.make(), folders.make()
     (dead / "owner").write_text(DEAD)
 

@@ -28,12 +28,8 @@ Report = Callable[..., dict[str, Check]]
 
 
 @pytest.fixture
-def here(tmp_path: Path, fresh_environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """An empty project as the working folder, whose pytest looks for no plugin but the kit's."""
-    fresh_environment.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    fresh_environment.setenv("PYTEST_PLUGINS", "wflo_testkit.plugin")
-    fresh_environment.chdir(tmp_path)
-    return fresh_environment
+def here(empty_project: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    return empty_project
 
 
 @pytest.fixture(scope="module")

@@ -40,11 +40,8 @@ def pytest_wflo_spec(spec):
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, fresh_environment: pytest.MonkeyPatch) -> Path:
-    """An empty project as the working folder, whose pytest looks for no plugin but the kit's."""
-    fresh_environment.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    fresh_environment.setenv("PYTEST_PLUGINS", "wflo_testkit.plugin")
-    fresh_environment.chdir(tmp_path)
+def here(tmp_path: Path, empty_project: pytest.MonkeyPatch) -> Path:
+    """The working folder, an empty project."""
     return tmp_path
 
 

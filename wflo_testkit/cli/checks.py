@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from wflo_testkit.runtime.provision import ImageState
 
+UNTOLD = Project({"images": "auto", "ryuk": True}, {}, [], {})
+"""What is taken for set where pytest cannot tell."""
 NOT_VERIFIED = "official images: not verified here"
 LITTLE_DISK = 3_000_000_000
 LITTLE_MEMORY = 1_000_000_000
@@ -49,17 +51,15 @@ def everything(folder: Path) -> Iterator[Check]:
     What needs the daemon is left out when none answers.
     """
     table: Mapping[str, Service] = {}
-    loaded = None
+    told = UNTOLD
     try:
         table = services.table()
-        loaded = project.read(folder)
+        told = project.read(folder)
     except TestkitError as error:
         yield _failed("settings", "settings", error)
     yield from _python(table)
-    if loaded is not None:
-        yield from _settings(loaded)
+    yield from _settings(told)
     yield from _machine()
-    policy = loaded.settings["images"] if loaded else "auto"
     try:
         endpoint = resolve()
         client = daemon.connect(endpoint)
@@ -68,8 +68,8 @@ def everything(folder: Path) -> Iterator[Check]:
         return
     try:
         yield from _daemon(client, endpoint)
-        yield from _images(client, policy)
-        yield from _reaper(client, endpoint, policy, loaded)
+        yield from _images(client, told.settings["images"])
+        yield from _reaper(client, endpoint, told)
     finally:
         client.client.close()
 
@@ -103,10 +103,10 @@ def _client(package: str, extra: str, distributions: Mapping[str, list[str]]) ->
     return Check("python", package, "ok", f"{name} {metadata.version(name)}")
 
 
-def _settings(loaded: Project) -> Iterator[Check]:
-    for key, source in loaded.sources.items():
+def _settings(told: Project) -> Iterator[Check]:
+    for key, source in told.sources.items():
         yield Check("settings", key, "ok", source)
-    for warning in loaded.warnings:
+    for warning in told.warnings:
         yield Check("settings", "unknown", "warn", warning, "correct or unset it")
 
 
@@ -175,22 +175,20 @@ def _image(client: DockerClient, state: ImageState, policy: str) -> Check:
     return Check("images", state.name, "ok", text)
 
 
-def _reaper(
-    client: DockerClient, endpoint: Endpoint, policy: str, loaded: Project | None
-) -> Iterator[Check]:
+def _reaper(client: DockerClient, endpoint: Endpoint, told: Project) -> Iterator[Check]:
     """Start one and wait for its acknowledgement, the only proof that it works."""
     from wflo_testkit.runtime.address import socket_path
     from wflo_testkit.runtime.engine import Engine
     from wflo_testkit.runtime.reaper import Reaper
 
-    if loaded is not None and not loaded.settings["ryuk"]:
-        text = f"switched off ({loaded.sources['ryuk']})"
+    if not told.settings["ryuk"]:
+        text = f"switched off ({told.sources['ryuk']})"
         fix = "nothing; the broker's process clears up after a killed run"
         yield Check("docker", "reaper", "warn", text, fix)
         return
     engine = Engine(endpoint, api=client.client.api)
     run = f"doctor-{secrets.token_hex(4)}"
-    reaper = Reaper(engine, run, policy=policy)
+    reaper = Reaper(engine, run, policy=told.settings["images"])
     try:
         reaper.start()
     except TestkitError as error:

@@ -27,10 +27,10 @@ LINES = 20
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """One project.
+    """What a project has set, and what it runs.
 
-    settings: the general ones. sources: where each setting is set that is not at its default.
-    warnings: see Settings. specs: server -> what it runs.
+    settings: the general ones. sources: of each setting that is not at its default, where it is
+    set. warnings: as in Settings. specs: server -> what it runs.
     """
 
     settings: Mapping[str, Json] = field(repr=False)
@@ -66,18 +66,15 @@ def _told(folder: Path) -> dict[str, Json]:
             errors="replace",
             timeout=TIMEOUT,
         )
+        _before, found, answer = done.stdout.partition(BEGINNING)
+        if found:
+            told: dict[str, Json] = json.JSONDecoder().raw_decode(found + answer)[0]
+            return told
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-LINES:]
+        cause = "\n".join([f"exit code {done.returncode}", *said])
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise _failed(command, folder, f"{type(error).__name__}: {error}") from None
-    _before, found, answer = done.stdout.partition(BEGINNING)
-    if not found:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise _failed(command, folder, "\n".join([f"exit code {done.returncode}", *said[-LINES:]]))
-    told: dict[str, Json] = json.JSONDecoder().raw_decode(found + answer)[0]
-    return told
-
-
-def _failed(command: list[str], folder: Path, cause: str) -> TestkitError:
-    return TestkitError(
+        cause = f"{type(error).__name__}: {error}"
+    raise TestkitError(
         "pytest cannot tell what this project runs",
         cause=cause,
         looked_at=f"{' '.join(command)}, in {folder}",
