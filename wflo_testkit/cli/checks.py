@@ -7,6 +7,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -22,7 +23,7 @@ from wflo_testkit.runtime.address import Endpoint, resolve
 from wflo_testkit.service import Service
 
 if TYPE_CHECKING:
-    from testcontainers.core.docker_client import DockerClient
+    from docker import DockerClient
 
     from wflo_testkit.runtime.provision import ImageState
 
@@ -62,16 +63,14 @@ def everything(folder: Path) -> Iterator[Check]:
     yield from _machine()
     try:
         endpoint = resolve()
-        client = daemon.connect(endpoint)
+        client = daemon.connect(endpoint).client
     except TestkitError as error:  # none answers, or none is named: a Docker context is not there
         yield _failed("docker", "daemon", error)
         return
-    try:
+    with closing(client):
         yield from _daemon(client, endpoint)
         yield from _images(client, told.settings["images"])
         yield from _reaper(client, endpoint, told)
-    finally:
-        client.client.close()
 
 
 def _python(table: Mapping[str, Service]) -> Iterator[Check]:
@@ -133,7 +132,7 @@ def _enough(name: str, available: int, wanted: int, fix: str) -> Check:
 
 
 def _daemon(client: DockerClient, endpoint: Endpoint) -> Iterator[Check]:
-    info: dict[str, Any] = client.client.info()
+    info: dict[str, Any] = client.info()
     version = info["ServerVersion"]
     rootless = any("rootless" in option for option in info.get("SecurityOptions") or [])
     kind = "rootless" if rootless else "rootful"
@@ -149,7 +148,7 @@ def _daemon(client: DockerClient, endpoint: Endpoint) -> Iterator[Check]:
 
 
 def _images(client: DockerClient, policy: str) -> Iterator[Check]:
-    states = provision.states(client.client)
+    states = provision.states(client)
     for state in states:
         yield _image(client, state, policy)
     if not all(state.official_here for state in states):
@@ -163,7 +162,7 @@ def _image(client: DockerClient, state: ImageState, policy: str) -> Check:
         text = f"{state.official} is not here; it would be pulled at first use"
         return Check("images", state.name, "warn", text, "run `wflo-testkit images pull`")
     try:
-        serves = images.resolve(client.client, state.official, policy=policy)
+        serves = images.resolve(client, state.official, policy=policy)
     except ImageUnavailable as error:
         return _failed("images", state.name, error)
     text = f"{serves.reference} serves ({serves.origin}: {serves.reason})"
@@ -186,7 +185,7 @@ def _reaper(client: DockerClient, endpoint: Endpoint, told: Project) -> Iterator
         fix = "nothing; the broker's process clears up after a killed run"
         yield Check("docker", "reaper", "warn", text, fix)
         return
-    engine = Engine(endpoint, api=client.client.api)
+    engine = Engine(endpoint, api=client.api)
     run = f"doctor-{secrets.token_hex(4)}"
     reaper = Reaper(engine, run, policy=told.settings["images"])
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,12 +51,11 @@ def run(arguments: argparse.Namespace) -> int:
         _remove_folders()
     external = [] if arguments.run_id or arguments.reused else clear_external()
     endpoint = resolve()
-    client = daemon.connect(endpoint)
-    try:
+    with closing(daemon.connect(endpoint).client) as client:
         wanted = [labels.KIT]
         wanted += [f"{labels.RUN}={arguments.run_id}"] if arguments.run_id else []
         wanted += [labels.HOME] if arguments.reused else []
-        found = list(leftovers.things(client.client.api, *wanted, images=arguments.images))
+        found = list(leftovers.things(client.api, *wanted, images=arguments.images))
         kept = [thing for thing in found if thing.in_use and not arguments.all]
         failures = [
             failure
@@ -64,8 +64,6 @@ def run(arguments: argparse.Namespace) -> int:
         ]
         if not arguments.run_id:
             _forget_the_gone(endpoint)
-    finally:
-        client.client.close()
     if not found and not external:
         print("nothing to remove")
     for thing in kept:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from typing import TYPE_CHECKING
+from contextlib import closing
 
+from wflo_testkit import catalog
 from wflo_testkit.cli import warm
-from wflo_testkit.cli.connecting import connected
 from wflo_testkit.cli.progress import Progress
-
-if TYPE_CHECKING:
-    from wflo_testkit.runtime.provision import ImageState
+from wflo_testkit.runtime import build as builder
+from wflo_testkit.runtime import daemon, provision
+from wflo_testkit.runtime.provision import ImageState
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,9 +32,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def pull(arguments: argparse.Namespace) -> int:
     """Bring every image onto the daemon: pulled, or built where no registry answers."""
-    from wflo_testkit.runtime import provision
-
-    with connected() as client, Progress() as progress:
+    with closing(daemon.connect().client) as client, Progress() as progress:
         provision.provide(client, arguments.names, source=arguments.source, report=progress.report)
         states = provision.states(client, arguments.names)
     print("\n".join(_row(state) for state in states))
@@ -43,11 +41,8 @@ def pull(arguments: argparse.Namespace) -> int:
 
 def build(arguments: argparse.Namespace) -> int:
     """Build local stand-ins; what is current is left alone."""
-    from wflo_testkit import catalog
-    from wflo_testkit.runtime import build as builder
-
     names = arguments.names or [entry.name for entry in catalog.services()]
-    with connected() as client, Progress() as progress:
+    with closing(daemon.connect().client) as client, Progress() as progress:
         built = builder.build(client, names, report=progress.report, no_cache=arguments.no_cache)
     print(f"built: {', '.join(built)}" if built else "everything is current")
     return 0
@@ -55,11 +50,9 @@ def build(arguments: argparse.Namespace) -> int:
 
 def list_(arguments: argparse.Namespace) -> int:
     """Print one row for each service, or all of it as JSON."""
-    from wflo_testkit.runtime import provision
-
     if arguments.warm:
         return warm.list_(as_json=arguments.json)
-    with connected() as client:
+    with closing(daemon.connect().client) as client:
         states = provision.states(client)
     if arguments.json:
         print(json.dumps([dataclasses.asdict(state) for state in states], indent=2))
@@ -96,8 +89,6 @@ def _add_names(parser: argparse.ArgumentParser) -> None:
 
 
 def _known(name: str) -> str:
-    from wflo_testkit import catalog
-
     if name not in catalog.entries():
         known = ", ".join(catalog.entries())
         raise argparse.ArgumentTypeError(f"no image is called {name!r} (known: {known})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.cli.table import aligned, duration
@@ -14,7 +15,7 @@ from wflo_testkit.wait import clock
 if TYPE_CHECKING:
     import argparse
 
-    from testcontainers.core.docker_client import DockerClient
+    from docker import DockerClient
 
 HEAD = ("SERVER", "KIND", "RUN", "ADDRESS", "AGE", "CONTAINER")
 
@@ -29,11 +30,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> int:
     """Print the containers. Raises DockerUnavailable, SettingError."""
     endpoint = resolve()
-    client = daemon.connect(endpoint)
-    try:
+    with closing(daemon.connect(endpoint).client) as client:
         found = rows(client, endpoint)
-    finally:
-        client.client.close()
     if arguments.json:
         print(json.dumps(found, indent=2))
     elif found:
@@ -50,7 +48,7 @@ def rows(client: DockerClient, endpoint: Endpoint) -> list[dict[str, Any]]:
     a reaper), reused (kept for reuse), used_by (runs), addresses, image, age (seconds).
     """
     host = endpoint.host
-    found = client.client.api.containers(filters={"label": labels.KIT})
+    found = client.api.containers(filters={"label": labels.KIT})
     return [_row(each, host) for each in sorted(found, key=lambda each: int(each["Created"]))]
 
 

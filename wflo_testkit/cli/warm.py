@@ -11,17 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wflo_testkit import __version__, services
+from wflo_testkit.broker.warming import order_of
 from wflo_testkit.cli import project
-from wflo_testkit.cli.connecting import connected
 from wflo_testkit.cli.progress import Progress
 from wflo_testkit.cli.table import aligned, duration, size
 from wflo_testkit.errors import SettingError, TestkitError
+from wflo_testkit.runtime import daemon, images
+from wflo_testkit.runtime.warm import tar, warm_images, work
+from wflo_testkit.runtime.warm.notes import Notes
+from wflo_testkit.runtime.warm.warm_images import WarmImage
+from wflo_testkit.settings.durations import Duration
 
 if TYPE_CHECKING:
     import docker
 
     from wflo_testkit.model import Spec
-    from wflo_testkit.runtime.warm.warm_images import WarmImage
     from wflo_testkit.service import Service
 
 HEAD = ("IMAGE", "SERVER", "MADE FROM", "KIT", "FILLED", "SIZE", "UNUSED FOR", "PASSWORD")
@@ -48,7 +52,7 @@ def warm(arguments: argparse.Namespace) -> int:
     """Make the warm images of the project in this folder; 1 if one of them cannot be made."""
     told = project.read(Path.cwd())
     failed = False
-    with connected() as client, Progress() as progress:
+    with contextlib.closing(daemon.connect().client) as client, Progress() as progress:
         for spec, service in _wanted(told.specs, arguments.names):
             progress.report(spec.name, "warm image")
             try:
@@ -62,10 +66,7 @@ def warm(arguments: argparse.Namespace) -> int:
 
 def list_(*, as_json: bool) -> int:
     """Print the warm images on the daemon, and what could not be made lately."""
-    from wflo_testkit.runtime.warm import warm_images
-    from wflo_testkit.runtime.warm.notes import Notes
-
-    with connected() as client:
+    with contextlib.closing(daemon.connect().client) as client:
         found = warm_images.every(client, Notes())
     failures = Notes().failures()
     if as_json:
@@ -81,10 +82,7 @@ def list_(*, as_json: bool) -> int:
 
 def prune(arguments: argparse.Namespace) -> int:
     """Remove images that are old or too many, and say which."""
-    from wflo_testkit.runtime.warm import warm_images
-    from wflo_testkit.runtime.warm.notes import Notes
-
-    with connected() as client:
+    with contextlib.closing(daemon.connect().client) as client:
         gone = warm_images.prune(
             client,
             Notes(),
@@ -100,10 +98,7 @@ def prune(arguments: argparse.Namespace) -> int:
 
 def save(arguments: argparse.Namespace) -> int:
     """Write every warm image to a file, with what it is made from."""
-    from wflo_testkit.runtime.warm import tar, warm_images
-    from wflo_testkit.runtime.warm.notes import Notes
-
-    with connected() as client, _readable(arguments.path):
+    with contextlib.closing(daemon.connect().client) as client, _readable(arguments.path):
         chosen = [image for image in warm_images.every(client, Notes()) if image.is_good]
         if not chosen:
             raise TestkitError("there are no warm images", fix="run `wflo-testkit images warm`")
@@ -114,9 +109,7 @@ def save(arguments: argparse.Namespace) -> int:
 
 def load(arguments: argparse.Namespace) -> int:
     """Bring the images of a file onto the daemon."""
-    from wflo_testkit.runtime.warm import tar
-
-    with connected() as client, _readable(arguments.path):
+    with contextlib.closing(daemon.connect().client) as client, _readable(arguments.path):
         tar.load(client, arguments.path)
     return list_(as_json=False)
 
@@ -137,11 +130,6 @@ def _wanted(specs: Mapping[str, Spec], names: Sequence[str]) -> Iterator[tuple[S
 
 def _warm(client: docker.DockerClient, spec: Spec, service: Service, policy: str) -> str:
     """Make one image, unless it is there; say in words what came of it. Raises TestkitError."""
-    from wflo_testkit.broker.warming import order_of
-    from wflo_testkit.runtime import images
-    from wflo_testkit.runtime.warm import work
-    from wflo_testkit.runtime.warm.notes import Notes
-
     order = order_of(spec, service, images.resolve(client, spec.image, policy=policy), __version__)
     _image, is_new = work.get(client, order, Notes())
     return f"{'made' if is_new else 'was there'}, {order.key}"
@@ -179,8 +167,6 @@ def _bytes(text: str) -> float:
 
 
 def _seconds(text: str) -> float:
-    from wflo_testkit.settings.durations import Duration
-
     try:
         return Duration.parse(text)
     except ValueError:
