@@ -40,6 +40,24 @@ tests that use that server, and the error names it.
 
 `wflo-testkit doctor` lists what is set here, and where.
 
+## What a run would start
+
+```console
+$ pytest --wflo-specs=json
+```
+
+prints the `Spec` of each server under `specs`, with settings, `addopts`, conftests and the hook
+applied as in a run, and ends: no test is collected, nothing is started. Of conftests those count
+that pytest loads before it collects: in its root folder, in `testpaths` or the folders given, and
+in folders `test*` of these. A server whose tests the hook skips is left out. An error of the
+settings or the hook is under `error`, and the exit code is 4. What you have put into a spec
+stands there as it is, **passwords too**.
+
+`wflo-testkit doctor`, `clean` and `images warm` ask the `pytest` of their Python the same
+question in the current folder, so they go by what a plain `pytest` there would do. What conftests
+print does not disturb them. Where pytest cannot answer, they say what it said; `doctor` and
+`clean` still do the rest.
+
 ## One server's own settings
 
 Several servers of a kind have a table each. The name of the table begins the names of the server's

@@ -38,6 +38,8 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Project:
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("WFLO_TEST", "PYTEST_"))]:
             patch.delenv(name)
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        patch.setenv("PYTEST_PLUGINS", "wflo_testkit.plugin")
         return project.read(tmp_path_factory.mktemp("plain"))
 
 
@@ -52,7 +54,8 @@ def plain_report(report: Report, here: pytest.MonkeyPatch, plain: Project) -> Re
     """The same with general settings as given, for what is not about where they come from."""
 
     def look(**chosen: object) -> dict[str, Check]:
-        told = replace(plain, settings={**plain.settings, **chosen})
+        sources = dict.fromkeys(chosen, "the test")
+        told = replace(plain, settings={**plain.settings, **chosen}, sources=sources)
         here.setattr(project, "read", lambda _folder: told)
         return report()
 
@@ -106,14 +109,12 @@ def test_the_reaper_really_starts_acknowledges_and_goes(plain_report: Report, ap
 
 
 def test_a_reaper_that_is_switched_off_is_a_warning_that_names_the_place(
-    report: Report, here: pytest.MonkeyPatch
+    plain_report: Report,
 ) -> None:
-    here.setenv("WFLO_TESTKIT_RYUK", "0")
-
-    reaper = report()["reaper"]
+    reaper = plain_report(ryuk=False)["reaper"]
 
     assert reaper.status == "warn"
-    assert "environment: WFLO_TESTKIT_RYUK" in reaper.text
+    assert "(the test)" in reaper.text
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in catalog.services()])

@@ -161,12 +161,14 @@ def test_a_project_that_measures_its_coverage_keeps_what_it_has_measured(
 
 @pytest.mark.slow
 def test_an_error_of_the_hook_names_it(here: Path) -> None:
-    (here / "conftest.py").write_text(HOOK.format(name="redis", change="ports={}"))
+    (here / "tests").mkdir()
+    (here / "tests" / "conftest.py").write_text(HOOK.format(name="redis", change="ports={}"))
 
     with pytest.raises(SettingError, match="pytest_wflo_spec") as caught:
         project.read(here)
 
     assert caught.value.cause == "no port 'main'"
+    assert str(here / "tests" / "conftest.py:4") in str(caught.value.looked_at)
 
 
 @pytest.mark.slow

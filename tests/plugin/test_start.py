@@ -47,7 +47,7 @@ def calls(fresh_environment: pytest.MonkeyPatch) -> Iterator[list[str]]:
         "-k plain",
         "--setup-plan",
         "--fixtures",
-        "--wflo-specs=json",
+        pytest.param("--wflo-specs=json", marks=pytest.mark.slow),
         "-k plain -n 2",
     ],
 )
