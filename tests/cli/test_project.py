@@ -214,8 +214,9 @@ def test_what_has_no_warm_image_is_told_from_what_has(here: Path, command: Run) 
 
 @pytest.mark.slow
 def test_clean_goes_to_the_external_servers_that_the_hook_names(
-    here: Path, capsys: pytest.CaptureFixture[str]
+    here: Path, empty_project: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    empty_project.setattr("wflo_testkit.broker.starting.EXTERNAL_TIMEOUT", 0.2)
     (here / "conftest.py").write_text(
         HOOK.format(name="redis", change="external='redis://me:secret@127.0.0.1:1/0'")
     )

@@ -175,7 +175,9 @@ def is_command(words: list[str]) -> None:
 
 
 def is_option(words: list[str]) -> None:
-    every = {settings.flag(option.key) for option in settings.every(services.table())}
+    every = {"--wflo-specs"} | {
+        settings.flag(option.key) for option in settings.every(services.table())
+    }
     for word in words:
         if word.startswith("--wflo-"):
             assert word.partition("=")[0] in every, word

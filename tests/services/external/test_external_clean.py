@@ -38,7 +38,10 @@ def elsewhere(
 def cleaned(**chosen: object) -> int:
     """Clean, with these options; not through `main`, for what is meant for this machine alone."""
     given = {"all": False, "images": False, "run_id": None, "reused": False}
-    return clean.run(Namespace(**{**given, **chosen}))
+    with pytest.MonkeyPatch.context() as patch:  # no other plugin's import is waited for
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        patch.setenv("PYTEST_PLUGINS", "wflo_testkit.plugin")
+        return clean.run(Namespace(**{**given, **chosen}))
 
 
 def planted(server: Server, hours_ago: float) -> str:
