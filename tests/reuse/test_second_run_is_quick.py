@@ -18,7 +18,8 @@ from wflo_testkit.cli import main
 from wflo_testkit.runtime import labels
 from wflo_testkit.runtime.reuse.user_folder import UserFolder
 
-LIMIT = 0.3
+LIMIT = 0.45
+"""Seconds; 0.15 of them are those of the broker's own process, which loads the kit once more."""
 NAMES = "postgres_server, redis_server, kafka_server, temporal_server"
 BEGUN = """
 import time
@@ -32,7 +33,7 @@ def test({names}):
 @pytest.mark.slow
 @pytest.mark.alone
 @pytest.mark.timeout(400)
-def test_the_second_runs_tests_begin_within_a_third_of_a_second_of_a_bare_run(
+def test_the_second_runs_tests_begin_within_half_a_second_of_a_bare_run(
     run_suite: Run, pytester: pytest.Pytester, home: UserFolder
 ) -> None:
     files = {
@@ -77,7 +78,10 @@ def another_machine(monkeypatch: pytest.MonkeyPatch) -> str:
     There `clean` takes nobody else's runs for dead.
     """
     monkeypatch.setattr(labels, "_host", lambda: HOST)
-    return f"from wflo_testkit.runtime import labels\nlabels._host = lambda: {HOST!r}\n"
+    moved = f"from wflo_testkit.runtime import labels\nlabels._host = lambda: {HOST!r}\n"
+    entry = "from wflo_testkit.run.entry"
+    in_broker = f"launch.BEGIN = launch.BEGIN.replace({entry!r}, {moved + entry!r})\n"
+    return f"{moved}from wflo_testkit.run import launch\n{in_broker}"
 
 
 @pytest.mark.slow
