@@ -59,7 +59,7 @@ class AskedAhead:
         self._session = session
         self._next: pytest.Item | None = None
         self._asked: dict[str, Asked] = {}
-        self._last: dict[str, Ask] = {}
+        self._last: dict[str, tuple[object, ...]] = {}
 
     def turn_to(self, item: pytest.Item | None) -> None:
         """Tear down a test: what it has not taken nobody will. item: the one that comes next."""
@@ -77,15 +77,11 @@ class AskedAhead:
 
     def begin(self, fixture: str, ask: Ask) -> Ask | None:
         """Return what to ask for as a test gives back what it leased by `ask`; None for nothing."""
-        last, self._last[fixture] = self._last.get(fixture), ask
-        if self._next is None or fixture not in getattr(self._next, "fixturenames", ()):
-            return None
-        if last is None or _what(last) != _what(ask):
+        what = (ask.key, ask.kind, ask.mode, ask.params)
+        last, self._last[fixture] = self._last.get(fixture), what
+        coming = self._next
+        if not coming or last != what or fixture not in getattr(coming, "fixturenames", ()):
             return None
         asked = self._asked[fixture] = Asked(self._session)
-        asked.ahead = replace(ask, test=self._next.nodeid, number=asked.number)
+        asked.ahead = replace(ask, test=coming.nodeid, number=asked.number)
         return asked.ahead
-
-
-def _what(ask: Ask) -> tuple[object, ...]:
-    return ask.key, ask.kind, ask.mode, ask.params
