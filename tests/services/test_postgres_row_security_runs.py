@@ -84,7 +84,7 @@ FAILS = """
 DEAF = """
     from wflo_testkit.plugin import fixtures
 
-    fixtures._call = lambda context, lease_id, verb, **args: context.session.broker.call(
+    fixtures._call = lambda broker, passwords, lease_id, verb, **args: broker.call(
         lease_id, verb, args
     )
 """
