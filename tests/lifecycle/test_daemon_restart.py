@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,11 +63,13 @@ def start(second: Daemon, launch: Launch) -> Launch:
 
 
 def killed_with_the_daemon(start: Launch, second: Daemon, how: int) -> Launched:
-    """A run was killed while the daemon was down; what was guarding it is gone as well."""
+    """A run and its broker were killed while the daemon was down; Ryuk is gone as well."""
     run = start()
     run.await_ready()
+    broker = run.broker()
     with second.down(how):
         run.die(signal.SIGKILL, everybody=True)
+        os.kill(broker, signal.SIGKILL)
     assert left_by(run.run), "otherwise there is nothing to clear up"
     return run
 

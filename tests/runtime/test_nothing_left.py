@@ -14,7 +14,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cases import quick
 from tests.docker_state import docker_state
 from tests.lifecycle.runs import made_by
 from wflo_testkit.broker.broker import Broker
@@ -32,9 +31,6 @@ from wflo_testkit.runtime.docker_session import DockerSession
 
 broker = Broker({"notes": notes_service.SERVICE}, DockerSession(sys.argv[1]))
 broker.servers.get(notes_service.spec("notes", {"image": "", "memory": "16mb"}))
-if sys.argv[2] == "fork" and os.fork() == 0:
-    sys.stdin.read()  # a child that outlives its parent
-    os._exit(0)
 print("ready", flush=True)
 sys.stdin.read()
 """
@@ -47,12 +43,10 @@ def run() -> str:
 
 
 @pytest.fixture
-def process(
-    request: pytest.FixtureRequest, root: object, run: str
-) -> Iterator[subprocess.Popen[str]]:
+def process(root: object, run: str) -> Iterator[subprocess.Popen[str]]:
     """A process in a group of its own that has started one server, in `run`."""
     process = subprocess.Popen(
-        [sys.executable, "-c", RUN, run, request.param],
+        [sys.executable, "-c", RUN, run],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -81,7 +75,6 @@ def test_closing_removes_all_that_the_run_made(
     assert not made & set(docker_state())
 
 
-@pytest.mark.parametrize("process", quick(("alone", "fork"), ("alone",)), indirect=True)
 def test_a_killed_process_leaves_nothing_after_fifteen_seconds(
     process: subprocess.Popen[str], run: str
 ) -> None:

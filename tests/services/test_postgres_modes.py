@@ -266,7 +266,7 @@ def test_rollback_gives_out_no_database_that_a_crash_of_the_server_has_met() -> 
 def crash(server: PostgresServer) -> None:
     """Kill a session's process: the server ends all others and starts anew."""
     with psycopg.connect(**server.address.keywords(), autocommit=True) as doomed:
-        kill = f"COPY (SELECT 1) TO PROGRAM 'kill -9 {doomed.info.backend_pid}'"
+        kill = f"COPY (SELECT 1) TO PROGRAM 'cat; kill -9 {doomed.info.backend_pid}'"
         with contextlib.suppress(psycopg.Error):  # the crash reaches this session, too
             query(server, kill)
     wait_until(lambda: query(server, "SELECT 1"), timeout=60, poll=0.05, describe="it is back")

@@ -213,7 +213,7 @@ def test_a_crash_is_seen_on_a_connection_that_is_new(server: PostgresServer) -> 
     with started() as own, runner_on(own) as made:
         case = next(iter(made.asker.isolation._recycler._watched.values()))
         with pytest.raises(psycopg.OperationalError):
-            query(own, "COPY (SELECT 1) TO PROGRAM 'kill -9 $PPID'")
+            query(own, "COPY (SELECT 1) TO PROGRAM 'cat; kill -9 $PPID'")
         await_recovery(own, case.link)
         made.compare([("a crash", 0)])
 

@@ -181,7 +181,7 @@ def test_a_server_whose_sockets_are_elsewhere_is_used_by_its_port() -> None:
 def test_where_the_rules_cannot_be_written_tests_go_by_the_port() -> None:
     with started() as running:
         isolation = PostgresIsolation(running, uuid.uuid4().hex[:8])
-        query(running, "COPY (SELECT 1) TO PROGRAM 'chmod 0400 /pgdata/pg_hba.conf'")
+        query(running, "COPY (SELECT 1) TO PROGRAM 'cat; chmod 0400 /pgdata/pg_hba.conf'")
         asker = Asker(isolation, running)
         with asker.database() as handle:
             assert handle.sockets == ""

@@ -30,7 +30,7 @@ CHANGES = {
     "a system setting": ("ALTER SYSTEM SET work_mem = '99kB'", "SELECT pg_reload_conf()"),
     "a lost system setting": ("ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()"),
     "a tablespace": (
-        "COPY (SELECT 1) TO PROGRAM 'mkdir -p /tmp/space'",
+        "COPY (SELECT 1) TO PROGRAM 'cat; mkdir -p /tmp/space'",
         "CREATE TABLESPACE more LOCATION '/tmp/space'",
         "CREATE TABLE there (id int PRIMARY KEY USING INDEX TABLESPACE more) TABLESPACE more",
     ),
