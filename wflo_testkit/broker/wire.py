@@ -31,7 +31,6 @@ _FIELDS = {
     for name, kind in KINDS.items()
 }
 _VALUES = {name: attrgetter(*fields) for name, fields in _FIELDS.items()}
-_PLAIN = frozenset({str, int, float, bool, type(None), list, dict, tuple})
 
 
 class Socket(Protocol):
@@ -105,8 +104,6 @@ def packed(value: Any) -> tuple[str, Any]:
 
     By name, since a class may have been imported twice: by a pytest inside of pytest.
     """
-    if type(value) in _PLAIN:
-        return "", value
     for each in type(value).__mro__:
         if (values := _VALUES.get(each.__name__)) is not None:
             return each.__name__, values(value)
