@@ -152,6 +152,8 @@ def test_one_that_was_stopped_goes_on_and_has_lost_nothing(owner: RunOwner) -> N
     assert isinstance(held, Grant)
     broker = broker_of(owner)
     os.kill(broker, signal.SIGSTOP)
+    seen = os.WSTOPPED | os.WNOWAIT | os.WNOHANG  # some of its threads may go on for a moment
+    wait_until(lambda: os.waitid(os.P_PID, broker, seen), timeout=20, describe="it has stopped")
     answer: list[object] = []
     waiting = threading.Thread(target=lambda: answer.append(asker.call(held.id, "look", {})))
     waiting.start()
