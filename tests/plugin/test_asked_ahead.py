@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
+from tests.broker.installed import install
 from tests.conftest import Run
 
 QUIETLY = "--wflo-leftovers=ignore"  # a desk never comes back without a cup on it
@@ -43,17 +41,9 @@ def pytest_configure(config):
 
 
 @pytest.fixture(autouse=True)
-def desks_installed(
-    pytester: pytest.Pytester, fresh_environment: pytest.MonkeyPatch, root: Path
-) -> None:
+def desks_installed(pytester: pytest.Pytester, fresh_environment: pytest.MonkeyPatch) -> None:
     """The service `desks`, which hands out the lowest number that nobody holds, and tells why."""
-    site = pytester.mkdir("site")
-    (site / "desks.py").write_text((root / "tests/broker/desks.py").read_text() + NOTING)
-    metadata = site / "desks-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: desks\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[wflo_testkit.services]\ndesks = desks:SERVICE\n")
-    fresh_environment.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
+    install(pytester, fresh_environment, more=NOTING)
     fresh_environment.setenv("LEASED", str(pytester.mkdir("leased")))
 
 

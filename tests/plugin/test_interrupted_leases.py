@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
+from tests.broker.installed import install
 from tests.conftest import Run
 
 STEPS = 150
@@ -83,18 +83,9 @@ Asked.withdraw = lambda self: None
 
 
 @pytest.fixture(autouse=True)
-def desks_installed(
-    pytester: pytest.Pytester, fresh_environment: pytest.MonkeyPatch, root: Path
-) -> Path:
+def desks_installed(pytester: pytest.Pytester, fresh_environment: pytest.MonkeyPatch) -> Path:
     """The service `desks`, which hands out the lowest number that nobody holds."""
-    site = pytester.mkdir("site")
-    (site / "desks.py").write_text((root / "tests/broker/desks.py").read_text())
-    metadata = site / "desks-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: desks\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[wflo_testkit.services]\ndesks = desks:SERVICE\n")
-    fresh_environment.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
-    return site
+    return install(pytester, fresh_environment)
 
 
 @pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["one process", "worker"])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.broker.installed import install
 from wflo_testkit import services, settings
 from wflo_testkit.errors import TestkitError
 from wflo_testkit.run.config import RunConfig
@@ -18,18 +18,9 @@ from wflo_testkit.settings import Settings
 
 
 @pytest.fixture
-def desks_installed(
-    pytester: pytest.Pytester, fresh_environment: pytest.MonkeyPatch, root: Path
-) -> Path:
+def desks_installed(pytester: pytest.Pytester, fresh_environment: pytest.MonkeyPatch) -> Path:
     """The folder in which the service `desks` is installed, for the suites of one test."""
-    site = pytester.mkdir("site")
-    (site / "desks.py").write_text((root / "tests/broker/desks.py").read_text())
-    metadata = site / "desks-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: desks\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[wflo_testkit.services]\ndesks = desks:SERVICE\n")
-    fresh_environment.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
-    return site
+    return install(pytester, fresh_environment)
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def test_a_debugger_stops_a_test_and_what_it_holds_stays(pytester: pytest.Pytest
             assert desks_desk.data["desk"] == 0
         """
     )
-    commands = b"import time; time.sleep(1.5)\ndesks_desk.call('recall')\nc\n"
+    commands = b"from wflo_testkit.wait import pause; pause(1.5)\ndesks_desk.call('recall')\nc\n"
     command = (sys.executable, "-m", "pytest", *PLUGINS)
     result = pytester.run(*command, stdin=commands, timeout=60)
 

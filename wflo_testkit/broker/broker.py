@@ -105,8 +105,7 @@ class LocalBroker:
     def call(self, lease_id: str, verb: str, args: Mapping[str, Json]) -> Json:
         return self._broker.leases.call(lease_id, verb, args)
 
-    def release(self, lease_id: str, keep: bool, ahead: Ask | None = None) -> list[str]:
-        del ahead  # whoever asks from this very process has nothing to wait for
+    def release(self, lease_id: str, keep: bool, ahead: Ask | None = None) -> list[str]:  # noqa: ARG002
         return self._broker.leases.release(lease_id, keep=keep)
 
     def summary(self) -> list[dict[str, Json]]:

@@ -193,6 +193,7 @@ class _Links:
         return _Links()
 
     def take(self, open_one: Callable[..., Stream]) -> Stream:
+        """Return an idle one, or a new one: the caller's until `put_back` or `drop`."""
         with self.lock:
             if self.idle:
                 return self.idle.pop()
