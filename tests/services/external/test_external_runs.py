@@ -19,7 +19,7 @@ from tests.services.asker import asker, row, run_of_its_own
 from tests.services.external.conftest import Start
 from tests.services.external.planted import ALIKE, OWN, begin_workflow, plant, uproot
 from tests.services.external.suites import address, from_outside, go
-from tests.services.external.witness import LOOKS, assert_gone, left_by
+from tests.services.external.witness import LOOKS, assert_gone, assert_removed, left_by
 from wflo_testkit import dated
 from wflo_testkit.broker import external
 from wflo_testkit.broker.api import Ask
@@ -119,9 +119,8 @@ def test_what_is_called_otherwise_stays_whatever_its_age(server: Server) -> None
 
     visit(server)
 
-    left = LOOKS[server.service](server)
-    assert not left & {*own}
-    assert left >= {*alike}
+    assert_removed(server, {*own})
+    assert LOOKS[server.service](server) >= {*alike}
     uproot(server, alike)
 
 

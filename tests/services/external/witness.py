@@ -83,6 +83,16 @@ def assert_gone(server: Server, *runs: str) -> None:
         )
 
 
+def assert_removed(server: Server, names: Names) -> None:
+    """Check that none of `names` is there any more, after the same moment."""
+    wait_until(
+        lambda: not names & LOOKS[server.service](server),
+        timeout=30,
+        poll=0.1,
+        describe=f"the end of {names}",
+    )
+
+
 def left_by(server: Server, run: str) -> Names:
     """Return every name on the server that carries the id of `run`."""
     assert run
