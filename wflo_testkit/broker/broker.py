@@ -71,7 +71,7 @@ class Broker:
 
 
 class LocalBroker:
-    """A broker.api.Broker for one process that runs tests."""
+    """A BrokerApi for one process that runs tests."""
 
     def __init__(self, broker: Broker, name: str) -> None:
         self._broker = broker

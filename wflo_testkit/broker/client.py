@@ -41,7 +41,7 @@ def connect(path: str, name: str) -> BrokerApi:
 
 
 class BrokerClient:
-    """An api.Broker at the other end of a Unix socket. Pickles: the copy connects anew.
+    """A BrokerApi at the other end of a Unix socket. Pickles: the copy connects anew.
 
     Safe to use from several threads, and in a forked child, which is another owner.
     """

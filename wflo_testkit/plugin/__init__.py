@@ -64,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
     process = config.stash[PROCESS] = PytestProcess(config, fixtures, _session)
     for line in process.marker_lines():
         config.addinivalue_line("markers", line)
-    holder, process.shims = declarations.make(process.servers, fixtures)
+    holder, process.fixture_functions = declarations.make(process.servers, fixtures)
     config.pluginmanager.register(holder, "wflo_testkit_fixtures")
 
 

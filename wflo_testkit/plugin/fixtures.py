@@ -1,4 +1,4 @@
-"""What the fixtures do once a test asks for them; their names are in shims.py."""
+"""What the fixtures do once a test asks for them; declarations.py makes them."""
 
 from __future__ import annotations
 

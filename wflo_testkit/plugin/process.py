@@ -34,7 +34,7 @@ class PytestProcess:
     session: makes that part.
     invitation: how a worker of xdist finds the broker; empty in every other process.
     servers: server -> service: one server per service, and those that the file declares.
-    owners: fixture -> server. shims: the functions behind the kit's fixtures.
+    owners: fixture -> server. fixture_functions: those behind the kit's fixtures.
     is_used: whether any test that was collected uses the kit.
     """
 
@@ -60,7 +60,7 @@ class PytestProcess:
             for server, service in self.servers.items()
             for suffix, *_rest in fixtures[service]
         }
-        self.shims: set[Callable[..., Any]] = set()
+        self.fixture_functions: set[Callable[..., Any]] = set()
         self.is_used = False
 
     @cached_property
@@ -137,7 +137,7 @@ class PytestProcess:
         """Say whether the innermost definition of a fixture leads to the kit's own."""
         known = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
         for definition in reversed(known.get(name, ())):
-            if definition.func in self.shims:
+            if definition.func in self.fixture_functions:
                 return True
             if name not in definition.argnames:
                 return False
