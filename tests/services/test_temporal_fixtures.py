@@ -134,6 +134,32 @@ def test_a_worker_left_running_is_shut_down_and_warned_about(scope: str, run_sui
     result.stdout.fnmatch_lines(["*test_forgets: the worker of task queue '*' was still running*"])
 
 
+STUCK = """
+from temporalio.plugin import SimplePlugin
+
+class Stuck(SimplePlugin):
+    async def run_worker(self, worker, next):
+        try:
+            await next(worker)
+        except asyncio.CancelledError:
+            await asyncio.Event().wait()
+
+async def test_forgets(temporal_worker):
+    worker = temporal_worker(workflows=[Greeting], plugins=[Stuck("stuck")])
+    test_forgets.task = asyncio.create_task(worker.run())
+    while not worker.is_running:
+        await asyncio.sleep(0.01)
+"""
+
+
+@pytest.mark.slow
+def test_a_worker_left_running_whose_shutdown_hangs_keeps_nobody_waiting(run_suite: Run) -> None:
+    result = run_suite(WORKFLOW + STUCK, *AUTO, "-W", "default")
+
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(["*test_forgets: the worker of task queue '*' was still running*"])
+
+
 @pytest.mark.slow
 def test_a_worker_that_the_test_cancels_itself_is_no_leftover(run_suite: Run) -> None:
     run_suite(WORKFLOW + CANCELLING, *AUTO).assert_outcomes(passed=1)

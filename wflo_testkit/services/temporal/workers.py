@@ -8,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from wflo_testkit.aio import LoopBound
+from wflo_testkit.aio import LOOP_TIMEOUT, LoopBound
 
 if TYPE_CHECKING:
+    import asyncio
+
     from temporalio.client import Client
     from temporalio.worker import Worker
 
@@ -112,17 +114,35 @@ def _watched(owner: Workers, client: Client, **options: Any) -> Worker:
             # A loop that ends cancels every task at once: this one, too, which tells it from a
             # test that cancels its worker.
             watch = asyncio.create_task(asyncio.Event().wait(), name="wflo-worker-watch")
+            running = asyncio.create_task(super().run(), name="wflo-worker")
             try:
-                await super().run()
+                await asyncio.shield(running)
             except asyncio.CancelledError:
                 if watch.done() or watch.cancelling():
                     owner.left(self)
+                    await _end(running)
+                else:
+                    running.cancel()
+                    await asyncio.wait([running])
                 raise
             finally:
                 watch.cancel()
                 owner.ended(self)
 
     return Watched(client, **options)
+
+
+async def _end(running: asyncio.Task[None]) -> None:
+    """Wait for a worker that the end of its loop has cancelled, with a deadline.
+
+    With it the loop has cancelled its polls, and then the SDK's own shutdown may wait for ever
+    (one in thirty, measured). Cancelled a second time, it gives up.
+    """
+    import asyncio
+
+    for _ in range(2):
+        await asyncio.wait([running], timeout=LOOP_TIMEOUT)
+        running.cancel()
 
 
 def _runner(more: Iterable[str]) -> Any:
