@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 
+import docker
 import pytest
 
 from tests.docker_state import containers_named
 from tests.lifecycle.conftest import Launch
-from tests.lifecycle.runs import Launched, left_by
+from tests.lifecycle.runs import LIMIT, Launched, left_by
+from tests.lifecycle.test_deaths import kill_both
+from wflo_testkit.runtime import labels
 from wflo_testkit.wait import wait_until
 
 RYUK_IS_SLOW = """
@@ -66,13 +70,25 @@ really_remove = lambda *given: os._exit(1)
 """
 
 
-def killed_before_ryuk_knew(launch: Launch, mutation: str = "") -> Launched:
-    """Kill a run that has made a network, a container and a Ryuk, and started no server."""
+def before_ryuk_knows(launch: Launch, mutation: str = "") -> Launched:
+    """Return a run that has made a network, a container and a Ryuk, and started no server."""
     run = launch(texts={"conftest.py": RYUK_IS_SLOW + mutation})
     run.await_file("run")
     wait_until(
         lambda: len(left_by(run.run)) == 3, timeout=60, poll=0.05, describe="it makes things"
     )
+    return run
+
+
+def statuses(run: Launched) -> list[str]:
+    """Return the status of each container that carries the run's label."""
+    with contextlib.closing(docker.from_env().api) as api:
+        found = api.containers(all=True, filters={"label": f"{labels.RUN}={run.run}"})
+    return [each["State"] for each in found]
+
+
+def killed_before_ryuk_knew(launch: Launch, mutation: str = "") -> Launched:
+    run = before_ryuk_knows(launch, mutation)
     run.die(signal.SIGKILL, everybody=True)
     return run
 
@@ -84,6 +100,22 @@ def test_nothing_is_left_of_a_run_that_is_killed_before_ryuk_holds(launch: Launc
 @pytest.mark.slow
 def test_without_the_broker_that_window_would_leak(launch: Launch) -> None:
     assert not killed_before_ryuk_knew(launch, GOES_WITH_ITS_OWNER).is_gone(9)
+
+
+@pytest.mark.slow
+def test_a_ryuk_that_both_died_before_they_greeted_it_goes_by_itself(launch: Launch) -> None:
+    run = before_ryuk_knows(launch)
+    kill_both(run)
+
+    wait_until(
+        lambda: not containers_named(f"wflo-reaper-{run.run}"),
+        timeout=LIMIT,
+        poll=0.1,
+        describe="Ryuk goes",
+    )
+    # Nobody guarded what was made by then; nothing of it runs, and the next run's sweep is for it.
+    assert len(left_by(run.run)) == 2
+    assert all(status == "created" for status in statuses(run))
 
 
 @pytest.mark.slow

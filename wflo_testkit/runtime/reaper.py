@@ -21,6 +21,8 @@ from wflo_testkit.wait import WaitTimeout, wait_until
 
 PORT = 8080
 RECONNECTION_TIMEOUT = "5s"
+CONNECTION_TIMEOUT = "10s"
+"""How long Ryuk waits for its run's first word: one that nobody greets would stay for a minute."""
 _FIX = (
     "set TESTCONTAINERS_DOCKER_SOCKET_OVERRIDE to the daemon's socket, or WFLO_TESTKIT_RYUK=0 to "
     "go without it"
@@ -96,7 +98,10 @@ class Reaper:
         config = {
             "Image": self._image(),
             "Labels": {**labels.of_kept("reaper"), "org.testcontainers.ryuk": "true"},
-            "Env": [f"RYUK_RECONNECTION_TIMEOUT={RECONNECTION_TIMEOUT}"],
+            "Env": [
+                f"RYUK_CONNECTION_TIMEOUT={CONNECTION_TIMEOUT}",
+                f"RYUK_RECONNECTION_TIMEOUT={RECONNECTION_TIMEOUT}",
+            ],
             "ExposedPorts": {port: {}},
             "HostConfig": {
                 "PortBindings": {port: [{"HostIp": address, "HostPort": ""}]},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -22,7 +23,7 @@ from tests.lifecycle.soak.counters import (
 )
 from tests.lifecycle.soak.footprint import Footprint, footprint
 from tests.lifecycle.soak.machine import DEATHS, PATIENCE, Machine, await_work, finish
-from tests.lifecycle.soak.phases import FIRST, FRESH, KEPT, Hook
+from tests.lifecycle.soak.phases import FIRST, FRESH, GUARDED, KEPT, Hook
 from wflo_testkit.runtime import labels
 from wflo_testkit.runtime.dead_runs import START_LIMIT
 from wflo_testkit.wait import Deadline, pause
@@ -105,6 +106,8 @@ class Killer:
         death = self._deaths[self._used[hook] % len(self._deaths)]
         guard = self._guards[self._used[hook] % len(self._guards)] if death != "both" else "Ryuk"
         self._used[hook] += 1
+        if death == "both":
+            hook = dataclasses.replace(hook, text=hook.text + GUARDED)
         run = self._machine.victim(hook, workers=self._workers, guard=guard, cache=cache)
         home = self._machine.home(cache)
         kept = Footprint(self._api, f"{labels.HOME}={home.label}")

@@ -47,6 +47,21 @@ from wflo_testkit.runtime.containers import Containers
 around({place}, "wait_for_reaper", after=enter)
 around(Containers, "_running", before=stay)
 """
+GUARDED = """
+from wflo_testkit.runtime.docker_session import DockerSession
+
+create = DockerSession.create
+
+def create_guarded(self, *args, **kwargs):
+    self.wait_for_reaper()
+    return create(self, *args, **kwargs)
+
+DockerSession.create = create_guarded
+"""
+"""For a run whose guards die with it: only Ryuk is left, so nothing is made before it holds.
+
+What is made before, and not started, stays for the next run's sweep: see test_window.py.
+"""
 RECORD = """
 from wflo_testkit.runtime.reuse import user_folder
 from wflo_testkit.wait import pause
