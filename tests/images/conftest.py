@@ -20,6 +20,9 @@ from tests.images_at_hand import resolved
 from wflo_testkit.runtime.images import ResolvedImage
 from wflo_testkit.wait import wait_until
 
+WHOLE = "this-is-all"
+"""Ends what a script in a container prints."""
+
 
 @dataclass(frozen=True)
 class Box:
@@ -36,11 +39,19 @@ class Box:
         return self.container.logs().decode(errors="replace")
 
     def sh(self, script: str, **options: Any) -> str:
-        """Output of a shell script in the container; it must exit 0."""
-        done = self.container.exec_run(["sh", "-c", script], **options)
-        text = done.output.decode(errors="replace").strip()
-        assert done.exit_code == 0, text
-        return text
+        """Output of a shell script in the container, which it may run twice; it must exit 0.
+
+        Docker loses output now and then, with exit code 0 (docker-py#2042): then it is asked again.
+        """
+
+        def whole() -> str:
+            done = self.container.exec_run(["sh", "-c", f"({script}) && echo {WHOLE}"], **options)
+            text = done.output.decode(errors="replace")
+            assert done.exit_code == 0, text
+            return text if f"{WHOLE}\n" in text else ""
+
+        text = wait_until(whole, timeout=60, describe="output to its end")
+        return text.replace(f"{WHOLE}\n", "").strip()
 
     def put(self, path: str, text: str | bytes, mode: int = 0o755) -> None:
         """Write a file into the container."""

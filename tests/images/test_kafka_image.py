@@ -277,7 +277,7 @@ def test_command_line_tools(broker: Callable[..., tuple[Box, str]]) -> None:
     box, _ = broker()
     tool = "/opt/kafka/bin/kafka-topics.sh --bootstrap-server localhost:9093"
 
-    box.sh(f"{tool} --create --topic t")
+    box.sh(f"{tool} --create --if-not-exists --topic t")
 
     assert "t" in box.sh(f"{tool} --list").split()
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from docker.errors import APIError
+from docker.models.containers import Container
 from requests import Response
 
 from tests.services.third_party import notes_service
@@ -43,6 +44,34 @@ def test_a_log_that_cannot_be_read_does_not_hide_what_it_was_to_explain(
     monkeypatch.setattr(session.client.client.api, "logs", refuse)
 
     assert "the log cannot be read" in broker.servers.logs(server.key, None)
+
+
+def test_a_command_in_a_container_returns_all_that_it_prints(
+    session: DockerSession, broker: Broker, spec: Spec
+) -> None:
+    server = broker.servers.get(spec)
+    inside = containers.Containers(session)
+
+    assert inside.output(server.container_id, ("printf", "%s", "a\nb -- 'c'\n")) == "a\nb -- 'c'\n"
+    with pytest.raises(StartFailed, match="cat exited with code 1"):
+        inside.output(server.container_id, ("cat", "/nothing"))
+
+
+@pytest.mark.parametrize("kept", [0, 5], ids=["all", "the end"])
+def test_output_that_a_fake_daemon_has_lost_is_an_error(
+    session: DockerSession, broker: Broker, spec: Spec, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    server = broker.servers.get(spec)
+    run = Container.exec_run
+
+    def lose(*given: object, **options: object) -> tuple[int, tuple[bytes | None, bytes | None]]:
+        code, (printed, complaint) = run(*given, **options)
+        return code, (printed[:kept] or None, complaint)
+
+    monkeypatch.setattr(Container, "exec_run", lose)
+
+    with pytest.raises(StartFailed, match="lost a part of what echo printed"):
+        containers.Containers(session).output(server.container_id, ("echo", "a schema"))
 
 
 def test_logs_can_begin_at_a_moment(broker: Broker, spec: Spec) -> None:

@@ -26,6 +26,9 @@ STOPPED = (137, 143)
 """Exit codes of a process that SIGKILL or SIGTERM has ended."""
 PUBLISHED = 10.0
 """Seconds in which Docker has published the ports of a container that it has started."""
+WHOLE = "-- all of it"
+"""Ends what a command in a container prints: Docker loses output now and then, with exit code 0
+(docker-py#2042, moby#27289)."""
 HOST_NAME = 63
 """Characters of a host name, at most (hostname(7))."""
 
@@ -157,14 +160,19 @@ class Containers:
     def output(self, container_id: str, command: tuple[str, ...]) -> str:
         """Run a command in a container and return what it prints.
 
-        Raises StartFailed if it fails, docker's errors, UnicodeDecodeError.
+        Raises StartFailed if it fails or Docker loses a part of it, docker's errors,
+        UnicodeDecodeError.
         """
         container = self.client.containers.get(container_id)
-        code, (printed, complaint) = container.exec_run(list(command), demux=True)
+        marked = ["sh", "-c", '"$@" && printf %s "$0"', WHOLE, *command]
+        code, (printed, complaint) = container.exec_run(marked, demux=True)
         if code:
             said = (complaint or b"").decode(errors="replace").strip()
             raise StartFailed(f"{command[0]} exited with code {code}", cause=said)
-        return (printed or b"").decode()
+        text = (printed or b"").decode()
+        if not text.endswith(WHOLE):
+            raise StartFailed(f"Docker has lost a part of what {command[0]} printed")
+        return text.removesuffix(WHOLE)
 
     def remove(self, container_id: str) -> None:
         """Remove the container with its volumes; one that is gone already is fine."""
