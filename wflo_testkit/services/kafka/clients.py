@@ -77,5 +77,8 @@ def admin(handle: KafkaTopics, _test: TestContext) -> Iterator[KafkaAdminClient]
     importing.load()
     from kafka import KafkaAdminClient
 
-    with closing(KafkaAdminClient(bootstrap_servers=handle.bootstrap_servers)) as made:
+    made = KafkaAdminClient(
+        bootstrap_servers=handle.bootstrap_servers, kafka_client=importing.quick_client
+    )
+    with closing(made):
         yield made
