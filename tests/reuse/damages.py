@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Callable
 
-from tests.reuse.parts import docker
+from tests.reuse.parts import docker, write
 from wflo_testkit.model import Server
 from wflo_testkit.runtime.reuse.user_folder import UserFolder
 
@@ -35,7 +35,7 @@ def rewrite(home: UserFolder, **changed: object) -> None:
     record = json.loads(path.read_text())
     for name, value in changed.items():
         (record if name in record else record["server"])[name] = value
-    home.write(path.name, json.dumps(record))
+    write(home, path.name, json.dumps(record))
 
 
 def take_its_port(server: Server, home: UserFolder) -> None:
@@ -61,7 +61,7 @@ def newer_image(_server: Server, home: UserFolder) -> None:
 
 def garble(_server: Server, home: UserFolder) -> None:
     [path] = home.files("*.json")
-    home.write(path.name, path.read_text()[:100])
+    write(home, path.name, path.read_text()[:100])
 
 
 def add_a_field(_server: Server, home: UserFolder) -> None:
@@ -73,7 +73,7 @@ def take_a_field_away(_server: Server, home: UserFolder) -> None:
     [path] = home.files("*.json")
     record = json.loads(path.read_text())
     del record["server"]["host"]
-    home.write(path.name, json.dumps(record))
+    write(home, path.name, json.dumps(record))
 
 
 def give_a_field_another_type(_server: Server, home: UserFolder) -> None:

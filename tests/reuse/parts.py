@@ -81,6 +81,12 @@ def said(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
+def write(home: UserFolder, name: str, text: str) -> None:
+    """Write as a run does, with the lock: drafts without are taken for those of dead ones."""
+    with home.lock():
+        home.write(name, text)
+
+
 def kept_by(home: UserFolder) -> list[str]:
     """Return the ids of containers that are kept in `home`, stopped ones too."""
     return sorted(docker_state(f"{labels.HOME}={home.label}").containers)

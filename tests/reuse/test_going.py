@@ -16,7 +16,7 @@ import pytest
 
 from tests.lifecycle.planted import NOBODY, folder
 from tests.reuse.conftest import Begin
-from tests.reuse.parts import Processes, kept_by, said
+from tests.reuse.parts import Processes, kept_by, said, write
 from wflo_testkit.broker.broker import Broker
 from wflo_testkit.broker.expiring import remove_idle_behind
 from wflo_testkit.model import Spec
@@ -253,7 +253,7 @@ def test_a_server_that_a_run_uses_stays_though_its_record_is_of_another_kit(
     kept: str, home: UserFolder, kept_servers: KeptServers
 ) -> None:
     [path] = home.files("*.json")
-    home.write(path.name, path.read_text().replace('"layout": ', '"layout": 9'))
+    write(home, path.name, path.read_text().replace('"layout": ', '"layout": 9'))
     kept_servers.uses.mark(path.stem, "theirs", kept)
     remove_idle(kept_servers)
     assert kept_by(home) == [kept]
