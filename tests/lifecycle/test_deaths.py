@@ -92,7 +92,6 @@ DEATHS: dict[str, tuple[str, Callable[[Launched], None]]] = {
 QUICK = {
     ("kill -9 of all", "Ryuk", 2),
     ("kill -9", "broker", 1),
-    ("kill -9 of the broker", "broker", 1),
 }
 """What `make test` runs of the table."""
 

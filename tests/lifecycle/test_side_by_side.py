@@ -76,14 +76,10 @@ def beside(tmp_path: Path, fresh_environment: pytest.MonkeyPatch) -> Iterator[Be
             run.end()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "folders"),
-    [
-        (2, 1),
-        pytest.param(2, 2, marks=pytest.mark.slow),
-        pytest.param(8, 1, marks=pytest.mark.slow),
-        pytest.param(8, 4, marks=pytest.mark.slow),
-    ],
+    [(2, 1), (2, 2), (8, 1), (8, 4)],
     ids=["two in one folder", "two in two", "eight in one", "eight in four"],
 )
 @pytest.mark.timeout(400)

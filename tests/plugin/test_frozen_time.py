@@ -120,7 +120,7 @@ USES = {
         """,
     ),
 }
-QUICK = {("kafka", "freezegun")}
+QUICK = {("postgres and redis", "freezegun")}
 LEFT = {"temporal": 4}
 """Warnings of what is left open: the kit ends a workflow in each test."""
 

@@ -88,7 +88,9 @@ def desks_installed(pytester: pytest.Pytester, fresh_environment: pytest.MonkeyP
     return install(pytester, fresh_environment)
 
 
-@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["one process", "worker"])
+@pytest.mark.parametrize(
+    "workers", [(), pytest.param(("-n1",), marks=pytest.mark.slow)], ids=["one process", "worker"]
+)
 @pytest.mark.parametrize("phase", ["setup", pytest.param("teardown", marks=pytest.mark.slow)])
 def test_a_lease_that_is_interrupted_at_any_line_is_given_back(
     run_suite: Run, phase: str, workers: tuple[str, ...]

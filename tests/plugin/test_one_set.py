@@ -20,6 +20,7 @@ def test_alone(redis_client, redis_server, n, tmp_path_factory):
 """
 
 
+@pytest.mark.slow
 def test_four_workers_share_one_container(run_suite: Run, pytester: pytest.Pytester) -> None:
     result = run_suite(COUNTED, "-n", "4", "--basetemp=tmp", "--wflo-report=report.json")
 

@@ -91,6 +91,7 @@ def test_who_decides_whether_servers_are_kept(
     assert len(kept_by(home)) == kept
 
 
+@pytest.mark.slow
 def test_other_settings_replace_it(run_suite: Run, home: UserFolder) -> None:
     source = "def test(redis_client):\n    pass\n"
     run_suite(source, "--wflo-reuse").assert_outcomes(passed=1)

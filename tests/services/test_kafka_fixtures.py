@@ -26,9 +26,8 @@ def test_admin(kafka_topics, kafka_admin):
 """
 
 
-@pytest.mark.parametrize(
-    "workers", [(), pytest.param(("-n", "2"), marks=pytest.mark.slow)], ids=["alone", "two workers"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "two workers"])
 def test_every_fixture_works(run_suite: Run, workers: tuple[str, ...]) -> None:
     run_suite(EVERYTHING, *workers).assert_outcomes(passed=9)
 

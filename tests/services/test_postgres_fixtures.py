@@ -57,13 +57,10 @@ def suite(*modes: str) -> str:
     return BUYING + "".join(ONE_MODE.format(mode=mode) for mode in modes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
-    [
-        pytest.param((), marks=pytest.mark.slow),
-        pytest.param(("-p", "randomly", "-p", "no:cacheprovider"), marks=pytest.mark.slow),
-        ("-n", "2"),
-    ],
+    [(), ("-p", "randomly", "-p", "no:cacheprovider"), ("-n", "2")],
     ids=["in order", "in random order", "in two processes"],
 )
 def test_the_same_key_goes_in_in_every_mode(run_suite: Run, options: tuple[str, ...]) -> None:

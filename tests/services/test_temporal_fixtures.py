@@ -70,7 +70,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", quick(CASES, ("auto", "plain")))
+@pytest.mark.parametrize("case", quick(CASES, ("auto",)))
 def test_a_workflow_of_the_tests_own_module_runs_under(case: str, run_suite: Run) -> None:
     source, options, tests = CASES[case]
 
