@@ -106,9 +106,9 @@ class Killer:
         death = self._deaths[self._used[hook] % len(self._deaths)]
         guard = self._guards[self._used[hook] % len(self._guards)] if death != "both" else "Ryuk"
         self._used[hook] += 1
-        if death == "both":
-            hook = dataclasses.replace(hook, text=hook.text + GUARDED)
-        run = self._machine.victim(hook, workers=self._workers, guard=guard, cache=cache)
+        more = GUARDED if death == "both" else ""
+        begun = dataclasses.replace(hook, text=hook.text + more)
+        run = self._machine.victim(begun, workers=self._workers, guard=guard, cache=cache)
         home = self._machine.home(cache)
         kept = Footprint(self._api, f"{labels.HOME}={home.label}")
         return Victim(self._started, death, run, hook, cache, kept)
