@@ -61,6 +61,16 @@ def test_a_suite_without_a_kit_test_meets_nothing_of_it_under_xdist(
 
 
 @pytest.mark.slow
+def test_workers_that_cannot_start_leave_no_folder(run_suite: Run, point_at: PointAt) -> None:
+    place = point_at("t")
+
+    result = run_suite(PLAIN, "-d", "--tx", "popen//python=/no/such/interpreter")
+
+    assert result.ret != pytest.ExitCode.OK
+    assert not list(place.glob("wflo-*"))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "workers"),
     [

@@ -71,13 +71,16 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End the kit's part in this process: after the last worker is down."""
     # The last hook of the controller, after xdist has taken every worker down.
-    if (process := config.stash.get(PROCESS, None)) is not None:
+    if (process := config.stash.get(PROCESS, None)) is None:
+        return
+    try:
+        process.close()
+    except Exception as error:
         from wflo_testkit.errors import TestkitError
 
-        try:
-            process.close()
-        except TestkitError as error:
-            config.get_terminal_writer().line(f"wflo-testkit: {error.text}", red=True)
+        if not isinstance(error, TestkitError):
+            raise
+        config.get_terminal_writer().line(f"wflo-testkit: {error.text}", red=True)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -112,6 +115,12 @@ def pytest_terminal_summary(
         from wflo_testkit.plugin import summary
 
         summary.write(terminalreporter, process)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Make what workers of xdist are told, while they start."""
+    config.stash[PROCESS].open_socket()
 
 
 @pytest.hookimpl(optionalhook=True)

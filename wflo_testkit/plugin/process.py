@@ -6,6 +6,7 @@ Loaded at every start of pytest, by suites that never use the kit too: nothing h
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -62,6 +63,8 @@ class PytestProcess:
         }
         self.fixture_functions: set[Callable[..., Any]] = set()
         self.is_used = False
+        self._opening: threading.Thread | None = None
+        self._opened: Mapping[str, Any] = {}
 
     @cached_property
     def session(self) -> PluginSession:
@@ -80,23 +83,37 @@ class PytestProcess:
         """Whether this process has begun a broker."""
         return "owner" in self.__dict__ and self.owner.has_begun
 
+    def open_socket(self) -> None:
+        """Open the broker's socket in a thread: its 8 ms pass while xdist awaits its workers."""
+        self._opening = threading.Thread(target=self._open, name="wflo-socket", daemon=True)
+        self._opening.start()
+
     def invite(self) -> Mapping[str, Any]:
-        """Open the broker's socket, if need be, and return how a worker finds it.
+        """Return how a worker finds the broker.
 
         What stands in the way is told to the tests that use the kit, not to all that xdist runs.
         """
+        self._await_socket()
+        return {"run": self.run, **self._opened}
+
+    def _open(self) -> None:
         try:
-            return {"run": self.run, "socket": self.owner.begin_when_asked()}
+            self._opened = {"socket": self.owner.begin_when_asked()}
         except Exception as error:  # noqa: BLE001 - raised again in the worker
             from wflo_testkit import errors
 
-            return {"run": self.run, "problem": errors.to_json(error)}
+            self._opened = {"problem": errors.to_json(error)}
+
+    def _await_socket(self) -> None:
+        if self._opening is not None:
+            self._opening.join()
 
     def close(self) -> None:
         """End this process's part; the owner of the broker removes everything.
 
         Raises TestkitError when something could not be removed.
         """
+        self._await_socket()
         if "session" in self.__dict__:
             self.session.close()
         if "owner" in self.__dict__:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shutil
 import sys
 import tempfile
@@ -52,7 +51,7 @@ def make() -> Path:
 
 
 def _make_in(place: Path) -> Path:
-    token = secrets.token_hex(_TOKEN // 2)
+    token = os.urandom(_TOKEN // 2).hex()  # what `secrets` is made of, whose import is not free
     draft = place / f"{_DRAFT}{token}{_MARK}{quote(labels.owner(), safe='')}"
     draft.mkdir(0o700)
     (draft / _OWNER).write_text(labels.owner())
