@@ -8,6 +8,6 @@ from typing import Any
 import pytest
 
 
-def quick(cases: Iterable[str], chosen: Container[str]) -> list[Any]:
+def quick(cases: Iterable[object], chosen: Container[object]) -> list[Any]:
     """Return `cases` for parametrize; those that are not `chosen` only run in `make test-all`."""
     return [pytest.param(case, marks=() if case in chosen else pytest.mark.slow) for case in cases]

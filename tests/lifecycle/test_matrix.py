@@ -58,7 +58,6 @@ ENDINGS: dict[str, tuple[str, tuple[str, ...], str]] = {
 After a crash 24 have passed, or 25 where it was tried again."""
 
 SCHEDULES = ("load", "loadfile", "worksteal")
-QUICK = {("load", "crash")}
 
 
 @pytest.fixture
@@ -103,17 +102,13 @@ def judged(launch: Launch, notes: str, events: Events) -> Judged:
 
 
 CELLS = [
-    pytest.param(
-        schedule,
-        ending,
-        id=f"{schedule}, {ending}",
-        marks=() if (schedule, ending) in QUICK else pytest.mark.slow,
-    )
+    pytest.param(schedule, ending, id=f"{schedule}, {ending}")
     for schedule in SCHEDULES
     for ending in ENDINGS
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("schedule", "ending"), CELLS)
 def test_one_container_per_service_from_the_first_test_to_the_last(
     judged: Judged, schedule: str, ending: str

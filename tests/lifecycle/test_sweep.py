@@ -119,6 +119,7 @@ def test_a_hurt_bystander_is_seen(launch: Launch, planted: Planted) -> None:
     assert planted.still_there() == ALIVE - hurt
 
 
+@pytest.mark.slow
 def test_folders_of_dead_runs_go_and_those_of_others_stay(
     launch: Launch, planted: Planted, temp: Path
 ) -> None:

@@ -33,7 +33,7 @@ NOTE = "only the broker clears up if this run is killed"
         pytest.param(
             {}, NO_IMAGE, "image wflo-testkit/no-such-ryuk:1 is not", marks=pytest.mark.slow
         ),
-        (NO_SOCKET, "", "the reaper could not be started"),
+        pytest.param(NO_SOCKET, "", "the reaper could not be started", marks=pytest.mark.slow),
         pytest.param(OTHER_SOCKET, "", "the reaper exited at its start", marks=pytest.mark.slow),
     ],
     ids=["setting", "testcontainers' variable", "no image", "no socket", "not the socket"],

@@ -135,6 +135,7 @@ def at_its_end(launch: Launch, mutation: str = "") -> Launched:
     return run
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_a_run_that_is_killed_when_ryuk_was_let_go(launch: Launch) -> None:
     run = at_its_end(launch)
     assert not containers_named(f"wflo-reaper-{run.run}")

@@ -74,7 +74,7 @@ ARRANGEMENTS = {
         ["-p", "no:asyncio"],
     ),
 }
-QUICK = ("strict mode, a session loop", "anyio's asyncio back-end")
+QUICK = ("anyio's asyncio back-end",)
 
 
 @pytest.mark.parametrize("arrangement", quick(ARRANGEMENTS, QUICK))

@@ -16,6 +16,7 @@ def config(redis_server):
 """
 
 
+@pytest.mark.slow
 def test_the_command_line_wins_over_variable_and_file(
     run_suite: Run, fresh_environment: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +105,7 @@ def test_an_address_in_the_environment_means_no_container(run_suite: Run) -> Non
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_a_missing_client_library_names_the_extra(run_suite: Run) -> None:
     result = run_suite(
         "def test(redis_client):\n    pass\n",
@@ -214,8 +216,11 @@ def test(redis_database):
 """
 
 
+WARN = pytest.param("warn", True, marks=pytest.mark.slow)
+
+
 @pytest.mark.usefixtures("kept_servers")
-@pytest.mark.parametrize(("leftovers", "said"), [("warn", True), ("ignore", False)])
+@pytest.mark.parametrize(("leftovers", "said"), [WARN, ("ignore", False)])
 def test_leftovers_are_warned_about_or_ignored(
     pytester: pytest.Pytester, run_suite: Run, leftovers: str, said: bool
 ) -> None:

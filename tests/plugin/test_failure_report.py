@@ -7,6 +7,7 @@ import pytest
 from tests.conftest import Run
 
 
+@pytest.mark.slow
 def test_the_report_holds_the_log_since_the_test_began_and_nothing_older(run_suite: Run) -> None:
     result = run_suite(
         """

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.conftest import Run
 
 AUTO = ("-o", "asyncio_mode=auto")
 
 
+@pytest.mark.slow
 def test_a_coroutine_test_gets_a_database(run_suite: Run) -> None:
     result = run_suite(
         """
@@ -43,6 +46,7 @@ def test_a_plain_test_gets_redis(run_suite: Run) -> None:
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_a_plain_test_gets_kafka(run_suite: Run) -> None:
     result = run_suite(
         """
@@ -56,6 +60,7 @@ def test_a_plain_test_gets_kafka(run_suite: Run) -> None:
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_a_coroutine_test_runs_a_workflow_to_its_end(run_suite: Run) -> None:
     result = run_suite(
         """

@@ -74,6 +74,7 @@ def test_a_run_starts_only_what_its_tests_use(run_suite: Run, pytester: pytest.P
     assert [row["name"] for row in report["services"]] == ["redis"]
 
 
+@pytest.mark.slow
 def test_servers_that_later_tests_need_start_while_earlier_ones_run(run_suite: Run) -> None:
     result = run_suite(
         """
@@ -126,9 +127,8 @@ def list_what_this_run_made(redis_server, postgres_server):
 """
 
 
-@pytest.mark.parametrize(
-    ("body", "passed"), [("pass", 1), pytest.param("assert False", 0, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("body", "passed"), [("pass", 1), ("assert False", 0)])
 def test_nothing_is_left_behind(
     run_suite: Run, pytester: pytest.Pytester, body: str, passed: int
 ) -> None:

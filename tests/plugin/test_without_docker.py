@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.cases import quick
 from tests.conftest import Run
 
 SOURCE = """
@@ -76,7 +77,7 @@ def test_skipping_names_socket_and_remedy_whether_or_not_ci_is_set(
     result.stdout.fnmatch_lines([f"*{no_daemon}*", "*to fix:*start Docker*"])
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one", "two"])
+@pytest.mark.parametrize("workers", quick([(), ("-n", "2")], ((),)), ids=["one", "two"])
 def test_the_last_line_counts_what_was_skipped_for_it(
     run_suite: Run, no_daemon: str, workers: tuple[str, ...]
 ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cases import quick
 from tests.reuse.conftest import Begin
 from tests.reuse.damages import (
     Damage,
@@ -41,6 +42,7 @@ DAMAGES = (
     *(stop, remove, pause, restart, take_its_port, point_elsewhere, name_another_daemon),
     *(newer_image, garble, open_to_all, add_a_field, take_a_field_away, give_a_field_another_type),
 )
+QUICK = (stop, take_its_port, newer_image, garble)
 
 LIMIT = 1.0
 """Seconds within which a run has to see that it cannot attach."""
@@ -79,7 +81,7 @@ def found_out(broker: Broker, spec: Spec) -> float:
     return min([*seen, clock.monotonic()]) - began
 
 
-@pytest.mark.parametrize("damage", DAMAGES, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("damage", quick(DAMAGES, QUICK), ids=lambda each: each.__name__)
 def test_it_is_found_within_a_second_and_replaced(
     begin: Begin, spec: Spec, home: UserFolder, server: Server, damage: Damage
 ) -> None:
@@ -126,7 +128,9 @@ def test_a_foreign_container_is_left_alone(
     assert docker("inspect", "-f", "{{.State.Running}}", foreign) == "true"
 
 
-@pytest.mark.parametrize("damage", [take_its_port, restart, newer_image], ids=lambda d: d.__name__)
+@pytest.mark.parametrize(
+    "damage", quick([take_its_port, restart, newer_image], (newer_image,)), ids=lambda d: d.__name__
+)
 def test_mutant_without_the_look_the_wrong_container_is_taken(
     begin: Begin,
     spec: Spec,

@@ -60,6 +60,7 @@ def test_when_the_first_is_killed_half_way_another_takes_over(
     assert notes_service.ask(server, "PING") == "PONG"
 
 
+@pytest.mark.slow
 def test_while_the_first_lives_its_half_made_server_is_not_touched(
     processes: Processes,
     begin: Begin,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.cases import quick
 from tests.reuse.conftest import Begin
 from tests.reuse.damages import Damage, add_a_field, garble, newer_image, pause, stop
 from tests.reuse.parts import is_up, kept_by, row_of
@@ -33,7 +34,9 @@ def test_a_slow_answer_is_no_reason_to_remove_what_another_run_uses(
     assert row_of(broker)["reused"] == "found"
 
 
-@pytest.mark.parametrize("damage", [pause, newer_image, add_a_field], ids=lambda d: d.__name__)
+@pytest.mark.parametrize(
+    "damage", quick([pause, newer_image, add_a_field], (pause,)), ids=lambda d: d.__name__
+)
 def test_what_another_run_uses_is_not_removed_while_it_is_up(
     begin: Begin, spec: Spec, home: UserFolder, damage: Damage
 ) -> None:

@@ -75,6 +75,7 @@ def test_closing_removes_all_that_the_run_made(
     assert not made & set(docker_state())
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_nothing_after_fifteen_seconds(
     process: subprocess.Popen[str], run: str
 ) -> None:

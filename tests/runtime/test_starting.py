@@ -205,6 +205,7 @@ def test_servers_of_one_run_reach_each_other_by_name(broker: Broker, spec: Spec)
     knock(broker._session, other, first)
 
 
+@pytest.mark.slow
 def test_servers_that_need_no_network_get_one_when_somebody_asks_for_it(
     broker: Broker, session: DockerSession, spec: Spec
 ) -> None:

@@ -32,6 +32,7 @@ def test_every_fixture_works(run_suite: Run, workers: tuple[str, ...]) -> None:
     run_suite(EVERYTHING, *workers).assert_outcomes(passed=9)
 
 
+@pytest.mark.slow
 def test_what_is_left_open_is_warned_about_by_the_tests_name(run_suite: Run) -> None:
     result = run_suite(
         """

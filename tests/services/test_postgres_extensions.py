@@ -171,6 +171,7 @@ def test_a_schema_that_may_not_make_one_is_told_of_the_setting(
     assert 'postgres_extensions = ["pageinspect"]' in str(caught.value.fix)
 
 
+@pytest.mark.slow
 def test_the_report_of_a_test_that_may_not_make_one_tells_of_the_setting(run_suite: Run) -> None:
     suite = """
     import psycopg

@@ -84,6 +84,7 @@ def test_a_setting_chooses_the_mode(run_suite: Run, mode: str) -> None:
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_folders_may_have_schemas_of_their_own(run_suite: Run) -> None:
     def folder(table: str) -> dict[str, str]:
         return {
@@ -136,7 +137,7 @@ def test_leftovers_are_warned_about_with_the_tests_name(run_suite: Run) -> None:
     result.stdout.fnmatch_lines(["*test_it.py::test_leaves: a transaction (* was left open*"])
 
 
-@pytest.mark.parametrize("mode", quick(MODES, ("database", "schema")))
+@pytest.mark.parametrize("mode", quick(MODES, ("database",)))
 def test_a_broken_schema_is_explained_without_a_traceback(run_suite: Run, mode: str) -> None:
     result = run_suite(
         "def test(postgres_session): pass",
@@ -157,6 +158,7 @@ def test_a_broken_schema_is_explained_without_a_traceback(run_suite: Run, mode: 
     result.stdout.no_fnmatch_line("*services/postgres/*")
 
 
+@pytest.mark.slow
 def test_rollback_says_why_there_is_no_engine(run_suite: Run) -> None:
     result = run_suite("def test(postgres_engine): pass", "--wflo-postgres-isolation=rollback")
     result.assert_outcomes(errors=1)

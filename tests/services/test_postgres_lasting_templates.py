@@ -83,6 +83,7 @@ def test_a_schema_that_has_changed_is_applied(kept: PostgresServer) -> None:
     assert (one.calls, two.calls) == (1, 1)
 
 
+@pytest.mark.slow
 def test_two_runs_that_apply_it_at_once_share_one(kept: PostgresServer) -> None:
     schema = Counting("at-once")
     with run(kept, schema) as first, run(kept, schema) as second:
@@ -118,6 +119,7 @@ with Asker(PostgresIsolation(server, sys.argv[2]), server, schema).database():
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_while_it_applies_one_leaves_nothing_to_others(
     kept: PostgresServer,
 ) -> None:
@@ -211,6 +213,7 @@ def test_a_schema_that_came_with_the_image_of_the_server_serves_all_runs(
     assert schema.calls == 0
 
 
+@pytest.mark.slow
 def test_no_test_can_change_what_others_will_get(kept: PostgresServer) -> None:
     schema = Counting("safe")
     name = lasting_name(kept, schema)

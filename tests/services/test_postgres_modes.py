@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from tests.cases import quick
 from tests.services.postgres_server import (
     Asker,
     asker,
@@ -283,7 +284,7 @@ def test_a_role_of_a_test_is_no_administrator(asker: Asker) -> None:
     assert rights == [(False, False, False)]
 
 
-@pytest.mark.parametrize("mode", ["database", "rollback", "schema"])
+@pytest.mark.parametrize("mode", quick(["database", "rollback", "schema"], ("database",)))
 def test_a_suite_that_says_so_runs_as_superuser(mode: str) -> None:
     with started(role="superuser") as running:
         isolation = PostgresIsolation(running, "super1")

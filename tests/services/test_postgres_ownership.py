@@ -6,6 +6,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from tests.cases import quick
 from tests.services.postgres_server import (
     Asker,
     PostgresDatabase,
@@ -116,7 +117,7 @@ def mine(handle: PostgresDatabase, sql: str) -> list[tuple[object, ...]]:
     return query(handle, sql)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", quick(MODES, ("database",)))
 def test_a_test_may_do_what_an_owner_may(asker: Asker, mode: str) -> None:
     whole = [] if mode == "schema" else lines(OF_A_WHOLE_DATABASE)
     with (

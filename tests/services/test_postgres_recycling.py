@@ -200,6 +200,7 @@ def test_dead_rows_are_taken_out_before_they_cost_anything(
     assert largest(12) > limit
 
 
+@pytest.mark.slow
 def test_the_planner_is_told_what_the_template_says(asker: Asker, monkeypatch: Any) -> None:
     monkeypatch.setattr(restore, "GROWTH", -1)  # VACUUM after each test
     told = """SELECT relname, relpages, reltuples, relallvisible, to_jsonb(c) ->> 'relallfrozen'
@@ -259,6 +260,7 @@ def test_a_test_cannot_reach_the_database_or_the_role_of_another(asker: Asker) -
                 query(mine, sql)
 
 
+@pytest.mark.slow
 def test_the_summary_says_how_many_were_recycled_and_replaced(run_suite: Run) -> None:
     result = run_suite(
         """

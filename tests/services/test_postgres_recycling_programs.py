@@ -16,7 +16,7 @@ from tests.services.postgres_programs.kinds import EVERY, KINDS
 from tests.services.postgres_programs.runner import Program, Runner, runner
 from tests.services.postgres_server import RECYCLING
 
-FEW, MANY, SOAK = 30, 300, 10_000
+FEW, MANY, SOAK = 12, 300, 10_000
 SHARE = 0.05
 
 steps = st.tuples(st.sampled_from(EVERY), st.integers(0, 5))

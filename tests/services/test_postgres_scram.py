@@ -52,6 +52,7 @@ def _answer(link: socket.socket) -> tuple[int, bytes]:
     return struct.unpack("!i", body[:4])[0], body[4:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "rollback"])
 def test_drivers_that_insist_on_4096_iterations_get_them(asker: Asker, mode: str) -> None:
     with asker.database(mode=mode, schema=Counting("scram")) as handle:

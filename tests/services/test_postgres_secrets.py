@@ -48,6 +48,7 @@ def account(server: PostgresServer) -> str:
     return f"maker:{QUOTED}@{server.host}:{server.port}/shop"
 
 
+@pytest.mark.slow
 def test_a_failing_test_on_an_external_server_shows_no_password(
     account: str, run_suite: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -150,6 +150,7 @@ def test_the_suites_warning_names_the_test(run_suite: Run, kept_servers: None) -
     result.stdout.fnmatch_lines(["*names_no_number?1?: wrote 'orders' to database 0*"])
 
 
+@pytest.mark.slow
 def test_what_a_run_has_left_there_is_gone_in_the_next(run_suite: Run, kept_servers: None) -> None:
     planted = """
     import redis

@@ -204,6 +204,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_two_processes_use_the_same_ids_at_once(temporal: Asker) -> None:
     with temporal.lease() as one, temporal.lease() as two:
         running = [

@@ -60,6 +60,7 @@ def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(testcontainers_config, "ryuk_disabled", True)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unreachable")
 def test_a_server_that_nobody_reaches_costs_no_image(
     client: docker.DockerClient, begin: Begin, notes: Notes, plant: Plant

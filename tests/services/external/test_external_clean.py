@@ -77,6 +77,7 @@ def test_what_an_old_run_left_is_removed_and_named_and_a_young_ones_stays(
     assert_gone(server, young)
 
 
+@pytest.mark.slow
 def test_a_run_of_tests_goes_by_the_same_setting(
     server: Server, old_and_young: tuple[str, str], elsewhere: pytest.MonkeyPatch, run_suite: Run
 ) -> None:

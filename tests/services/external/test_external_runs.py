@@ -73,6 +73,7 @@ def holding(server: Server, hours_ago: float, mode: str = "") -> Iterator[str]:
         yield broker._session.run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server", KILLED, indirect=True)
 def test_the_next_run_clears_an_old_one_that_was_killed_and_no_other(
     server: Server, start: Start
