@@ -104,7 +104,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     is_broken = session.testsfailed and not option.continue_on_collection_errors
     is_for_show = option.collectonly or getattr(option, "setupplan", False)
     if process.is_used and not is_for_show and not is_broken:
-        process.session.prefetch(session.items)
+        process.prefetch(session.items)
 
 
 def pytest_terminal_summary(

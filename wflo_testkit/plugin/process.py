@@ -5,6 +5,7 @@ Loaded at every start of pytest, by suites that never use the kit too: nothing h
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -82,6 +83,19 @@ class PytestProcess:
     def has_broker(self) -> bool:
         """Whether this process has begun a broker."""
         return "owner" in self.__dict__ and self.owner.has_begun
+
+    def prefetch(self, items: Iterable[pytest.Item]) -> None:
+        """Begin to start what `items` need: first the broker, which loads while the kit does here.
+
+        Errors wait for the tests that they concern.
+        """
+        from wflo_testkit.plugin import prefetch
+
+        if tests := prefetch.count(self, items):
+            if not self.invitation:
+                with contextlib.suppress(Exception):  # raised again, once asked for a server
+                    self.owner.begin()
+            self.session.prefetch(tests)
 
     def open_socket(self) -> None:
         """Open the broker's socket in a thread: its 8 ms pass while xdist awaits its workers."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,7 +14,7 @@ import pytest
 
 from wflo_testkit import errors, services, settings
 from wflo_testkit.errors import SettingError, TestkitError
-from wflo_testkit.plugin import outcome, prefetch, spec_hook
+from wflo_testkit.plugin import outcome, spec_hook
 from wflo_testkit.plugin.asking import AskedAhead
 from wflo_testkit.plugin.passwords import Passwords
 from wflo_testkit.plugin.process import dest
@@ -126,12 +126,8 @@ class PluginSession:
         self._ready.pop((name, unique), None)
         self.broker.discard(self._unique(name, unique).fingerprint)
 
-    def prefetch(self, items: Iterable[pytest.Item]) -> None:
-        """Begin to start the servers that `items` need; errors wait for the tests they concern."""
-        tests = prefetch.count(self.process, items)
-        if tests and not self.process.invitation:
-            with suppress(TestkitError):
-                self.process.owner.begin()  # it loads while the rest is found out here
+    def prefetch(self, tests: Mapping[str, int]) -> None:
+        """Begin to start servers, by how many tests need each; errors wait for those tests."""
         for name in sorted(tests, key=lambda name: -self.service(name).start_seconds):
             try:
                 spec = self._unique(name)

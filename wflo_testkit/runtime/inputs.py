@@ -7,7 +7,6 @@ import io
 import json
 import os
 import re
-import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -62,6 +61,8 @@ def context(entry: catalog.ImageEntry) -> bytes:
 
 def archive(files: Mapping[str, str | bytes]) -> bytes:
     """Pack path -> content as a tar of files that any user may read and run."""
+    import tarfile  # only for what is built or started: a run that finds its servers has no need
+
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for path, given in files.items():

@@ -9,7 +9,7 @@ a socket in it.
 from __future__ import annotations
 
 import itertools
-import platform
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -107,7 +107,7 @@ def _shares_kernel(api: Any) -> bool:
     """
     if sys.platform != "linux":
         return False
-    return not _is_enforcing() and api.version().get("KernelVersion") == platform.release()
+    return not _is_enforcing() and api.version().get("KernelVersion") == os.uname().release
 
 
 def _is_enforcing() -> bool:
