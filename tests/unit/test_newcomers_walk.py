@@ -31,7 +31,8 @@ BOTH = pytest.mark.parametrize("walk", WALKS)
 def named(path: Path) -> Iterator[str]:
     """Yield the dotted names that a file imports or holds as text, as `lazy` and tables do."""
     tree = ast.parse(path.read_text())
-    known = {
+    place = path.relative_to(ROOT).with_suffix("")
+    known = {"__name__": ".".join(place.parts).removesuffix(".__init__")} | {
         target.id: str(node.value.value)
         for node in tree.body
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
@@ -50,7 +51,7 @@ def named(path: Path) -> Iterator[str]:
 
 
 def filled(part: ast.expr, known: dict[str, str]) -> str:
-    """Return a part of an f-string, where it is plain or the name of a constant."""
+    """Return a part of an f-string, where it is plain or a constant's name or `__name__`."""
     if isinstance(part, ast.FormattedValue):
         return known.get(ast.unparse(part.value), "")
     return str(ast.literal_eval(part))

@@ -10,18 +10,14 @@ from wflo_testkit.services.kafka.spec import OPTIONS, external, spec
 
 __all__ = ["SERVICE", "KafkaServer", "KafkaTopics"]
 
-
-_HOME = "wflo_testkit.services.kafka"
-
-
 SERVICE = Service(
     name="kafka",
     spec=spec,
     probe=probe,
-    warm=lazy(f"{_HOME}.warm_image:recipe"),
+    warm=lazy(f"{__name__}.warm_image:recipe"),
     server=KafkaServer,
     external=external,
-    isolation=lazy(f"{_HOME}.isolation:KafkaIsolation"),
+    isolation=lazy(f"{__name__}.isolation:KafkaIsolation"),
     leases=(
         LeaseKind(
             name="topics",
@@ -30,7 +26,7 @@ SERVICE = Service(
         ),
     ),
     conveniences=conveniences(
-        f"{_HOME}.clients",
+        f"{__name__}.clients",
         "topics",
         "kafka",
         ("kafka",),

@@ -17,18 +17,14 @@ from wflo_testkit.services.postgres.spec import MODES, OPTIONS, external, spec
 
 __all__ = ["SERVICE", "PostgresDatabase", "PostgresServer"]
 
-
-_HOME = "wflo_testkit.services.postgres"
-
-
 SERVICE = Service(
     name="postgres",
     spec=spec,
     probe=probe,
-    warm=lazy(f"{_HOME}.warm_image:recipe"),
+    warm=lazy(f"{__name__}.warm_image:recipe"),
     server=PostgresServer,
     external=external,
-    isolation=lazy(f"{_HOME}.isolation:PostgresIsolation"),
+    isolation=lazy(f"{__name__}.isolation:PostgresIsolation"),
     leases=(
         LeaseKind(
             name="database",
@@ -48,7 +44,7 @@ SERVICE = Service(
     ),
     conveniences=(
         *conveniences(
-            f"{_HOME}.conveniences.sync",
+            f"{__name__}.conveniences.sync",
             "database",
             "postgres",
             ("sqlalchemy", "psycopg"),
@@ -56,7 +52,7 @@ SERVICE = Service(
             session="An SQLAlchemy Session on the test's database.",
         ),
         *conveniences(
-            f"{_HOME}.conveniences.aio",
+            f"{__name__}.conveniences.aio",
             "database",
             "postgres",
             ("sqlalchemy", "asyncpg"),

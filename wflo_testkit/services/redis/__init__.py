@@ -10,17 +10,13 @@ from wflo_testkit.services.redis.spec import MODES, OPTIONS, external, spec
 
 __all__ = ["SERVICE", "RedisDatabase", "RedisServer"]
 
-
-_HOME = "wflo_testkit.services.redis"
-
-
 SERVICE = Service(
     name="redis",
     spec=spec,
     probe=probe,
     server=RedisServer,
     external=external,
-    isolation=lazy(f"{_HOME}.isolation:RedisIsolation"),
+    isolation=lazy(f"{__name__}.isolation:RedisIsolation"),
     leases=(
         LeaseKind(
             name="database",
@@ -30,7 +26,7 @@ SERVICE = Service(
         ),
     ),
     conveniences=conveniences(
-        f"{_HOME}.clients",
+        f"{__name__}.clients",
         "database",
         "redis",
         ("redis",),

@@ -10,8 +10,6 @@ from wflo_testkit.services.temporal.spec import OPTIONS, external, spec
 
 __all__ = ["SERVICE", "TemporalNamespace", "TemporalServer"]
 
-_HOME = "wflo_testkit.services.temporal"
-
 
 def _handle(lease: Lease, _test: TestContext) -> TemporalNamespace:
     server = lease.server
@@ -32,7 +30,7 @@ SERVICE = Service(
     probe=probe,
     server=TemporalServer,
     external=external,
-    isolation=lazy(f"{_HOME}.isolation:TemporalIsolation"),
+    isolation=lazy(f"{__name__}.isolation:TemporalIsolation"),
     leases=(
         LeaseKind(
             name="namespace",
@@ -41,7 +39,7 @@ SERVICE = Service(
         ),
     ),
     conveniences=conveniences(
-        f"{_HOME}.conveniences",
+        f"{__name__}.conveniences",
         "namespace",
         "temporal",
         ("temporalio",),
