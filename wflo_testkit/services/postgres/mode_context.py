@@ -26,10 +26,10 @@ class Mode(Protocol):
     """
 
     name: str
-    gives_url: bool
-    brings_schema: bool
-    removes_schema: bool
-    instead: str
+    gives_url: bool = True
+    brings_schema: bool = True
+    removes_schema: bool = False
+    instead: str = ""
 
     def lease(self, request: LeaseRequest) -> Mapping[str, Json] | Build:
         """Return what the handle needs (see `ModeContext.grant`), or what must be built first."""
@@ -38,7 +38,7 @@ class Mode(Protocol):
         """Take back what `lease` returned; a sentence per leftover."""
 
     def close(self) -> None:
-        """Drop what is left of it on an external server, but for databases."""
+        """Drop what it has left on an external server besides databases: by default nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,11 @@ from collections.abc import Mapping
 from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Build, Json
 from wflo_testkit.service import LeaseRequest
-from wflo_testkit.services.postgres.mode_context import ModeContext
+from wflo_testkit.services.postgres.mode_context import Mode, ModeContext
 
 
-class DatabaseMode:
+class DatabaseMode(Mode):
     name = "database"
-    gives_url = True
-    brings_schema = True
-    removes_schema = False
     instead = "schema"
 
     def __init__(self, context: ModeContext) -> None:
@@ -40,9 +37,6 @@ class DatabaseMode:
         finally:
             self._context.pool.give_back(template, name, keep=keep, used=clean)
         return left
-
-    def close(self) -> None:
-        """Do nothing: databases are all that it makes."""
 
     def _template(self, request: LeaseRequest) -> str | Build:
         return self._context.template(request)

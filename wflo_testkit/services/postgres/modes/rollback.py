@@ -15,11 +15,12 @@ from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Build, Json
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.admin import Row
-from wflo_testkit.services.postgres.mode_context import ModeContext
+from wflo_testkit.services.postgres.mode_context import Mode, ModeContext
 from wflo_testkit.services.postgres.proof import Proof
 from wflo_testkit.services.postgres.recycling import reading
+from wflo_testkit.services.postgres.recycling.reading import Reading
 from wflo_testkit.services.postgres.recycling.recycler import Watched
-from wflo_testkit.services.postgres.recycling.rollback_check import changed
+from wflo_testkit.services.postgres.recycling.restore import outgrown, restore, tidy
 
 
 @dataclass(slots=True)
@@ -35,14 +36,11 @@ class Shared:
     visits: str = ""
 
 
-class RollbackMode:
+class RollbackMode(Mode):
     """Keeps its databases by name, and lists those that no test has by owner and template."""
 
     name = "rollback"
     gives_url = False
-    brings_schema = True
-    removes_schema = False
-    instead = ""
 
     def __init__(self, context: ModeContext) -> None:
         self._context = context
@@ -72,20 +70,14 @@ class RollbackMode:
                 shared.visits = self._visits(shared.database)  # who comes later is found next time
                 found = self._changed(shared)
         finally:
-            self._put_back(lease.owner, shared, clean=not found)
+            if found:
+                self._replace(shared)
+            else:
+                with self._lock:
+                    self._free.setdefault((lease.owner, shared.template), []).append(shared)
         if found:
             left.append(f"{found} was changed for good, past the rollback: data was committed")
         return left
-
-    def close(self) -> None:
-        """Do nothing: databases are all that it makes."""
-
-    def _put_back(self, owner: str, shared: Shared, *, clean: bool) -> None:
-        if not clean:
-            self._replace(shared)
-            return
-        with self._lock:
-            self._free.setdefault((owner, shared.template), []).append(shared)
 
     def _take(self, owner: str, template: str) -> Shared | None:
         """Return a free database of this owner's; what a crash has touched is replaced."""
@@ -105,25 +97,49 @@ class RollbackMode:
 
     def _make(self, template: str) -> Shared:
         database = self._context.pool.take(template)
-        made = Shared(database, template, Proof.of(partial(self._ask, database)))
-        self._shared[database] = made
-        return made
+        proof = Proof.of(partial(self._ask, database))
+        self._shared[database] = shared = Shared(database, template, proof)
+        return shared
 
     def _visits(self, database: str) -> str:
         """Return what one look is enough for: whether anybody has been there at all."""
-        watched = self._case(database)
+        watched = self._context.recycler.find(database)
         return reading.visits(watched.link) if watched is not None else ""
 
     def _changed(self, shared: Shared) -> str:
         """Return what the test has changed for good; where counters tell, that takes one look."""
-        if watched := self._case(shared.database):
-            return changed(watched, shared.proof)
+        if watched := self._context.recycler.find(shared.database):
+            return _changed(watched, shared.proof)
         return shared.proof.changed(partial(self._ask, shared.database))
 
     def _ask(self, database: str, sql: str) -> list[Row]:
-        if watched := self._case(database):
+        if watched := self._context.recycler.find(database):
             return watched.link.ask(sql)[0]
         return self._context.cluster.admin.rows(sql, database=database)
 
-    def _case(self, database: str) -> Watched | None:
-        return self._context.recycler.find(database)
+
+def _changed(watched: Watched, proof: Proof) -> str:
+    """Return what is no longer as it was, as words for a message; "" if nothing.
+
+    What is rolled back is counted like all the rest, so a count that has moved is a reason to look
+    at the rows themselves. Sequences, which do not roll back, are set back.
+    proof: the state at first; where more has moved than tables and sequences, all of it is asked.
+    """
+    now = Reading.take(watched.link)
+    if touched := now.touched(watched.before):
+        return ", ".join(touched)
+    moved = now.moved(watched.before)
+    if not moved:
+        return ""
+    tables = moved & watched.blueprint.tables.keys()
+    sequences = moved & watched.blueprint.sequences.keys()
+    parts = [f"table {watched.blueprint.tables[oid].name}" for oid in tables]
+    everything = bool(moved - tables - sequences)
+    if (parts or everything) and (
+        found := proof.changed(lambda sql: watched.link.ask(sql)[0], () if everything else parts)
+    ):
+        return found
+    restore(watched.link, watched.blueprint, sequences, watched.lasts)
+    tidy(watched.link, watched.blueprint, outgrown(watched.link, watched.blueprint, tables))
+    watched.before = Reading.take(watched.link)
+    return ""

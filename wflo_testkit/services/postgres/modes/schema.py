@@ -12,15 +12,12 @@ from collections.abc import Mapping
 from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Json
 from wflo_testkit.service import LeaseRequest
-from wflo_testkit.services.postgres.mode_context import ModeContext
+from wflo_testkit.services.postgres.mode_context import Mode, ModeContext
 
 
-class SchemaMode:
+class SchemaMode(Mode):
     name = "schema"
-    gives_url = True
-    brings_schema = False
-    removes_schema = False  # it goes with the Postgres schema
-    instead = ""
+    brings_schema = False  # nor removes it: it goes with the Postgres schema
 
     def __init__(self, context: ModeContext) -> None:
         self._cluster = context.cluster
