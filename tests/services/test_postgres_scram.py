@@ -13,10 +13,10 @@ import pytest
 from tests.services.postgres_server import Asker, asker, query, server, shared_isolation, started
 from tests.services.test_postgres_templates import Counting
 from wflo_testkit.services.postgres import SERVICE, PostgresServer, accounts
+from wflo_testkit.services.postgres.accounts import FOR_THE_KIT, verifier
 from wflo_testkit.services.postgres.address import parse
 from wflo_testkit.services.postgres.isolation import PostgresIsolation
 from wflo_testkit.services.postgres.spec import MODES
-from wflo_testkit.services.postgres.verifier import FOR_THE_KIT, verifier
 from wflo_testkit.services.postgres.warm_image import FOLDER, recipe
 from wflo_testkit.wait import wait_until
 

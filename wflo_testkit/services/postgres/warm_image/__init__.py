@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wflo_testkit.model import Content, Recipe, Spec
+from wflo_testkit.services.postgres.accounts import FOR_TESTS, FOR_THE_KIT, verifier
 from wflo_testkit.services.postgres.extensions import statements
 from wflo_testkit.services.postgres.names import READY
 from wflo_testkit.services.postgres.server import PostgresServer
-from wflo_testkit.services.postgres.verifier import FOR_TESTS, FOR_THE_KIT, verifier
 
 FOLDER = "/wflo-warm"
 _HERE = Path(__file__).parent
