@@ -108,7 +108,7 @@ class Pool:
         elif used and self._recycler.find(name) is not None:
             with self._changed:
                 self._of_template[template].coming += 1
-                self._begin(self._recycling, lambda: self._recycle(template, name))
+                self._begin(self._recycling, template, lambda: self._renewed(name))
         else:
             self._replace(name, "it was not to be recycled")
 
@@ -150,7 +150,7 @@ class Pool:
         """Make databases in the background until there are as many as wanted."""
         while not self._closed and len(clones.ready) + clones.coming < clones.wanted:
             clones.coming += 1
-            self._begin(self._making, lambda: self._arrive(template, lambda: self._make(template)))
+            self._begin(self._making, template, lambda: self._make(template))
 
     def _make(self, template: str) -> str:
         name = self._cluster.new_name()
@@ -163,17 +163,13 @@ class Pool:
             raise
         return name
 
-    def _recycle(self, template: str, name: str) -> None:
-        def renewed() -> str:
-            reason = self._recycler.renew(name)
-            if reason:
-                self._replace(name, reason)
-                return ""
-            with self._changed:
-                self._recycled += 1
-            return name
-
-        self._arrive(template, renewed)
+    def _renewed(self, name: str) -> str:
+        if reason := self._recycler.renew(name):
+            self._replace(name, reason)
+            return ""
+        with self._changed:
+            self._recycled += 1
+        return name
 
     def _arrive(self, template: str, make: Callable[[], str]) -> None:
         """Put what `make` returns on the shelf, or make another one if that is nothing.
@@ -227,9 +223,9 @@ class Pool:
                 with self._changed:
                     self._doomed.append(name)
 
-    def _begin(self, worker: ThreadPoolExecutor, work: Callable[[], None]) -> None:
+    def _begin(self, worker: ThreadPoolExecutor, template: str, make: Callable[[], str]) -> None:
         if not self._closed:
-            worker.submit(work)
+            worker.submit(self._arrive, template, make)
 
     def _count_down(self, template: str) -> None:
         with self._changed:
