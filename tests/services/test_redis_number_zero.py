@@ -11,9 +11,8 @@ import redis
 from tests.conftest import Run
 from tests.services.asker import Asker, asker
 from wflo_testkit.broker.broker import Broker
-from wflo_testkit.services.redis import RedisDatabase
+from wflo_testkit.services.redis import RedisDatabase, number_zero
 from wflo_testkit.services.redis.admin import Admin
-from wflo_testkit.services.redis.number_zero import NumberZero
 from wflo_testkit.wait import wait_until
 
 
@@ -122,7 +121,7 @@ def test_an_orderly_test_costs_no_further_round_trip(service_core: Broker) -> No
 def test_if_it_were_not_emptied_the_next_test_would_see_it(redis_asker: Asker) -> None:
     """The checks above must be able to fail: one clause switched off, the leak shows."""
     with (
-        mock.patch.object(NumberZero, "empty", return_value=[]),
+        mock.patch.object(number_zero, "empty", return_value=[]),
         redis_asker.lease() as handle,
         lost(handle) as one,
     ):

@@ -102,7 +102,7 @@ class Admin:
             raise self._translated(error) from None
 
     def _attempt(self, commands: tuple[Command, ...]) -> list[Any]:
-        """Send; nothing comes back while a script keeps all out."""
+        """Send; while a script keeps all out it is told to end, and nothing comes back."""
         try:
             answers = self._send(commands)
         except self._errors as error:
@@ -112,16 +112,10 @@ class Admin:
         if not any(_says_busy(each) for each in answers):
             return answers
         if not self._others():
-            self._end_script()
+            # An error says that it has ended by itself, or that it has written and cannot be ended.
+            with contextlib.suppress(*self._errors):
+                self._exchange((("SCRIPT KILL",), ("FUNCTION KILL",)))
         return []
-
-    def _end_script(self) -> None:
-        """Tell the script or function that keeps the server busy to end.
-
-        An error says that it has ended by itself, or that it has written and cannot be ended.
-        """
-        with contextlib.suppress(*self._errors):
-            self._exchange((("SCRIPT KILL",), ("FUNCTION KILL",)))
 
     def _send(self, commands: tuple[Command, ...]) -> list[Any]:
         selects = any(command[0] == "SELECT" for command in commands)

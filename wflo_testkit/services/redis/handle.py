@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from wflo_testkit.service import Lease, TestContext, plain
 from wflo_testkit.services.redis.address import Address
@@ -55,12 +54,12 @@ def database(lease: Lease, _test: TestContext) -> AbstractContextManager[RedisDa
     """Build the handle from what the isolation said."""
     server, data = lease.server, lease.data
     assert isinstance(server, RedisServer)
-    account = {"db": data["db"], "username": data["username"], "password": data["password"]}
-    address = _with(server.address, account)
+    account = {name: data[name] for name in ("db", "username", "password")}
+    address = replace(server.address, **account)
     return plain(
         RedisDatabase(
             address=address,
-            internal_address=_with(server.internal_address, account),
+            internal_address=replace(server.internal_address, **account),
             host=address.host,
             port=address.port,
             db=address.db,
@@ -89,7 +88,3 @@ def _opening(server: RedisServer, db: int) -> str:
 def refused(lease: Lease, _failure: str) -> list[str]:
     """Return what the server has refused the lease's account. Raises TestkitError."""
     return list(lease.call("refused"))
-
-
-def _with(address: Address, account: dict[str, str | int]) -> Address:
-    return dataclasses.replace(address, **account)  # type: ignore[arg-type]

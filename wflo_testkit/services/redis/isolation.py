@@ -9,11 +9,11 @@ from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Json, Server
 from wflo_testkit.service import LeaseRequest
+from wflo_testkit.services.redis import number_zero
 from wflo_testkit.services.redis.admin import NAME, Admin
 from wflo_testkit.services.redis.databases import Databases
 from wflo_testkit.services.redis.leftovers import look, refused, runs
 from wflo_testkit.services.redis.names import Names
-from wflo_testkit.services.redis.number_zero import NumberZero, sentence
 from wflo_testkit.services.redis.prefixes import Prefixes
 from wflo_testkit.services.redis.server import RedisServer
 from wflo_testkit.services.redis.sweep import abandoned, sweep
@@ -35,7 +35,7 @@ class RedisIsolation:
         self._modes: dict[str, Mode] = {
             each.name: each for each in (self._databases, self._prefixes)
         }
-        self._number_zero = NumberZero(self._admin, names.start)
+        self._start = names.start.encode()
         self._users: dict[str, str] = {}  # accounts -> whose they are, for people to read
         self._is_alone = not (server.is_shared or server.is_external)
 
@@ -45,7 +45,7 @@ class RedisIsolation:
         self._databases.prepare()
         if self._server.is_shared:
             self._is_alone = runs(self._admin) <= 1
-            self._number_zero.empty()
+            number_zero.empty(self._admin, self._start)
 
     def lease(self, request: LeaseRequest) -> Mapping[str, Json]:
         """Return number, prefix and account for one test.
@@ -83,8 +83,10 @@ class RedisIsolation:
         mode.release(lease.data, keep=keep, clean=is_clean)
         if is_clean or not mode.enters_number_zero or self._server.is_for_one_test:
             return found.connections
-        strays = self._number_zero.empty()  # now that nothing of the test can write there
-        return [*found.connections, *([sentence(strays, self._others())] if strays else [])]
+        # Now that nothing of the test can write there.
+        strays = number_zero.empty(self._admin, self._start)
+        told = [number_zero.sentence(strays, self._others())] if strays else []
+        return [*found.connections, *told]
 
     def close(self, kept: Sequence[HeldLease] = ()) -> None:
         """Drop the connection; on an external server first remove what is kept there.

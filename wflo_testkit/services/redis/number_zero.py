@@ -14,22 +14,17 @@ SHOWN = 3
 """Keys that are named."""
 
 
-class NumberZero:
-    """own: what begins the keys that belong there, those of isolation `prefix`."""
+def empty(admin: Admin, own: bytes) -> list[bytes]:
+    """Delete what does not belong there and return its keys.
 
-    def __init__(self, admin: Admin, own: str) -> None:
-        self._admin = admin
-        self._own = own.encode()
-
-    def empty(self) -> list[bytes]:
-        """Delete what does not belong there and return its keys."""
-        found: list[bytes] = []
-        for page in self._admin.pages("*"):
-            strays = [key for key in page if not key.startswith(self._own)]
-            if strays:
-                self._admin.run(("UNLINK", *strays))
-                found += strays
-        return found
+    own: what begins the keys that do belong there, those of isolation `prefix`.
+    """
+    found: list[bytes] = []
+    for page in admin.pages("*"):
+        if strays := [key for key in page if not key.startswith(own)]:
+            admin.run(("UNLINK", *strays))
+            found += strays
+    return found
 
 
 def sentence(keys: Sequence[bytes], others: Sequence[str]) -> str:
