@@ -51,15 +51,12 @@ def _all(client: KafkaAdminClient) -> list[dict[str, Any]]:
     """Return all groups; a broker that is just making its topic of groups says so, for a moment."""
     from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError
 
-    listed: list[dict[str, Any]] = []
-
-    def answered() -> bool:
-        listed[:] = client.list_groups()
-        return True
+    def answer() -> tuple[list[dict[str, Any]]]:
+        return (client.list_groups(),)  # something true, whatever is in the list
 
     passing = (CoordinatorLoadInProgressError, CoordinatorNotAvailableError)
-    wait_until(answered, timeout=TIMEOUT, poll=0.02, describe="list of groups", catch=passing)
-    return listed
+    found = wait_until(answer, timeout=TIMEOUT, poll=0.02, describe="list of groups", catch=passing)
+    return found[0]
 
 
 def _emptied(admin: Admin, stem: str, group: str) -> list[str]:

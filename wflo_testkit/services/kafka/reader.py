@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.errors import TestkitError
@@ -22,15 +20,6 @@ def read(
 ) -> list[ConsumerRecord]:
     """Return the first `count` records of `topic`; see KafkaTopics.read."""
     deadline = Deadline(timeout)
-    with _consumer(bootstrap_servers, timeout, committed_only=committed_only) as consumer:
-        _assign_all(consumer, topic)
-        return _records(consumer, topic, count, deadline)
-
-
-@contextmanager
-def _consumer(
-    bootstrap_servers: str, timeout: float, *, committed_only: bool = False
-) -> Iterator[KafkaConsumer]:
     importing.load()
     from kafka import KafkaConsumer
 
@@ -46,7 +35,8 @@ def _consumer(
         metrics_enabled=False,
     )
     try:
-        yield consumer
+        _assign_all(consumer, topic)
+        return _records(consumer, topic, count, deadline)
     finally:
         consumer.close(autocommit=False)
 

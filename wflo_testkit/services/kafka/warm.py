@@ -32,19 +32,15 @@ def warm_up(admin: Admin) -> None:
 
 
 def _find_transaction(client: KafkaAdminClient) -> None:
-    from kafka.errors import (
-        CoordinatorLoadInProgressError,
-        CoordinatorNotAvailableError,
-        KafkaError,
-    )
+    from kafka import errors
+
+    passing = (errors.CoordinatorLoadInProgressError, errors.CoordinatorNotAvailableError)
 
     def found() -> bool:
         try:
             client.describe_transactions([_NAME])
-        except (CoordinatorNotAvailableError, CoordinatorLoadInProgressError):
-            return False
-        except KafkaError:
-            return True  # no such transaction: somebody is there to say so
+        except errors.KafkaError as error:  # no such transaction: somebody is there to say so
+            return not isinstance(error, passing)
         return True
 
     wait_until(found, timeout=TIMEOUT, poll=0.05, describe="coordinator of transactions", catch=())

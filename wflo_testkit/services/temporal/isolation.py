@@ -28,11 +28,10 @@ class TemporalIsolation:
     """
 
     def __init__(self, server: Server, run: str) -> None:
-        address = f"{server.host}:{server.port}"
         self._server = server
         self._run = run
         self._shared = str(server.options.get("namespace", ""))
-        self._connection = TemporalConnection(address)
+        self._connection = TemporalConnection(f"{server.host}:{server.port}")
         external, shared = server.is_external, server.is_shared
         count = 0 if shared else int(server.options.get("namespaces", 0))
         self._pool = NamespacePool(

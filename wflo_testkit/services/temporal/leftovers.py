@@ -43,17 +43,17 @@ async def clear(
 
     deadline = Deadline(ENDING_TIMEOUT)
     found: list[str] = []
-    looks = 0
-    while looks < 2 and not deadline.passed:
-        schedules, still_running = await asyncio.gather(
-            _delete_schedules(client, "" if prefix else namespace),
-            running(client, namespace, prefix, is_ours),
-        )
-        found += [*schedules, *await _terminate(client, namespace, still_running)]
-        looks += 1
-        if looks < 2:
-            await asyncio.sleep(lag)
-    return _shortened(list(dict.fromkeys(found)))
+    for delay in (0.0, lag):
+        await asyncio.sleep(delay)
+        if not deadline.passed:
+            schedules, still_running = await asyncio.gather(
+                _delete_schedules(client, "" if prefix else namespace),
+                running(client, namespace, prefix, is_ours),
+            )
+            found += [*schedules, *await _terminate(client, namespace, still_running)]
+    sentences = list(dict.fromkeys(found))
+    more = [f"{len(sentences) - NAMED} more were ended"] if len(sentences) > NAMED else []
+    return [*sentences[:NAMED], *more]
 
 
 async def running(
@@ -120,9 +120,3 @@ async def _delete_schedules(client: ServiceClient, namespace: str) -> list[str]:
         if await done_unless("NOT_FOUND", service.delete_schedule(deletion, timeout=CALL)):
             sentences.append(f"the schedule {name!r} was still there; the kit deleted it")
     return sentences
-
-
-def _shortened(sentences: list[str]) -> list[str]:
-    if len(sentences) <= NAMED:
-        return sentences
-    return [*sentences[:NAMED], f"{len(sentences) - NAMED} more were ended"]

@@ -78,7 +78,12 @@ class NamespacePool:
                     return self._ready.popleft()
                 self._changed.wait_for(partial(self._is_news, filling), deadline.left)
                 if not self._ready and (deadline.passed or _error(filling)):
-                    raise _failed(_error(filling), self._connection.address)
+                    raise IsolationFailed(
+                        "no namespace could be registered",
+                        cause=_error(filling) or f"no answer after {TAKE_TIMEOUT:g} s",
+                        looked_at=f"Temporal server {self._connection.address}",
+                        fix=f"on an external server {GRANT}",
+                    )
 
     def _refill(self) -> Future[None] | None:
         """Begin to fill if it is time to; return the filling under way, or the last one."""
@@ -152,12 +157,3 @@ def _error(filling: Future[None] | None) -> BaseException | None:
     if filling is None or not filling.done():
         return None
     return CancelledError() if filling.cancelled() else filling.exception()
-
-
-def _failed(cause: BaseException | None, address: str) -> IsolationFailed:
-    return IsolationFailed(
-        "no namespace could be registered",
-        cause=cause or f"no answer after {TAKE_TIMEOUT:g} s",
-        looked_at=f"Temporal server {address}",
-        fix=f"on an external server {GRANT}",
-    )
