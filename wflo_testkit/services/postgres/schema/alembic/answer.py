@@ -39,18 +39,14 @@ class Answer:
         try:
             work()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - told to the asker
-            return cls._failed(error)
+            frames = traceback.extract_tb(error.__traceback__)
+            own = [each for each in frames if not _is_installed(each.filename)]
+            return cls(
+                error=f"{type(error).__name__}: {error}",
+                where=f"{own[-1].filename}:{own[-1].lineno}" if own else "",
+                reached=not isinstance(error, NotReached),
+            )
         return cls()
-
-    @classmethod
-    def _failed(cls, error: BaseException) -> Self:
-        frames = traceback.extract_tb(error.__traceback__)
-        own = [each for each in frames if not _is_installed(each.filename)]
-        return cls(
-            error=f"{type(error).__name__}: {error}",
-            where=f"{own[-1].filename}:{own[-1].lineno}" if own else "",
-            reached=not isinstance(error, NotReached),
-        )
 
 
 def _is_installed(filename: str) -> bool:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,16 +50,11 @@ def ask(identity: str, request: Mapping[str, Any]) -> Answer:
         except ProcessEnded as error:
             return Answer(error=f"{error}; the last that it printed:\n{process.output()}")
         finally:
-            _end(identity, process)
-
-
-def _end(identity: str, process: MigratingProcess) -> None:
-    """Close a process, unless it is likely to be asked again and able to answer."""
-    if process.is_idle and identity in _asked:
-        _kept[os.getpid(), identity] = process
-    else:
-        process.close()
-    _asked.add(identity)
+            if process.is_idle and identity in _asked:  # able to answer, likely to be asked again
+                _kept[os.getpid(), identity] = process
+            else:
+                process.close()
+            _asked.add(identity)
 
 
 @atexit.register
@@ -96,11 +92,9 @@ class MigratingProcess:
         """Return the answer to one request. Raises ProcessEnded."""
         self.is_idle = False
         assert self._process.stdin is not None
-        try:
+        with suppress(BrokenPipeError):  # the answer will not come either
             self._process.stdin.write(json.dumps(dict(request)).encode() + b"\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # the answer will not come either
         answer: dict[str, Any] = json.loads(self._line())
         self.is_idle = True
         return answer

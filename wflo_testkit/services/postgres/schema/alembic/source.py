@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 CONNECTION = "connection"
 """The attribute in which env.py finds a connection (Alembic's cookbook)."""
 
-Sections = Mapping[str, Mapping[str, str]]
-
 _seen: dict[int, Config] = {}
 """Each Config that is known by its id: held, so that the id stays its own."""
 
@@ -41,7 +39,7 @@ class Source:
     toml: str = ""
     is_whole: bool = False
     section: str = "alembic"
-    options: Sections = field(default_factory=dict)
+    options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     arguments: Mapping[str, str] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
     live: str = ""
@@ -135,13 +133,9 @@ def config_of(source: Source) -> Config:
         config.config_file_name = source.file or None
         config.toml_file_name = source.toml or None
     config.config_args.update(source.arguments)
-    _set(config, source.options)
+    for section, options in source.options.items():
+        for option, text in options.items():
+            config.set_section_option(section, option, text)
     config.attributes.update(source.attributes)
     config.stdout = io.StringIO()
     return config
-
-
-def _set(config: Config, options: Sections) -> None:
-    for section, each in options.items():
-        for option, text in each.items():
-            config.set_section_option(section, option, text)
