@@ -35,9 +35,7 @@ class FunctionSchema:
 
     @property
     def fingerprint(self) -> str:
-        if self._is_vouched_for:
-            return self._project.keys.key(self._identity)
-        return self._identity
+        return self._project.keys.key(self._identity) if self._is_vouched_for else self._identity
 
     @property
     def lasts(self) -> bool:

@@ -19,10 +19,10 @@ import re
 import sys
 import types
 import uuid
-import weakref
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePath
 from typing import Any
+from weakref import WeakKeyDictionary, ref
 
 from wflo_testkit.services.postgres.schema import tables
 
@@ -68,7 +68,7 @@ class _Told:
     copies: list[tuple[Any, Any]]
 
     def is_same(self) -> bool:
-        """Say whether calling_once it again would come to the same."""
+        """Say whether telling it again would come to the same."""
         try:
             return all(
                 len(found := reach()) == len(then) and all(map(operator.is_, found, then))
@@ -78,9 +78,7 @@ class _Told:
             return False
 
 
-_known: weakref.WeakKeyDictionary[types.FunctionType, dict[bool, _Told]] = (
-    weakref.WeakKeyDictionary()
-)
+_known: WeakKeyDictionary[types.FunctionType, dict[bool, _Told]] = WeakKeyDictionary()
 
 
 class _Teller:
@@ -160,7 +158,7 @@ class _Teller:
         code = value.__code__
         yield f"function {value.__module__}.{value.__qualname__} {code.co_filename};"
         cells = [_content(cell) for cell in value.__closure__ or ()]
-        reach = functools.partial(_reach, weakref.ref(value), sorted(_names(code)))
+        reach = functools.partial(_reach, ref(value), sorted(_names(code)))
         self.reached.append((reach, reach()))
         if _is_library(code.co_filename):
             yield from self._parts("closure", cells)  # a decorator's holds the user's function
@@ -185,8 +183,7 @@ class _Teller:
         if not _is_library(_file(module)) and tables.is_metadata(
             found := inspect.getattr_static(value, "metadata", None)
         ):
-            self.is_fickle = True
-            yield f"metadata {tables.known(found, identity).fingerprint};"
+            yield from self._data(found)
 
     def _opaque(self, value: Any) -> Iterator[str]:
         kind = type(value)
@@ -210,7 +207,7 @@ class _Teller:
         yield ")"
 
 
-def _reach(reference: weakref.ref[types.FunctionType], names: list[str]) -> list[Any]:
+def _reach(reference: ref[types.FunctionType], names: list[str]) -> list[Any]:
     """Return the objects that a function's code comes to, by identity comparable."""
     if (function := reference()) is None:
         return []

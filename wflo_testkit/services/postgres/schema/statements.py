@@ -79,10 +79,9 @@ class _Cutter:
 
     def cut(self) -> Iterator[Statement]:
         """Yield the statement that ends with the semicolon just read, and begin the next."""
-        end = self.place
         if self._words:
-            data = self._copy_data(end)
-            yield self._statement(end - 1, data)
+            end = self.place
+            yield self._statement(end - 1, self._copy_data(end))
         self._start = -1
         self._words, self._depth = [], 0
 

@@ -75,19 +75,14 @@ def stamp(path: str, now_ns: int) -> Stamp | None:
     return Stamp(known[0], 0, 0, 0, sha256) if is_new else Stamp(*known, sha256)
 
 
-def is_newer(path: str, moment: float) -> bool:
-    """Say whether a file was changed after a moment, seconds since the epoch."""
-    status = status_of(path)
-    return status is not None and status.st_mtime > moment
-
-
 def names(path: str) -> tuple[str, ...] | None:
     """Return the sorted names in a folder, without what tools leave there; None without folder."""
     try:
         found = _listdir(path)
     except (OSError, ValueError):
         return None
-    return tuple(sorted(name for name in found if not _is_product(name)))
+    kept = (name for name in found if name != "__pycache__" and not name.startswith(_PRODUCTS))
+    return tuple(sorted(kept))
 
 
 def distributions(path: str) -> tuple[str, ...] | None:
@@ -158,10 +153,6 @@ def source_of(path: str) -> str:
     elif os.path.basename(folder) == "__pycache__":  # noqa: PTH119 - as text: it may not exist
         folder = os.path.dirname(folder)  # noqa: PTH120
     return os.path.join(folder, name.rpartition(tag)[0] + ".py")  # noqa: PTH118
-
-
-def _is_product(name: str) -> bool:
-    return name == "__pycache__" or name.startswith(_PRODUCTS)
 
 
 def times(status: os.stat_result) -> tuple[int, int, int, int]:

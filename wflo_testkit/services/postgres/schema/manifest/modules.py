@@ -16,8 +16,7 @@ _SPAWNS = ("multiprocessing.popen_spawn_posix", "multiprocessing.popen_forkserve
 
 def loaded(names: Collection[str]) -> set[str]:
     """Return the files of the loaded modules among `names`."""
-    found = (_file(name) for name in list(names))
-    return {path for path in found if path}
+    return {path for name in list(names) if (path := _file(name))}
 
 
 def beside_tests(start: str) -> set[str]:
@@ -134,9 +133,7 @@ def _named(path: str, package: str) -> set[str]:
             tree = ast.parse(file.read())
     except (OSError, SyntaxError, ValueError):
         return set()
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        found.update(_mentioned(node, package))
+    found = {name for node in ast.walk(tree) for name in _mentioned(node, package)}
     return {above for name in found for above in _with_parents(name)}
 
 

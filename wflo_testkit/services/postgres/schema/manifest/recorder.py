@@ -205,7 +205,8 @@ class Recorder:
             return modules.loaded(sys.modules)
         found = modules.beside_tests(self._start)
         for path in found & modules.loaded(self._before):
-            if inputs.is_newer(path, clock.loaded):
+            status = inputs.status_of(path)
+            if status is not None and status.st_mtime > clock.loaded:
                 self.cannot_keep(f"{path} was changed after it was imported")
         return found
 
