@@ -35,7 +35,7 @@ class Context:
         self.inputs = {key.removeprefix(f"{name}_"): value for key, value in (inputs or {}).items()}
         self.session = request.config.stash[PROCESS].session
         self.name = name
-        outcome.notice(request.node)
+        outcome.of(request.node)  # noted from now on, if it is the first to use the kit
 
     @property
     def node(self) -> pytest.Item:
@@ -68,9 +68,9 @@ class Context:
         """The ready server of the fixture. Raises TestkitError."""
         unique = ""
         if self._chosen == OWN_SERVER:
-            unique = self._request.getfixturevalue(OWN_SERVERS).unique(self.name)
+            unique = self._request.getfixturevalue(OWN_SERVERS)[self.name]
         server = self.session.server(self.name, unique)
-        outcome.uses(self.node, server)
+        outcome.of(self.node).servers[server.key] = server
         return server
 
     @property

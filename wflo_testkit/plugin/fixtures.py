@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from wflo_testkit.model import Server
     from wflo_testkit.plugin.asking import Asked
     from wflo_testkit.plugin.passwords import Passwords
-    from wflo_testkit.plugin.session import PluginSession
 
 Part = TypeVar("Part", Convenience, LeaseKind)
 
@@ -51,7 +51,9 @@ def lease(
         lease, ask = _take(context, kind, asked)
         made = kind.handle(lease, context)
         value = made.__enter__()
-    outcome.holds(request.node, f"{name}_{suffix}", value, partial(kind.refused, lease))
+    noted = outcome.of(request.node)
+    noted.handles[f"{name}_{suffix}"] = value
+    noted.refusals[f"{name}_{suffix}"] = partial(kind.refused, lease)
     try:
         yield value
     finally:
@@ -75,12 +77,14 @@ def convenience(
             opened.__exit__(None, None, None)
 
 
-def own_servers(request: pytest.FixtureRequest) -> Iterator[OwnServers]:
-    """Yield what names the servers that one test has to itself; remove them afterwards."""
-    own, session = OwnServers(), request.config.stash[PROCESS].session
-    yield own
-    with report_errors(session):
-        own.close(session)
+def own_servers(request: pytest.FixtureRequest) -> Iterator[Mapping[str, str]]:
+    """Yield server -> what makes it unique, of those that one test has to itself; remove them."""
+    names: dict[str, str] = defaultdict(partial(secrets.token_hex, 3))
+    yield names
+    session = request.config.stash[PROCESS].session
+    with report_errors(session), ExitStack() as stack:  # though the removal of another raises
+        for name, unique in names.items():
+            stack.callback(session.discard, name, unique)
 
 
 def _named(parts: Sequence[Part], name: str) -> Part:
@@ -91,7 +95,6 @@ def _give_back(
     context: Context, lease: Lease, made: AbstractContextManager[Any], asked: Asked, ask: Ask
 ) -> None:
     """Close what the handle holds in this process, then release; the release is never skipped."""
-    leftovers: list[str] = []
     try:
         made.__exit__(None, None, None)
     finally:
@@ -103,7 +106,7 @@ def _give_back(
 
 def _release(context: Context, lease: Lease, ask: Ask) -> list[str]:
     """Release a lease, and ask ahead for the next test's; returns what was left open."""
-    ahead, keep = context.session.ahead, outcome.failed(context.node)
+    ahead, keep = context.session.ahead, outcome.of(context.node).failed
     try:
         following = ahead.begin(f"{context.name}_{ask.kind}", ask)
         return context.session.broker.release(lease.id, keep, following)
@@ -167,19 +170,3 @@ def _naming_the_extra(name: str, extra: Convenience) -> Iterator[None]:
             raise
         what, packages = f"the fixture {name}_{extra.name}", " and ".join(extra.packages)
         raise MissingExtra.of(what, packages, extra.extra, error) from None
-
-
-class OwnServers:
-    """The servers that one test has to itself."""
-
-    def __init__(self) -> None:
-        self._unique: dict[str, str] = {}
-
-    def unique(self, name: str) -> str:
-        return self._unique.setdefault(name, secrets.token_hex(3))
-
-    def close(self, session: PluginSession) -> None:
-        """Remove each, though the removal of another raises."""
-        with ExitStack() as stack:
-            for name, unique in self._unique.items():
-                stack.callback(session.discard, name, unique)

@@ -22,9 +22,10 @@ LOG_LINES = 200
 
 @dataclass(slots=True)
 class Outcome:
-    """One test: when it began, whether it failed, what it uses.
+    """One test: when it began, whether its set-up or call has failed, what it uses.
 
-    refusals: fixture -> tells what the server has refused its account, given a failure's text.
+    servers: by key. handles: by fixture. refusals: fixture -> tells what the server has refused
+    its account, given a failure's text.
     """
 
     began: float = field(default_factory=clock.wall)
@@ -42,7 +43,7 @@ class Watch:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        begin(item)
+        item.stash[_OUTCOME] = Outcome()  # afresh: a rerun of the same item begins again
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
@@ -75,40 +76,21 @@ def watch(config: pytest.Config) -> None:
         config.pluginmanager.register(Watch(), name)
 
 
-def begin(item: pytest.Item) -> None:
-    """Start afresh; a rerun of the same item begins again."""
-    item.stash[_OUTCOME] = Outcome()
+def of(item: pytest.Item, began: float | None = None) -> Outcome:
+    """Return what is noted of `item`; begins with the first test to use the kit, while it runs.
 
-
-def notice(item: pytest.Item) -> None:
-    """Begin with a test that uses the kit before it was watched: the first, while it runs."""
-    _of(item)
-
-
-def uses(item: pytest.Item, server: Server) -> None:
-    """Note that `item` uses `server`."""
-    _of(item).servers[server.key] = server
-
-
-def holds(
-    item: pytest.Item, fixture: str, handle: Any, refused: Callable[[str], Sequence[str]]
-) -> None:
-    """Note the handle behind a fixture of `item`, and how to ask what its account was refused."""
-    outcome = _of(item)
-    outcome.handles[fixture] = handle
-    outcome.refusals[fixture] = refused
-
-
-def failed(item: pytest.Item) -> bool:
-    """Say whether the set-up or the call of `item` has failed."""
-    return _of(item).failed
+    began: when it did, where only its report tells.
+    """
+    if _OUTCOME not in item.stash:
+        item.stash[_OUTCOME] = Outcome() if began is None else Outcome(began)
+    return item.stash[_OUTCOME]
 
 
 def record(item: pytest.Item, report: pytest.TestReport) -> None:
     """Note a failure; add to its report the servers' logs, what they refused and what is kept."""
     if not report.failed:
         return
-    outcome = _of(item, report.start)
+    outcome = of(item, report.start)
     if report.when != "teardown":
         outcome.failed = True
     for server in (outcome.servers | _used_as_a_whole(item)).values():
@@ -151,9 +133,3 @@ def _last_lines(text: str) -> str:
     if len(lines) > LOG_LINES:
         lines = [f"... {len(lines) - LOG_LINES} earlier lines", *lines[-LOG_LINES:]]
     return "\n".join(lines)
-
-
-def _of(item: pytest.Item, began: float | None = None) -> Outcome:
-    if _OUTCOME not in item.stash:
-        item.stash[_OUTCOME] = Outcome() if began is None else Outcome(began)
-    return item.stash[_OUTCOME]
