@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wflo_testkit.errors import TestkitError
-from wflo_testkit.plugin import without_docker
+from wflo_testkit.plugin import reporting
 from wflo_testkit.plugin.process import PROCESS
 from wflo_testkit.wait import clock
 
@@ -59,14 +59,14 @@ class Watch:
         """
         report = yield
         record(item, report)
-        without_docker.mark(report, call)
+        reporting.mark_skip(report, call)
         return item.config.stash[PROCESS].session.passwords.masked(item.config, report)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
         """Count what was skipped for want of Docker, in a line after pytest's own last one."""
         yield
-        without_docker.tell(session.config)
+        reporting.tell_of_skips(session.config)
 
 
 def watch(config: pytest.Config) -> None:
