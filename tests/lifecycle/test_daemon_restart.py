@@ -20,9 +20,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 QUICK = "def test(redis_client, redis_server):\n    assert redis_client.ping()\n"
 NO_SWEEP = """
-from wflo_testkit.runtime import dead_runs
+from wflo_testkit.runtime import leftovers
 
-dead_runs.leftovers.of_dead_runs = lambda api: []
+leftovers.of_dead_runs = lambda api: []
 """
 
 RESTARTS = pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from wflo_testkit.errors import DockerUnavailable, StartFailed, TestkitError
 from wflo_testkit.model import Spec
 from wflo_testkit.runtime import address, daemon, labels, leftovers, ports
-from wflo_testkit.runtime.dead_runs import DeadRuns
 from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.runtime.guard import Guard
 from wflo_testkit.runtime.placeholders import alias
@@ -51,7 +50,7 @@ class DockerSession:
         self._keep = keep
         self._lock = threading.RLock()
         self._guard: Guard | None = None
-        self._sweep: DeadRuns | None = None
+        self._sweep: leftovers.DeadRuns | None = None
         self._client: DockerClient | None = None
         self._unavailable: DockerUnavailable | None = None
         self.network = ""
@@ -107,7 +106,7 @@ class DockerSession:
             raise
         if self._guard is None:
             self._begin_guard(Engine(self.endpoint, api=client.client.api))
-        self._sweep = DeadRuns(client.client.api)
+        self._sweep = leftovers.DeadRuns(client.client.api)
         self._sweep.begin()
         return client
 

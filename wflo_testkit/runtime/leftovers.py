@@ -1,4 +1,4 @@
-"""Finds what carries the kit's labels on the daemon, and removes it."""
+"""Finds what carries the kit's labels on the daemon, and removes it; dead runs' beside a run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from typing import Any
 
 from wflo_testkit.runtime import labels
 from wflo_testkit.wait import Deadline
+
+START_LIMIT = 8.0
+"""Seconds in which this run's servers have the daemon to themselves."""
+CLEARING_LIMIT = 15.0
+"""Seconds that a start waits for stopped leftovers to go; on an idle machine they take one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,47 @@ def remove_all(found: Iterable[Thing], *, running: bool = True) -> None:
         patience = Deadline(30)
         for thread in threads:
             thread.join(patience.left)
+
+
+class DeadRuns:
+    """One run's sweep, in a thread of its own.
+
+    Stopped containers of dead runs, as a restart of the daemon leaves them, go before this run
+    starts anything; what still runs goes when this run's servers have had time to start. What
+    resists is left to the next run. api: docker-py's low-level client.
+    """
+
+    def __init__(self, api: Any) -> None:
+        self._api = api
+        self._cleared = threading.Event()
+        self._is_ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="wflo-sweep", daemon=True)
+
+    def begin(self) -> None:
+        """Begin to look; returns at once."""
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Return once no stopped leftovers are in the way."""
+        self._cleared.wait(CLEARING_LIMIT)
+
+    def look_again(self) -> None:
+        """Look for what still runs now, since the run comes to its end; returns at once."""
+        self._is_ending.set()
+
+    def finish(self) -> None:
+        """Come to the end."""
+        self.look_again()
+        self._thread.join(30)
+
+    def _run(self) -> None:
+        with contextlib.suppress(Exception):
+            if stopped(self._api):
+                remove_all(of_dead_runs(self._api), running=False)
+        self._cleared.set()
+        self._is_ending.wait(START_LIMIT)
+        with contextlib.suppress(Exception):
+            remove_all(of_dead_runs(self._api))
 
 
 def _quietly(thing: Thing) -> None:

@@ -25,7 +25,7 @@ from tests.lifecycle.soak.footprint import Footprint, footprint
 from tests.lifecycle.soak.machine import DEATHS, PATIENCE, Machine, await_work, finish
 from tests.lifecycle.soak.phases import FIRST, FRESH, GUARDED, KEPT, Hook
 from wflo_testkit.runtime import labels
-from wflo_testkit.runtime.dead_runs import START_LIMIT
+from wflo_testkit.runtime.leftovers import START_LIMIT
 from wflo_testkit.wait import Deadline, pause
 
 NOBODY = "killed-before-it-had-an-id"
