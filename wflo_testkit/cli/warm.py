@@ -17,7 +17,7 @@ from wflo_testkit.cli.progress import Progress
 from wflo_testkit.cli.table import aligned, duration, size
 from wflo_testkit.errors import SettingError, TestkitError
 from wflo_testkit.runtime import daemon, images
-from wflo_testkit.runtime.warm import tar, warm_images, work
+from wflo_testkit.runtime.warm import warm_images, work
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.warm_images import WarmImage
 from wflo_testkit.settings.durations import Duration
@@ -102,7 +102,7 @@ def save(arguments: argparse.Namespace) -> int:
         chosen = [image for image in warm_images.every(client, Notes()) if image.is_good]
         if not chosen:
             raise TestkitError("there are no warm images", fix="run `wflo-testkit images warm`")
-        tar.save(client, chosen, arguments.path)
+        warm_images.save(client, chosen, arguments.path)
     print(f"saved {len(chosen)} images, {size(arguments.path.stat().st_size)}")
     return 0
 
@@ -110,7 +110,7 @@ def save(arguments: argparse.Namespace) -> int:
 def load(arguments: argparse.Namespace) -> int:
     """Bring the images of a file onto the daemon."""
     with contextlib.closing(daemon.connect().client) as client, _readable(arguments.path):
-        tar.load(client, arguments.path)
+        warm_images.load(client, arguments.path)
     return list_(as_json=False)
 
 

@@ -1,12 +1,15 @@
-"""The warm images on a daemon: found, listed, removed, kept within bounds."""
+"""The warm images on a daemon: found, listed, removed, kept within bounds, taken elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wflo_testkit.errors import ImageUnavailable
 from wflo_testkit.runtime import images, labels
 from wflo_testkit.runtime.warm import makers
 from wflo_testkit.runtime.warm.notes import Notes
@@ -20,6 +23,7 @@ MAX_SIZE = 3_000_000_000
 """Bytes of all warm images together, without what they share with the images below them."""
 MAX_AGE = 14 * 24 * 3600.0
 """Seconds since an image was last used."""
+CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,39 @@ def discard(client: docker.DockerClient, notes: Notes, warm: Warm) -> None:
     with contextlib.suppress(APIError):
         client.api.remove_image(warm.tag, force=True)
     notes.forget(warm.id)
+
+
+def save(client: docker.DockerClient, chosen: Sequence[WarmImage], path: Path) -> None:
+    """Write images, and what they are made from, to a tar file that is there wholly or not at all.
+
+    No password is part of it. Raises OSError, docker's errors.
+    """
+    names = sorted({name for image in chosen for name in (tag_of(image.key), image.reference)})
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    # docker-py's own method takes one name (docker-py 7.1, get_image); the API takes several.
+    url = f"{client.api.base_url}/v{client.api.api_version}/images/get"
+    try:
+        # The file first: an image takes long to read, a folder that is not there shows at once.
+        with (
+            draft.open("wb") as file,
+            client.api.get(url, params={"names": names}, stream=True) as answer,
+        ):
+            answer.raise_for_status()
+            for chunk in answer.iter_content(CHUNK):
+                file.write(chunk)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def load(client: docker.DockerClient, path: Path) -> None:
+    """Bring the images of a file of `save` onto the daemon. Raises ImageUnavailable, OSError."""
+    with path.open("rb") as file:
+        for event in client.api.load_image(file, quiet=True):
+            if "error" in event:
+                raise ImageUnavailable(
+                    f"{path} could not be loaded", cause=str(event["error"]), looked_at=str(path)
+                )
 
 
 def _image(
