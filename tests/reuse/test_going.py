@@ -18,8 +18,8 @@ from tests.lifecycle.planted import NOBODY, folder
 from tests.reuse.conftest import Begin
 from tests.reuse.parts import Processes, kept_by, said, write
 from wflo_testkit.broker.broker import Broker
-from wflo_testkit.broker.expiring import remove_idle_behind
 from wflo_testkit.model import Spec
+from wflo_testkit.run.making import remove_idle_behind
 from wflo_testkit.runtime import labels
 from wflo_testkit.runtime.reuse import kept_servers as shelf_module
 from wflo_testkit.runtime.reuse import user_folder as home_module

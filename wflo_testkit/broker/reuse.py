@@ -6,19 +6,18 @@ import contextlib
 import dataclasses
 import threading
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from wflo_testkit.broker.starting import Starter, answers
 from wflo_testkit.isolation import Isolation, Sweeps
 from wflo_testkit.model import Server, Spec
-from wflo_testkit.runtime.address import Endpoint
 from wflo_testkit.runtime.containers import Containers, NameTaken
 from wflo_testkit.runtime.labels import owner_is_dead
 from wflo_testkit.runtime.reuse.check import Finding, is_made_for, owner_of
 from wflo_testkit.runtime.reuse.expiry import remove_idle
 from wflo_testkit.runtime.reuse.kept_servers import KeptServers
-from wflo_testkit.runtime.reuse.records import Record, project_of
+from wflo_testkit.runtime.reuse.place import container_name
+from wflo_testkit.runtime.reuse.records import Record
 from wflo_testkit.service import Service
 from wflo_testkit.wait import Deadline, WaitTimeout, clock, wait_until
 
@@ -39,7 +38,10 @@ class CannotReuse(Exception):
 
 
 class Reuse:
-    """One run's way to the kept servers. Safe to use from several threads."""
+    """One run's way to the kept servers. Safe to use from several threads.
+
+    warming: see Starter.
+    """
 
     def __init__(self, kept_servers: KeptServers, warming: Warming | None = None) -> None:
         self._kept_servers = kept_servers
@@ -50,25 +52,6 @@ class Reuse:
         self._threads: list[threading.Thread] = []
         self._closing = False
         self.containers = Containers(kept_servers.session)
-
-    @classmethod
-    def begin(
-        cls,
-        run: str,
-        project: Path,
-        warming: Warming | None,
-        *,
-        max_idle: float,
-        policy: str,
-        find: Callable[[], Endpoint] | None = None,
-    ) -> Self:
-        """Return the way of `run`; touches no Docker.
-
-        project: the folder whose tests run. warming: see Starter. For the rest see KeptServers.
-        """
-        return cls(
-            KeptServers(run, project_of(project), max_idle, policy=policy, find=find), warming
-        )
 
     def get(self, spec: Spec, service: Service) -> tuple[Server, bool]:
         """Return the ready kept server for `spec`, and whether it was found, not started.
@@ -120,15 +103,13 @@ class Reuse:
     def close(self) -> None:
         """Finish what runs in the background; remove what was being started."""
         self._closing = True
-        with self._lock:
-            threads, half_made = self._threads, self._half_made
-        for container in list(half_made):
+        for container in list(self._half_made):
             with contextlib.suppress(OSError):
                 self._kept_servers.engine.remove(container)
         patience = Deadline(10)
-        for thread in threads:
+        for thread in self._threads:
             thread.join(patience.left)
-        self._kept_servers.close()
+        self._kept_servers.session.close()
 
     def _attach_or_start(self, spec: Spec, service: Service, key: str) -> tuple[Server, bool]:
         deadline = Deadline(spec.startup_timeout + OTHER_START_TIMEOUT)
@@ -162,11 +143,9 @@ class Reuse:
 
     def _answers(self, service: Service, server: Server, record: Record) -> bool:
         patience = BUSY_TIMEOUT if self._users(record) else IDLE_TIMEOUT
-        try:
-            wait_until(lambda: answers(service, server), timeout=patience, poll=POLL)
-        except WaitTimeout:
-            return False
-        return True
+        with contextlib.suppress(WaitTimeout):
+            return wait_until(lambda: answers(service, server), timeout=patience, poll=POLL)
+        return False
 
     def _replace(self, record: Record, finding: Finding) -> None:
         """Remove a sick server, but never one that is up and that another run is using."""
@@ -209,7 +188,7 @@ class Reuse:
         def is_over() -> bool:
             """Tell whether the rival's start has ended, well or not. Raises CannotReuse."""
             nonlocal owner
-            rival = kept_servers.rival(spec, key)
+            rival = kept_servers.engine.container(container_name(spec, key))
             if rival is None:
                 return True
             container, owner = str(rival["Id"]), owner_of(rival)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from wflo_testkit.broker.reuse import Reuse
     from wflo_testkit.broker.warming import Warming
     from wflo_testkit.run.config import RunConfig
+    from wflo_testkit.runtime.address import Endpoint
 
 
 class Rows(dict[str, Service]):
@@ -59,17 +63,36 @@ def _warming(config: RunConfig) -> Warming | None:
 def _reuse(config: RunConfig, warming: Warming | None) -> Reuse | None:
     """Return this run's way to kept servers; without one, only look for idle ones."""
     if not config.reuse:
-        from wflo_testkit.broker.expiring import remove_idle_behind
-
         remove_idle_behind(config.run, config.find)
         return None
     from wflo_testkit.broker.reuse import Reuse
+    from wflo_testkit.runtime.reuse.kept_servers import KeptServers
+    from wflo_testkit.runtime.reuse.records import project_of
 
-    return Reuse.begin(
-        config.run,
-        Path(config.rootdir),
-        warming,
-        max_idle=config.reuse_max_idle,
-        policy=config.images,
-        find=config.find,
-    )
+    project, max_idle = project_of(Path(config.rootdir)), config.reuse_max_idle
+    kept = KeptServers(config.run, project, max_idle, policy=config.images, find=config.find)
+    return Reuse(kept, warming)
+
+
+def remove_idle_behind(run: str, find: Callable[[], Endpoint] | None = None) -> threading.Thread:
+    """Begin to remove idle and half-made kept servers; loads next to nothing while there are none.
+
+    find: see DockerSession.
+    """
+    thread = threading.Thread(target=_sweep, args=(run, find), name="wflo-reuse", daemon=True)
+    thread.start()
+    return thread
+
+
+def _sweep(run: str, find: Callable[[], Endpoint] | None) -> None:
+    with contextlib.suppress(Exception):  # the next run tries again; Windows has no such servers
+        from wflo_testkit.runtime.reuse.user_folder import UserFolder
+
+        home = UserFolder()
+        # A mark of use without a record: a run was killed while it started the server.
+        if not (home.files("*.json") or home.files("*.use")):
+            return
+        from wflo_testkit.runtime.reuse.expiry import remove_idle
+        from wflo_testkit.runtime.reuse.kept_servers import KeptServers
+
+        remove_idle(KeptServers(run, "", 0.0, find=find))

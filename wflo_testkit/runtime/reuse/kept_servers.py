@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 
-from wflo_testkit.model import Json, Server, Spec
+from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime.address import Endpoint
 from wflo_testkit.runtime.docker_session import DockerSession
 from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.runtime.reuse.check import Finding, compare, image_of, is_made_for
-from wflo_testkit.runtime.reuse.place import KeptPlace, container_name
+from wflo_testkit.runtime.reuse.place import KeptPlace
 from wflo_testkit.runtime.reuse.records import Record, Records, key_of
 from wflo_testkit.runtime.reuse.user_folder import UserFolder
 from wflo_testkit.runtime.reuse.uses import Uses
@@ -38,7 +38,6 @@ class KeptServers:
         self.run = run
         self.project = project
         self.max_idle = max_idle
-        self.policy = policy
         self.home = UserFolder()
         self.records = Records(self.home)
         self.uses = Uses(self.home)
@@ -52,8 +51,8 @@ class KeptServers:
 
     def key(self, spec: Spec) -> str:
         """Return what a server for `spec` is kept under."""
-        where = self.session.endpoint
-        return key_of(spec, self.home, daemon=where.url, host=where.host, policy=self.policy)
+        where, policy = self.session.endpoint, self.session.policy
+        return key_of(spec, self.home, daemon=where.url, host=where.host, policy=policy)
 
     def place(self, key: str, created: Callable[[str], object]) -> KeptPlace:
         """Return where the container for `key` goes. created: told its id at once."""
@@ -98,10 +97,6 @@ class KeptServers:
             self.records.write(replace(record, max_idle=self.max_idle))
         self.records.touch(record.key)
 
-    def rival(self, spec: Spec, key: str) -> Mapping[str, Json] | None:
-        """Return what the daemon says of who has the name of the container for `spec`, if any."""
-        return self.engine.container(container_name(spec, key))
-
     def end_use(self, key: str, *, kept: bool) -> None:
         """End this run's use. kept: data of failed tests stays until another run comes by."""
         self.records.touch(key)
@@ -127,7 +122,3 @@ class KeptServers:
             self.records.write(record)  # so that another run can try again
             raise
         return True
-
-    def close(self) -> None:
-        """Close the connection to the daemon, if one was made."""
-        self.session.close()
