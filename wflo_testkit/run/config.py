@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
-    """One run.
+    """One run. Of plain data alone.
 
     run: its id. rootdir: the project's folder, absolute. endpoint: the daemon's, or `objection`:
     the error of the setting that names it, as plain data, for whoever needs the daemon.
@@ -70,13 +70,6 @@ class RunConfig:
             may_make=not in_ci(os.environ),
             debug=settings["debug"],
         )
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Json]) -> Self:
-        return cls(**data)
-
-    def to_json(self) -> dict[str, Json]:
-        return dataclasses.asdict(self)
 
     def find(self) -> Endpoint:
         """Return the daemon's endpoint. Raises SettingError."""

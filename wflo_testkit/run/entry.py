@@ -65,7 +65,7 @@ def _serve(control: Stream, connections: Connections, owner: int) -> None:
     told = control.receive()
     if told is None:
         return  # the owner is gone before anything was made
-    config = RunConfig.from_json(told)
+    config = RunConfig(**told)
     log.setLevel(logging.DEBUG if config.debug else logging.INFO)
     log.info("run %s, Python %s, process %d", config.run, sys.version.split()[0], os.getpid())
     broker = make_broker(config)

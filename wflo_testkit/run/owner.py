@@ -7,6 +7,7 @@ only a run with a broker needs is imported inside the functions.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import select
 import socket
@@ -137,7 +138,9 @@ class RunOwner:
         try:
             self.begin()
         except Exception as error:  # noqa: BLE001 - told to whoever calls, by the log
-            self._write(f"{type(error).__name__}: {error}\n")
+            with contextlib.suppress(OSError):
+                if self._folder is not None:
+                    (self._folder / LOG).write_text(f"{type(error).__name__}: {error}\n")
             self._stop_listening()
 
     def _begin(self) -> None:
@@ -152,7 +155,7 @@ class RunOwner:
         except BaseException:
             self._control.close()  # then the broker ends
             raise
-        self._tell(self._config.to_json())
+        self._tell(dataclasses.asdict(self._config))
 
     def _tell(self, message: Any) -> None:
         assert self._control is not None
@@ -213,11 +216,6 @@ class RunOwner:
             listening, self._listening = self._listening, None
         if listening is not None:
             listening.close()
-
-    def _write(self, text: str) -> None:
-        if self._folder is not None:
-            with contextlib.suppress(OSError):
-                (self._folder / LOG).write_text(text)
 
 
 def _bound(folder: Path) -> socket.socket:
