@@ -95,7 +95,10 @@ class Leases:
         )
         answer: Mapping[str, Json] | Build | None = None
         try:
-            self._begin(request.id, held)
+            with self._lock:
+                if (owner, ask.number) in self._withdrawn:
+                    raise _nobody_waits()
+                self._held[request.id] = held
             answer = held.isolation.lease(request)
             return self._arrive(request, held, answer)
         except BaseException:
@@ -177,12 +180,6 @@ class Leases:
             with self._lock:
                 self._ending -= 1
                 self._ended.notify_all()
-
-    def _begin(self, lease_id: str, held: Held) -> None:
-        with self._lock:
-            if (held.owner, held.number) in self._withdrawn:
-                raise _nobody_waits()
-            self._held[lease_id] = held
 
     def _arrive(
         self, request: LeaseRequest, held: Held, answer: Mapping[str, Json] | Build

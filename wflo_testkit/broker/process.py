@@ -80,15 +80,9 @@ class Connections:
         """Answer from now on."""
         self._broker.set_result(broker)
 
-    def refuse(self, error: BaseException) -> None:
-        """Answer everybody with an error: there will be no broker."""
-        self._broker.set_exception(error)
-
     def hang_up_on_the_dead(self) -> None:
         """Close the connections of processes that are proven dead."""
-        with self._lock:
-            peers = list(self._peers.values())
-        for peer in peers:
+        for peer in self._all_peers():
             if peer.is_dead:
                 peer.hang_up()
 
@@ -98,10 +92,12 @@ class Connections:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-        with self._lock:
-            peers = list(self._peers.values())
-        for peer in peers:
+        for peer in self._all_peers():
             peer.hang_up()
+
+    def _all_peers(self) -> list[Peer]:
+        with self._lock:
+            return list(self._peers.values())
 
     def _accept(self) -> None:
         """Serve whoever comes, until `close`: whatever else ends a try passes, such as EMFILE."""
@@ -159,7 +155,7 @@ class Connections:
             is_gone = peer.is_known and not peer.connections
             if is_gone:
                 del self._peers[peer.key]
-        if is_gone and self._broker.done() and not self._broker.exception():
+        if is_gone and self._broker.done():
             log.debug("%s is gone", peer.name)
             self._broker.result().owner(peer.name).close()
 
