@@ -10,8 +10,9 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from operator import methodcaller
 from typing import Any
 from urllib.parse import quote
 
@@ -60,11 +61,10 @@ class Engine:
 
         Keys of each: Id, Names, Labels, State and more.
         """
-        if not self.endpoint.is_unix:
-            with self._elsewhere() as api:
-                return list(api.containers(all=True, filters={"label": label}))
-        filters = quote(json.dumps({"label": [label]}))
-        return list(self._demand("GET", f"/containers/json?all=1&filters={filters}", None, TIMEOUT))
+        filters = {"label": [label]}
+        path = f"/containers/json?all=1&filters={quote(json.dumps(filters))}"
+        elsewhere = methodcaller("containers", all=True, filters=filters)
+        return list(self._demand("GET", path, elsewhere, timeout=TIMEOUT))
 
     def image(self, reference: str) -> Mapping[str, Json] | None:
         """Return what the daemon says of an image; None if it is not there."""
@@ -80,27 +80,20 @@ class Engine:
 
     def create(self, name: str, config: Mapping[str, Json]) -> str:
         """Create a container (Engine API, ContainerCreate) and return its id. Raises OSError."""
-        if self.endpoint.is_unix:
-            return str(self._demand("POST", f"/containers/create?name={quote(name)}", config)["Id"])
-        with self._elsewhere() as api:
-            return str(api.create_container_from_config(dict(config), name)["Id"])
+        elsewhere = methodcaller("create_container_from_config", dict(config), name)
+        path = f"/containers/create?name={quote(name)}"
+        return str(self._demand("POST", path, elsewhere, config)["Id"])
 
     def start(self, container_id: str) -> None:
         """Start a container. Raises OSError, Refused with what the daemon says among them."""
-        if self.endpoint.is_unix:
-            self._demand("POST", f"/containers/{quote(container_id)}/start")
-        else:
-            with self._elsewhere() as api:
-                api.start(container_id)
+        path = f"/containers/{quote(container_id)}/start"
+        self._demand("POST", path, methodcaller("start", container_id))
 
     def remove(self, container_id: str) -> bool:
         """Remove a container with its volumes; False while it is going already. Raises OSError."""
+        elsewhere = methodcaller("remove_container", container_id, v=True, force=True)
         try:
-            if self.endpoint.is_unix:
-                self._demand("DELETE", f"/containers/{quote(container_id)}?force=1&v=1")
-            else:
-                with self._elsewhere() as api:
-                    api.remove_container(container_id, v=True, force=True)
+            self._demand("DELETE", f"/containers/{quote(container_id)}?force=1&v=1", elsewhere)
         except Refused as error:
             if error.status not in (404, 409):
                 raise
@@ -115,10 +108,7 @@ class Engine:
     def _get(self, kind: str, name: str, method: str) -> dict[str, Json] | None:
         path = f"/{kind}/{quote(name)}" + ("" if kind == "networks" else "/json")
         try:
-            if self.endpoint.is_unix:
-                return dict(self._demand("GET", path, None, TIMEOUT))
-            with self._elsewhere() as api:
-                return dict(getattr(api, method)(name))
+            return dict(self._demand("GET", path, methodcaller(method, name), timeout=TIMEOUT))
         except Refused as error:
             if error.status == 404:
                 return None
@@ -128,10 +118,17 @@ class Engine:
         self,
         method: str,
         path: str,
+        elsewhere: Callable[[Any], Any],
         body: Mapping[str, Json] | None = None,
+        *,
         timeout: float = CHANGE_TIMEOUT,
     ) -> Any:
-        """Return what the daemon answers, None if that is nothing. Raises Refused, OSError."""
+        """Return what the daemon answers, None if that is nothing. Raises Refused, OSError.
+
+        elsewhere: asks the same of docker-py's low-level client, for one at no local socket.
+        """
+        if not self.endpoint.is_unix:
+            return self._of_docker_py(elsewhere)
         text, headers = (json.dumps(body), _JSON) if body is not None else (None, {})
         with closing(self._local(timeout)) as connection:
             try:
@@ -147,16 +144,15 @@ class Engine:
     def _local(self, timeout: float) -> _Local:
         return _Local(self.address.removeprefix("unix://"), timeout)
 
-    @contextmanager
-    def _elsewhere(self) -> Iterator[Any]:
-        """Yield docker-py's low-level client. Raises Refused for its APIError."""
+    def _of_docker_py(self, ask: Callable[[Any], Any]) -> Any:
+        """Return what `ask`, given docker-py's client, does. Raises Refused for its APIError."""
         from docker.errors import APIError, NotFound
 
         from wflo_testkit.runtime import daemon
 
         client = None if self._api is not None else daemon.connect(self.endpoint).client
         try:
-            yield self._api if client is None else client.api
+            return ask(self._api if client is None else client.api)
         except NotFound as error:
             raise Refused(404, str(error.explanation)) from error
         except APIError as error:
