@@ -15,10 +15,10 @@ from wflo_testkit.cli import project
 from wflo_testkit.errors import TestkitError, without_passwords
 from wflo_testkit.isolation import Sweeps
 from wflo_testkit.runtime import daemon, folders, labels, leftovers
-from wflo_testkit.runtime.address import Endpoint, resolve
+from wflo_testkit.runtime.address import resolve
 from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.runtime.leftovers import Thing
-from wflo_testkit.runtime.reuse.kept import forget_the_gone, hindrance, is_kept, let_go
+from wflo_testkit.runtime.reuse.kept import forget_the_gone, let_go
 from wflo_testkit.runtime.reuse.user_folder import UserFolder
 
 if TYPE_CHECKING:
@@ -56,19 +56,19 @@ def run(arguments: argparse.Namespace) -> int:
         wanted += [f"{labels.RUN}={arguments.run_id}"] if arguments.run_id else []
         wanted += [labels.HOME] if arguments.reused else []
         found = list(leftovers.things(client.api, *wanted, images=arguments.images))
-        kept = [thing for thing in found if thing.in_use and not arguments.all]
+        kept = [thing for thing in found if thing.hindrance and not arguments.all]
         failures = [
             failure
             for thing in found
             if thing not in kept and (failure := _remove(thing, force=arguments.all))
         ]
         if not arguments.run_id:
-            _forget_the_gone(endpoint)
+            for name in forget_the_gone(UserFolder(), Engine(endpoint)):
+                print(f"removed  record of {name}, whose container is gone")
     if not found and not external:
         print("nothing to remove")
     for thing in kept:
-        maker = "its maker may still be running"
-        print(f"left     {thing}: {hindrance(thing.labels) if is_kept(thing.labels) else maker}")
+        print(f"left     {thing}: {thing.hindrance}")
     for failure in failures:
         print(failure)
     if kept:
@@ -133,17 +133,12 @@ def _said(error: Exception) -> str:
 
 def _remove(thing: Thing, *, force: bool) -> str:
     """Remove one thing and say so; returns what went wrong, or ""."""
-    if is_kept(thing.labels) and not let_go(thing.labels, force=force):
+    if labels.HOME in thing.labels and not let_go(thing.labels, force=force):
         return f"left     {thing}: a run has just begun to use it"
     if objection := thing.remove():
         return f"failed   {thing}: {objection}"
     print(f"removed  {thing}")
     return ""
-
-
-def _forget_the_gone(endpoint: Endpoint) -> None:
-    for name in forget_the_gone(UserFolder(), Engine(endpoint)):
-        print(f"removed  record of {name}, whose container is gone")
 
 
 def _remove_folders() -> None:

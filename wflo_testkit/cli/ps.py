@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wflo_testkit.cli.table import aligned, duration
 from wflo_testkit.runtime import daemon, labels, ports
 from wflo_testkit.runtime.address import Endpoint, resolve
-from wflo_testkit.runtime.reuse.kept import is_kept, users
+from wflo_testkit.runtime.reuse.kept import users
 from wflo_testkit.wait import clock
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def rows(client: DockerClient, endpoint: Endpoint) -> list[dict[str, Any]]:
 
 def _row(container: dict[str, Any], host: str) -> dict[str, Any]:
     own = container["Labels"]
+    is_kept = labels.HOME in own
     published = {
         int(each["PublicPort"])
         for each in container["Ports"] or []
@@ -65,8 +66,8 @@ def _row(container: dict[str, Any], host: str) -> dict[str, Any]:
         "kind": own[labels.KIT],
         "server": own.get(labels.SERVER, ""),
         "run": own.get(labels.RUN, ""),
-        "reused": is_kept(own),
-        "used_by": users(own) if is_kept(own) else [],
+        "reused": is_kept,
+        "used_by": users(own) if is_kept else [],
         "addresses": [f"{host}:{port}" for port in sorted(published)],
         "image": container["Image"],
         "age": max(0.0, clock.wall() - float(container["Created"])),

@@ -34,16 +34,19 @@ class Thing:
     running: bool = False
 
     @property
-    def in_use(self) -> bool:
-        """Whether its maker may still be running; an image outlives every run on purpose.
+    def hindrance(self) -> str:
+        """Why it should stay, "" if nothing speaks against its removal.
 
-        What is kept for reuse outlives its maker: there it counts whether a run uses it.
+        Its maker may still be running; but an image outlives every run on purpose, and what is
+        kept for reuse its maker: there it counts whether a run uses it.
         """
         if labels.HOME in self.labels:
             from wflo_testkit.runtime.reuse import kept  # only when there is such a thing
 
-            return bool(kept.hindrance(self.labels))
-        return self.kind != "image" and not labels.owner_is_dead(self.labels.get(labels.OWNER, ""))
+            return kept.hindrance(self.labels)
+        if self.kind == "image" or labels.owner_is_dead(self.labels.get(labels.OWNER, "")):
+            return ""
+        return "its maker may still be running"
 
     def remove(self) -> str:
         """Remove it; returns what Docker objected, or "" (gone or going already is fine)."""
@@ -190,7 +193,7 @@ def _thing(
 def _is_of_dead_run(thing: Thing) -> bool:
     kind = _kind(thing.labels)
     is_loose = kind == "maker" or (kind == "reaper" and not thing.running)
-    return (labels.RUN in thing.labels or is_loose) and not thing.in_use
+    return (labels.RUN in thing.labels or is_loose) and not thing.hindrance
 
 
 def _kind(found: dict[str, str]) -> str:

@@ -12,11 +12,6 @@ from wflo_testkit.runtime.reuse.user_folder import UserFolder, folder_of
 from wflo_testkit.runtime.reuse.uses import Uses
 
 
-def is_kept(marks: Mapping[str, str]) -> bool:
-    """Say whether what carries these labels is kept for reuse."""
-    return labels.HOME in marks
-
-
 def users(marks: Mapping[str, str]) -> list[str]:
     """Return the runs that are known to use a kept server, or any server on a kept network."""
     home = folder_of(marks[labels.HOME])
