@@ -12,7 +12,7 @@ from generated import update
 
 from wflo_testkit import services, settings
 from wflo_testkit.service import Option
-from wflo_testkit.settings.durations import Duration
+from wflo_testkit.settings.values import Duration
 
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 INTRO = """\

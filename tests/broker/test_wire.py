@@ -14,7 +14,7 @@ from tests.broker import desks
 from wflo_testkit.broker.api import Ask
 from wflo_testkit.broker.wire import KINDS, Stream, packed, unpacked
 from wflo_testkit.model import Build, Grant, Server
-from wflo_testkit.settings.durations import Duration
+from wflo_testkit.settings.values import Duration
 
 
 class Color(enum.StrEnum):

@@ -8,7 +8,7 @@ import pytest
 
 from wflo_testkit.errors import SettingError
 from wflo_testkit.settings import GENERAL, Settings
-from wflo_testkit.settings.durations import Duration
+from wflo_testkit.settings.values import Duration
 
 
 @pytest.mark.parametrize(

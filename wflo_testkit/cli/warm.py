@@ -20,7 +20,7 @@ from wflo_testkit.runtime import daemon, images
 from wflo_testkit.runtime.warm import warm_images, work
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.warm_images import WarmImage
-from wflo_testkit.settings.durations import Duration
+from wflo_testkit.settings.values import Duration
 
 if TYPE_CHECKING:
     import docker

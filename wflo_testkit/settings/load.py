@@ -11,7 +11,6 @@ from typing import Any, Self
 from wflo_testkit.errors import SettingError
 from wflo_testkit.service import Option
 from wflo_testkit.settings import project as project_file
-from wflo_testkit.settings.names import refuse_bad_names
 from wflo_testkit.settings.options import PREFIX, flag, variable
 from wflo_testkit.settings.project import Project
 from wflo_testkit.settings.values import checked, from_text, in_ci
@@ -72,7 +71,7 @@ class Settings:
         project = project_file.read(rootdir)
         project_file.refuse_unknown(project, [*table, project_file.SERVERS])
         servers = _servers(project, services)
-        refuse_bad_names(project, servers, services, fixtures or {})
+        project_file.refuse_bad_names(project, servers, services, fixtures or {})
         values = {o.key: _value(o, project, environ, command_line) for o in options}
         _decide_reuse(values, environ)
         own = {
@@ -190,13 +189,11 @@ def _variables(
     table: Mapping[str, Option], servers: Mapping[str, str], services: Mapping[str, Sequence[str]]
 ) -> dict[str, Option]:
     """Return each variable that a setting could have, those that stand in the file only too."""
-    own = {variable(key): option for key, option in table.items()}
-    more = {
+    return {variable(key): option for key, option in table.items()} | {
         variable(f"{name}_{word}"): table[f"{service}_{word}"]
         for name, service in servers.items()
         for word in services[service]
     }
-    return own | more
 
 
 def _warnings(environ: Mapping[str, str], options: Mapping[str, Option]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from wflo_testkit.outline import Flag
 from wflo_testkit.service import Option, Service
-from wflo_testkit.settings.durations import Duration
+from wflo_testkit.settings.values import Duration
 
 PREFIX = "WFLO_TESTKIT_"
 TABLE = "[tool.wflo-testkit]"

@@ -1,8 +1,10 @@
-"""Reads [tool.wflo-testkit] of the project's pyproject.toml."""
+"""Reads [tool.wflo-testkit] of the project's pyproject.toml, and refuses names that cannot be."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import keyword
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ from wflo_testkit.settings.options import TABLE
 
 FILE = "pyproject.toml"
 SERVERS = "servers"
+RESERVED = ("wflo",)
+"""Prefixes of the kit's other fixtures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,27 @@ def refuse_unknown(project: Project, known: Collection[str], server: str = "") -
             )
 
 
+def refuse_bad_names(
+    project: Project,
+    servers: Mapping[str, str],
+    services: Mapping[str, Sequence[str]],
+    fixtures: Mapping[str, Sequence[str]],
+) -> None:
+    """Raise SettingError for a server's name from which no fixtures can be named.
+
+    servers: extra server -> service. fixtures: service -> suffixes of its fixtures.
+    """
+    for name in servers:
+        if problem := _fault_of(name, services):
+            raise _bad_name(project, name, problem)
+    owners: dict[str, str] = {}
+    for server, service in ({name: name for name in services} | dict(servers)).items():
+        for fixture in (f"{server}_{suffix}" for suffix in fixtures.get(service, ())):
+            if (other := owners.setdefault(fixture, server)) != server:
+                guilty = server if server in servers else other
+                raise _bad_name(project, guilty, f"{server!r} and {other!r} both give {fixture!r}")
+
+
 def suggestion(name: str, known: Collection[str]) -> str:
     """Name the known word nearest to `name`, or all when none is near."""
     from difflib import get_close_matches
@@ -67,6 +92,26 @@ def suggestion(name: str, known: Collection[str]) -> str:
     if near := get_close_matches(name, known, n=1, cutoff=0.6):
         return f"did you mean {near[0]!r}?"
     return "known are " + ", ".join(sorted(known))
+
+
+def _fault_of(name: str, services: Mapping[str, Sequence[str]]) -> str:
+    # Lower case without a trailing underscore: it becomes a host name and a variable as well.
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or keyword.iskeyword(name):
+        return "it is no lower-case identifier"
+    if name in services:
+        return "a service has that name"
+    if name in RESERVED:
+        return "the kit's own fixtures begin with it"
+    return ""
+
+
+def _bad_name(project: Project, name: str, problem: str) -> SettingError:
+    return SettingError(
+        f"a server cannot be called {name!r}",
+        cause=problem,
+        looked_at=f"{project.path}, table [tool.wflo-testkit.servers.{name}]",
+        fix="rename that table: its name begins the names of the server's fixtures",
+    )
 
 
 def _table(server: str) -> str:
