@@ -48,8 +48,7 @@ def build(
     """
     with _alone(report):
         wanted = [entry for entry in _closure(names) if no_cache or not is_current(client, entry)]
-        run = _Run(client, wanted, report, no_cache=no_cache, may_pull=may_pull)
-        run.all()
+        _Run(client, wanted, report, no_cache=no_cache, may_pull=may_pull).all()
     return [entry.name for entry in wanted]
 
 
@@ -122,7 +121,7 @@ class _Run:
         if entry.rootfs:
             arguments["ROOTFS"] = self._rootfs(entry, say)
         say("build")
-        _send(self._client, entry, arguments, say, no_cache=self._no_cache)
+        _follow(entry, self._send(entry, arguments), say)
         say(f"done: {entry.local}")
 
     def _rootfs(self, entry: catalog.ImageEntry, say: Callable[[str], None]) -> str:
@@ -138,30 +137,22 @@ class _Run:
                 return entry.official
         return rootfs.ensure(self._client, entry.args["SUITE"], entry.rootfs, say)
 
-
-def _send(
-    client: docker.DockerClient,
-    entry: catalog.ImageEntry,
-    arguments: Mapping[str, str],
-    say: Callable[[str], None],
-    *,
-    no_cache: bool,
-) -> None:
-    """Let the daemon build `entry`, by the builder that every Docker since 1.x has."""
-    events = client.api.build(
-        fileobj=io.BytesIO(inputs.context(entry)),
-        custom_context=True,
-        tag=entry.local,
-        buildargs=dict(arguments),
-        labels={inputs.LABEL: inputs.digest(entry)},
-        # The host's network: its name server and proxy may listen on loopback.
-        network_mode="host",
-        nocache=no_cache,
-        rm=True,
-        forcerm=True,
-        decode=True,
-    )
-    _follow(entry, events, say)
+    def _send(self, entry: catalog.ImageEntry, arguments: dict[str, str]) -> Iterator[Any]:
+        """Let the daemon build `entry`, by the builder that every Docker since 1.x has."""
+        events: Iterator[Any] = self._client.api.build(
+            fileobj=io.BytesIO(inputs.context(entry)),
+            custom_context=True,
+            tag=entry.local,
+            buildargs=arguments,
+            labels={inputs.LABEL: inputs.digest(entry)},
+            # The host's network: its name server and proxy may listen on loopback.
+            network_mode="host",
+            nocache=self._no_cache,
+            rm=True,
+            forcerm=True,
+            decode=True,
+        )
+        return events
 
 
 def _follow(

@@ -204,6 +204,7 @@ class Containers:
 
         place, marks = self._place, {labels.SERVER: spec.name, labels.FINGERPRINT: spec.fingerprint}
         name, alias = place.container_name(spec), place.host_name(spec)
+        address = ports.publish_address(self._session.host)
         if spec.networked:
             place.join()
         try:
@@ -213,7 +214,8 @@ class Containers:
                 hostname=alias[:HOST_NAME],  # it may look itself up, on whichever network it is
                 command=list(filled.command) or None,
                 environment=dict(filled.environment),
-                ports=self._session.bindings(spec.ports),
+                # Each on a random port, of loopback if the daemon is local.
+                ports={f"{port}/tcp": (address,) for port in spec.ports.values()},
                 labels=place.labels("server", **marks),
                 name=name,
                 tmpfs=dict(spec.tmpfs),

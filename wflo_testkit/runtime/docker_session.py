@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.errors import DockerUnavailable, StartFailed, TestkitError
 from wflo_testkit.model import Spec
-from wflo_testkit.runtime import address, daemon, labels, leftovers, ports
+from wflo_testkit.runtime import address, daemon, labels, leftovers
 from wflo_testkit.runtime.engine import Engine
 from wflo_testkit.runtime.guard import Guard
 from wflo_testkit.runtime.placeholders import alias
@@ -118,11 +118,6 @@ class DockerSession:
     def host(self) -> str:
         """The address of published ports."""
         return self.endpoint.host
-
-    def bindings(self, published: Mapping[str, int]) -> dict[str, Any]:
-        """Return docker-py's `ports`: each published on a random port, loopback if local."""
-        address = ports.publish_address(self.host)
-        return {f"{port}/tcp": (address,) for port in published.values()}
 
     def join(self) -> str:
         """Return the name of the run's network, on which all its servers are from now on.

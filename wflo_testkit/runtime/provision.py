@@ -53,10 +53,9 @@ def provide(
     Raises ImageUnavailable.
     """
     missing = [e for e in catalog.named(names) if not _is_here(client, e, source)]
+    answered = False
     if source != "local":
         missing, answered = _pull_all(client, missing, report)
-    else:
-        answered = False
     if missing and source == "official":
         # Once more, for its error: it names the image, the cause and the remedy.
         images.resolve(client, missing[0].official, policy="official")
