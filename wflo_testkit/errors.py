@@ -100,8 +100,7 @@ class BrokerLost(TestkitError):
     """The process that owns the containers is gone."""
 
 
-_KINDS: tuple[type[TestkitError], ...] = (TestkitError, *TestkitError.__subclasses__())
-KINDS: dict[str, type[TestkitError]] = {kind.__name__: kind for kind in _KINDS}
+KINDS = {kind.__name__: kind for kind in (TestkitError, *TestkitError.__subclasses__())}
 
 
 def to_json(error: BaseException) -> dict[str, str | None]:

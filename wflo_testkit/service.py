@@ -212,11 +212,6 @@ def fixtures(service: Service) -> tuple[Fixture, ...]:
     )
 
 
-def suffixes(service: Service) -> list[str]:
-    """Return the suffixes of the fixtures that a server of `service` brings."""
-    return [suffix for suffix, *_rest in fixtures(service)]
-
-
 def lazy(path: str) -> Callable[..., Any]:
     """Return a function that imports `package.module:function` at its first call and calls that.
 

@@ -39,7 +39,7 @@ def register(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser = actions.add_parser("prune", help="remove warm images that are old or too many")
     parser.add_argument("--max-size", type=_bytes, metavar="SIZE", help="of all, such as 2GB")
     parser.add_argument("--max-age", type=_seconds, metavar="TIME", help="unused, such as 7d")
-    parser.set_defaults(run=prune)
+    parser.set_defaults(run=prune, max_size=warm_images.MAX_SIZE, max_age=warm_images.MAX_AGE)
     parser = actions.add_parser("save", help="write warm images to a file, for another machine")
     parser.add_argument("path", type=Path, metavar="FILE")
     parser.set_defaults(run=save)
@@ -84,10 +84,7 @@ def prune(arguments: argparse.Namespace) -> int:
     """Remove images that are old or too many, and say which."""
     with contextlib.closing(daemon.connect().client) as client:
         gone = warm_images.prune(
-            client,
-            Notes(),
-            max_size=warm_images.MAX_SIZE if arguments.max_size is None else arguments.max_size,
-            max_age=warm_images.MAX_AGE if arguments.max_age is None else arguments.max_age,
+            client, Notes(), max_size=arguments.max_size, max_age=arguments.max_age
         )
     for image in gone:
         print(f"removed  {image.key} of {image.server}, {size(image.size)}")

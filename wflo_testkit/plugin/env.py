@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from string import Formatter
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +25,8 @@ def filled(request: pytest.FixtureRequest) -> dict[str, str]:
         return request.getfixturevalue(f"{name}_{kinds[0].name if kinds else 'server'}")
 
     with report_errors(session):
-        templates: Mapping[str, str] = session.settings["env"]
-        return {key: _filled(key, text, session, handle_of) for key, text in templates.items()}
+        templates = session.settings["env"].items()
+        return {key: _filled(key, text, session, handle_of) for key, text in templates}
 
 
 def filled_from(handle: Any, name: str, session: PluginSession) -> dict[str, str]:
@@ -34,10 +34,9 @@ def filled_from(handle: Any, name: str, session: PluginSession) -> dict[str, str
 
     The others would start servers that nobody has asked for. Raises SettingError.
     """
-    templates: Mapping[str, str] = session.settings["env"]
     return {
         key: _filled(key, text, session, lambda _name: handle)
-        for key, text in templates.items()
+        for key, text in session.settings["env"].items()
         if all(
             field.partition(".")[0] == name for _, field, _ in _parts(key, text, session) if field
         )

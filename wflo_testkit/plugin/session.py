@@ -18,7 +18,7 @@ from wflo_testkit.plugin import outcome, spec_hook
 from wflo_testkit.plugin.asking import AskedAhead
 from wflo_testkit.plugin.passwords import Passwords
 from wflo_testkit.plugin.process import dest
-from wflo_testkit.service import suffixes
+from wflo_testkit.service import fixtures
 from wflo_testkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class PluginSession:
             rootdir=config.rootpath,
             environ=os.environ,
             command_line={o.key: getattr(config.option, dest(o.key), None) for o in every},
-            fixtures={name: suffixes(service) for name, service in self.table.items()},
+            fixtures={name: [own[0] for own in fixtures(row)] for name, row in self.table.items()},
         )
 
     @cached_property

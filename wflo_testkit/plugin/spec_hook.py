@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from wflo_testkit.plugin.process import PytestProcess
     from wflo_testkit.service import Service
 
-_FIX = (
-    "return None, or dataclasses.replace(spec, ...) with fields as wflo_testkit.Spec describes them"
-)
-
 
 def resolved(service: Service, name: str, values: Mapping[str, Any], hook: HookCaller) -> Spec:
     """Return what to run for the server `name`. Raises SettingError.
@@ -112,5 +108,6 @@ def _refused(name: str, what: str, cause: str | BaseException, hook: HookCaller)
         f"the hook pytest_wflo_spec {what} for the server {name!r}",
         cause=cause,
         looked_at=f"pytest_wflo_spec in {', '.join(places) or 'a plugin'}",
-        fix=_FIX,
+        fix="return None, or dataclasses.replace(spec, ...) with fields as wflo_testkit.Spec "
+        "describes them",
     )
