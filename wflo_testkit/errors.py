@@ -100,7 +100,8 @@ class BrokerLost(TestkitError):
     """The process that owns the containers is gone."""
 
 
-KINDS = {kind.__name__: kind for kind in (TestkitError, *TestkitError.__subclasses__())}
+_KINDS: tuple[type[TestkitError], ...] = (TestkitError, *TestkitError.__subclasses__())
+KINDS: dict[str, type[TestkitError]] = {kind.__name__: kind for kind in _KINDS}
 
 
 def to_json(error: BaseException) -> dict[str, str | None]:
