@@ -189,9 +189,11 @@ def _of_uri(text: str, *, host_first: bool = False) -> dict[str, str]:
     words["host"] = ",".join(unquote(host) for host, _port in hosts)
     words["port"] = ",".join(port for _host, port in hosts)
     words = {key: value for key, value in words.items() if value.strip(",")}
-    pairs = parse_qsl(parts.query)
-    query = {"dbname" if key == "database" else key: value for key, value in pairs}
+    query = {_WORDS.get(key, key): value for key, value in parse_qsl(parts.query)}
     return {**query, **words} if host_first else {**words, **query}
+
+
+_WORDS = {"database": "dbname"}
 
 
 def _host_and_port(text: str) -> Iterable[str]:
