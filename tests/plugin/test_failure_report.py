@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.conftest import Run
+
+
+def log_lines(report: str) -> list[str]:
+    """Return the lines of all sections of a report that show logs."""
+    _before, *parts = re.split(r"^-+ (.*) -+$", report, flags=re.MULTILINE)
+    return [
+        line
+        for title, text in zip(parts[::2], parts[1::2], strict=True)
+        if title.endswith("log since the test began")
+        for line in text.partition("\n=")[0].strip().splitlines()
+    ]
 
 
 @pytest.mark.slow
@@ -28,6 +41,58 @@ def test_the_report_holds_the_log_since_the_test_began_and_nothing_older(run_sui
 
     assert 'relation "table_of_this_test" does not exist' in log
     assert "table_of_the_test_before" not in log
+
+
+@pytest.mark.slow
+def test_of_four_servers_a_screen_is_shown_with_complaints_and_the_rest_is_in_files(
+    run_suite: Run, pytester: pytest.Pytester
+) -> None:
+    result = run_suite(
+        """
+        import psycopg
+
+        def test_failing(postgres_database, redis_client, kafka_topics, temporal_namespace):
+            with psycopg.connect(postgres_database.url) as connection:
+                connection.execute("select * from table_that_is_missing")
+        """
+    )
+    result.assert_outcomes(failed=1)
+    report = result.stdout.str()
+    shown = log_lines(report)
+    [folder] = (pytester.path / ".wflo" / "failures").iterdir()
+
+    assert report.partition(" log since the test began")[0].endswith("- postgres")
+    assert any('relation "table_that_is_missing" does not exist' in line for line in shown[:20])
+    assert len(shown) <= 45
+    assert folder.name.startswith("test_it.py-test_failing-")
+    assert f"lines in all, in .wflo/failures/{folder.name})" in report
+    assert "table_that_is_missing" in (folder / "postgres.log").read_text()
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+
+
+@pytest.mark.slow
+def test_tests_that_fail_in_two_workers_have_a_folder_each(
+    run_suite: Run, pytester: pytest.Pytester
+) -> None:
+    result = run_suite(
+        """
+        import pytest
+
+        from sqlalchemy import text
+
+        @pytest.mark.parametrize("number", range(12))
+        def test_failing(postgres_session, number):
+            postgres_session.execute(text(f"select * from table_{number}"))
+        """,
+        "-n2",
+    )
+
+    result.assert_outcomes(failed=12)
+    folders = list((pytester.path / ".wflo" / "failures").iterdir())
+    assert len(folders) == 12
+    for folder in folders:
+        number = folder.name.rpartition("-")[0].rpartition("-")[2]
+        assert f'"table_{number}"' in (folder / "postgres.log").read_text()
 
 
 @pytest.mark.slow

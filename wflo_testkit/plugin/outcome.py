@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from wflo_testkit.errors import TestkitError
-from wflo_testkit.plugin import reporting
+from wflo_testkit.plugin import failure_logs, reporting
 from wflo_testkit.plugin.process import PROCESS
 from wflo_testkit.wait import clock
 
 if TYPE_CHECKING:
     from wflo_testkit.model import Server
-
-LOG_LINES = 200
 
 
 @dataclass(slots=True)
@@ -93,10 +90,11 @@ def record(item: pytest.Item, report: pytest.TestReport) -> None:
     outcome = of(item, report.start)
     if report.when != "teardown":
         outcome.failed = True
-    for server in (outcome.servers | _used_as_a_whole(item)).values():
-        with suppress(TestkitError):  # the broker is lost, which the test's own error tells
-            if text := _last_lines(server.logs(outcome.began)):
-                report.sections.append((f"{server.name} log since the test began", text))
+    session = item.config.stash[PROCESS].session
+    servers = (outcome.servers | _used_as_a_whole(item)).values()
+    report.sections += failure_logs.sections(
+        item.nodeid, servers, outcome.began, session.failures, session.passwords.mask
+    )
     for fixture, refused in outcome.refusals.items():
         if lines := _refused(refused, report.longreprtext):
             report.sections.append((f"what {fixture} was refused", "\n".join(lines)))
@@ -126,10 +124,3 @@ def _kept(outcome: Outcome) -> str:
     """Return a line for each handle that can be opened after the test."""
     commands = ((name, getattr(h, "kept_command", "")) for name, h in outcome.handles.items())
     return "\n".join(f"{name}: {command}" for name, command in commands if command)
-
-
-def _last_lines(text: str) -> str:
-    lines = text.rstrip().splitlines()
-    if len(lines) > LOG_LINES:
-        lines = [f"... {len(lines) - LOG_LINES} earlier lines", *lines[-LOG_LINES:]]
-    return "\n".join(lines)

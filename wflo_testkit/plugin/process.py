@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import wflo_testkit
-from wflo_testkit import wait  # noqa: F401 - takes hold of the clock before a conftest freezes it
+from wflo_testkit.wait import clock  # takes hold of the time before a conftest freezes it
 
 if TYPE_CHECKING:
     from wflo_testkit.outline import Fixture
@@ -31,8 +31,8 @@ OWN_SERVERS = "_wflo_own_servers"
 class PytestProcess:
     """One per pytest process; what it needs once a test uses the kit is its `session`.
 
-    run: the run's id, in every name that the kit makes.
-    name: "main", or a worker's name. count: how many of them share the tests.
+    run: the run's id, in every name that the kit makes. began: when it did, in seconds since the
+    epoch. name: "main", or a worker's name. count: how many of them share the tests.
     session: makes that part.
     invitation: how a worker of xdist finds the broker; empty in every other process.
     servers: server -> service: one server per service, and those that the file declares.
@@ -52,6 +52,7 @@ class PytestProcess:
         self.invitation: Mapping[str, Any] = worker.get("wflo_testkit", {})
         # What `secrets` is made of, whose import is not free; tests seed `random`.
         self.run = self.invitation.get("run") or os.urandom(4).hex()
+        self.began: float = self.invitation.get("began", clock.loaded)
         self.name: str = worker.get("workerid", "main")
         self.count: int = worker.get("workercount", 1)
         self.servers = {service: service for service in fixtures}
@@ -108,7 +109,7 @@ class PytestProcess:
         What stands in the way is told to the tests that use the kit, not to all that xdist runs.
         """
         self._await_socket()
-        return {"run": self.run, **self._opened}
+        return {"run": self.run, "began": self.began, **self._opened}
 
     def _open(self) -> None:
         try:

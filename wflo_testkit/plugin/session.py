@@ -16,6 +16,7 @@ from wflo_testkit import errors, services, settings
 from wflo_testkit.errors import SettingError, TestkitError
 from wflo_testkit.plugin import outcome, spec_hook
 from wflo_testkit.plugin.asking import AskedAhead
+from wflo_testkit.plugin.failures import Failures
 from wflo_testkit.plugin.passwords import Passwords
 from wflo_testkit.plugin.process import dest
 from wflo_testkit.service import fixtures
@@ -36,6 +37,7 @@ class PluginSession:
         self.process = process
         self.passwords = Passwords()
         self.ahead = AskedAhead(self)
+        self.failures = Failures(str(process.config.rootpath), process.began)
         outcome.watch(process.config)
         self._broker: BrokerApi | None = None
         self._specs: dict[str, Spec] = {}
