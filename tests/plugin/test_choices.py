@@ -118,6 +118,7 @@ def test_a_missing_client_library_names_the_extra(run_suite: Run) -> None:
     result.stdout.fnmatch_lines(["*pip install ?wflo-testkit?redis??"])
 
 
+@pytest.mark.slow
 def test_a_variable_that_sets_nothing_is_named_at_the_end(
     run_suite: Run, fresh_environment: pytest.MonkeyPatch
 ) -> None:

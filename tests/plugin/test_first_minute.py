@@ -35,6 +35,7 @@ def test_a_plain_test_gets_a_database(run_suite: Run) -> None:
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_a_plain_test_gets_redis(run_suite: Run) -> None:
     result = run_suite(
         """

@@ -159,6 +159,7 @@ def test_grants_are_the_owners_to_take_back(asker: Asker) -> None:
         assert mine(handle, everybody) == []
 
 
+@pytest.mark.slow
 def test_no_other_database_changes_hands(asker: Asker) -> None:
     """Not that of the schemas, nor one that is being filled, while a clone is handed over."""
 

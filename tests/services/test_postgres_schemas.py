@@ -50,6 +50,7 @@ async def fill_async(url: str) -> None:
     await connection.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", quick(SERVICE.modes, ("database",)))
 def test_each_kind_brings_its_tables_in_each_mode(asker: Asker, tmp_path: Path, mode: str) -> None:
     schema = [

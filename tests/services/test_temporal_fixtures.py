@@ -98,6 +98,7 @@ async def test_leaves(temporal_client, temporal_namespace):
 """
 
 
+@pytest.mark.slow
 def test_a_workflow_left_running_is_warned_about_with_the_tests_name(run_suite: Run) -> None:
     result = run_suite(WORKFLOW + LEAVING, *AUTO, "-W", "default")
 

@@ -249,6 +249,7 @@ def tell(process: subprocess.Popen[str]) -> None:
     process.stdin.flush()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server", KILLED, indirect=True)
 def test_two_that_sweep_at_once_and_one_that_is_killed_half_way_leave_nothing(
     server: Server,
