@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
+
 from tests.lifecycle.conftest import Launch
 
 ONE_IS_KILLED = """
@@ -24,6 +26,7 @@ def test_is_killed(redis_client):
 """
 
 
+@pytest.mark.slow
 def test_the_run_goes_on_with_the_same_container_and_ends_clean(launch: Launch) -> None:
     run = launch("-n", "2", texts={"test_it.py": ONE_IS_KILLED})
     run.await_ready()

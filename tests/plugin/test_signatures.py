@@ -85,6 +85,7 @@ def postgres_schema(request, tmp_path_factory):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("kept_servers")
 def test_each_parameter_of_a_schema_is_a_template_of_its_own(run_suite: Run) -> None:
     result = run_suite(

@@ -118,6 +118,7 @@ def test_a_server_that_nobody_uses_and_that_answers_nothing_is_replaced(
     assert kept_by(home) == [replaced.container_id]
 
 
+@pytest.mark.slow
 def test_a_foreign_container_is_left_alone(
     begin: Begin, spec: Spec, home: UserFolder, server: Server
 ) -> None:

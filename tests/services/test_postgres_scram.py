@@ -59,6 +59,7 @@ def test_drivers_that_insist_on_4096_iterations_get_them(asker: Asker, mode: str
         assert iterations(handle.address()) == 4096
 
 
+@pytest.mark.slow
 def test_they_get_them_where_the_schema_is_applied(asker: Asker) -> None:
     """By a migration in Go, say."""
 

@@ -188,6 +188,7 @@ async def test_fails(temporal_client, temporal_namespace):
 """
 
 
+@pytest.mark.slow
 def test_a_failed_tests_report_says_how_to_look_at_its_workflows(run_suite: Run) -> None:
     result = run_suite(WORKFLOW + FAILING, *AUTO)
 

@@ -86,6 +86,7 @@ def test_its_server_is_a_fixture_with_logs_variables_and_a_marker(
     assert (row["name"], row["leases"], row["figures"]) == ("store", None, {})
 
 
+@pytest.mark.slow
 def test_a_failed_test_shows_its_log(run_suite: Run) -> None:
     result = run_suite(
         """
