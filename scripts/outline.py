@@ -9,7 +9,7 @@ from textwrap import wrap
 
 from generated import update
 
-from wflo_testkit import service, services, settings
+from wflo_testkit import outline, service, services, settings
 from wflo_testkit.settings.options import flags
 
 FILE = Path(__file__).parent.parent / "wflo_testkit" / "outline.py"
@@ -22,6 +22,9 @@ Written by scripts/outline.py from the services' rows. Change those, not this fi
 """
 
 from __future__ import annotations
+
+CONTAINER = "container"
+"""What a server is of that names no service: a container of one's own."""
 
 Flag = tuple[str, bool, str]
 """An option of the command line: the setting's key, whether it is a switch, its help."""
@@ -46,7 +49,7 @@ def _flags(entries: Iterable[tuple[str, bool, str]]) -> Iterator[str]:
 
 def _fixtures(rows: dict[str, service.Service]) -> Iterator[str]:
     yield "FIXTURES: dict[str, tuple[Fixture, ...]] = {"
-    for name, row in rows.items():
+    for name, row in (rows | {outline.CONTAINER: services.row(outline.CONTAINER)}).items():
         yield f'    "{name}": ('
         yield from _entries(service.fixtures(row), "        ")
         yield "    ),"

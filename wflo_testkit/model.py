@@ -15,6 +15,9 @@ T = TypeVar("T")
 Json = Any
 """What survives a JSON round trip: str, int, float, bool, None, lists and string-keyed dicts."""
 
+CALLS = ("read_logs", "join_network", "control")
+"""The fields of a Server that are no data: how its process asks the broker."""
+
 MAIN = "main"
 """The name of the port that clients use, in `Spec.ports` and `Server.ports`."""
 
@@ -33,9 +36,22 @@ class Spec:
     tmpfs: path -> mount options. sockets: folder inside in which the server also makes a Unix
         socket, "" for none.
     files: path inside -> text, put there once the published ports are known, so the command has
-        to wait for it.
+        to wait for it; where the server `keeps_ports`, before the start.
+    secrets: the same, for files that only the container's user can read.
     options: what the service itself needs to know later (number of databases, namespaces, ...).
     external: address of a server that already runs; then no container is started.
+    build: what the image is built from, in place of `image`: "context", an absolute path, and
+        "dockerfile", "target", "args".
+    entrypoint: in place of the image's, if it is not empty.
+    ready: what has to be so besides the service's probe: see broker/readiness.py.
+    needs: name -> the spec, as plain data, of a server that is started first. Texts may hold
+        `{name.attribute}` of it.
+    asked: what the process that asks for the server does before anybody gets it: see
+        broker/tasks.py.
+    volumes: what -> path inside; a folder of this machine, absolute, or the name of a volume that
+        goes with the run. docker: further arguments of docker-py's `containers.create`.
+    replicas: containers at the start, which share the host name.
+    keeps_ports: whether its published ports are the same after a restart.
     unique: non-empty for a server that must not be shared (one test's own server).
     per_process: whether each process that runs tests needs a server to itself, because its tests
         may change what is server-wide.
@@ -54,6 +70,16 @@ class Spec:
     tmpfs: Mapping[str, str] = field(default_factory=dict)
     sockets: str = ""
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    build: Mapping[str, Json] = field(default_factory=dict)
+    entrypoint: tuple[str, ...] = field(default=(), repr=False)
+    ready: tuple[Mapping[str, Json], ...] = ()
+    needs: Mapping[str, Mapping[str, Json]] = field(default_factory=dict, repr=False)
+    asked: tuple[str, ...] = ()
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    docker: Mapping[str, Json] = field(default_factory=dict, repr=False)
+    replicas: int = 1
+    keeps_ports: bool = False
     username: str = ""
     options: Mapping[str, Json] = field(default_factory=dict, repr=False)
     external: str = field(default="", repr=False)
@@ -63,7 +89,8 @@ class Spec:
     startup_timeout: float = 60.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "command", tuple(self.command))
+        for name in ("command", "entrypoint", "ready", "asked"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @property
     def fingerprint(self) -> str:
@@ -153,6 +180,7 @@ class Server:
     key: str = ""
     read_logs: Callable[[float | None], str] | None = field(default=None, repr=False, compare=False)
     join_network: Callable[[], str] | None = field(default=None, repr=False, compare=False)
+    control: Callable[..., Json] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def outside(cls, spec: Spec, host: str, port: int, **more: Any) -> Self:
@@ -192,9 +220,8 @@ class Server:
         return self.read_logs(since) if self.read_logs is not None else ""
 
     def to_json(self) -> dict[str, Json]:
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        del values["read_logs"], values["join_network"]
-        return values
+        names = (each.name for each in dataclasses.fields(self) if each.name not in CALLS)
+        return {name: getattr(self, name) for name in names}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Json], **extra: Any) -> Self:

@@ -5,6 +5,9 @@ Written by scripts/outline.py from the services' rows. Change those, not this fi
 
 from __future__ import annotations
 
+CONTAINER = "container"
+"""What a server is of that names no service: a container of one's own."""
+
 Flag = tuple[str, bool, str]
 """An option of the command line: the setting's key, whether it is a switch, its help."""
 
@@ -201,4 +204,5 @@ FIXTURES: dict[str, tuple[Fixture, ...]] = {
             "Factory: `async with temporal_worker(workflows=[...], activities=[...]):`.",
         ),
     ),
+    "container": (("server", "server", (), ""),),
 }

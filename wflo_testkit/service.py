@@ -27,7 +27,8 @@ class Option:
     """One setting: option on the command line, variable, key in pyproject.toml and row in the docs.
 
     key: full name, for a service's own "<service>_<word>".
-    default: also gives the type (str, int, float, bool, list of str, dict).
+    default: also gives the type (str, int, float, bool, list of str, dict); None takes whatever
+        its service can read.
     choices: the only values allowed, if not empty.
     variables: further environment variables that set it, weaker than WFLO_TESTKIT_<KEY>.
     on_command_line: whether `--wflo-<key>` exists.
@@ -184,6 +185,7 @@ class Service:
         cannot be. Equal arguments give equal recipes. Where the isolation `Repeats` also (spec,
         password, what a run began from, its text) -> the same with that inside.
     start_seconds: how long a start typically takes; what takes longest is begun first.
+    hints: words that people write in a server's table, and what is nearest to them there.
     modes: names accepted by `@pytest.mark.wflo(<service>=...)`, default first.
     """
 
@@ -200,6 +202,7 @@ class Service:
     warm: Callable[..., Recipe | None] | None = None
     start_seconds: float = 1.0
     modes: tuple[str, ...] = ()
+    hints: Mapping[str, str] = field(default_factory=dict)
 
 
 def fixtures(service: Service) -> tuple[Fixture, ...]:

@@ -31,9 +31,11 @@ class BrokerApi(Protocol):
     What is given and returned is plain data, or of a kind that `wire` knows.
     """
 
-    def server(self, spec: Spec) -> Server:
+    def server(self, spec: Spec) -> Server | Build:
         """Return the server for `spec`, started at most once per run. Blocks until ready.
 
+        Or name what the asker has to do for it first, end with `built`, and ask again: data has
+        `what`, a word of Spec.asked, and the `server`, as plain data.
         Raises the TestkitError of the start; the same one for everybody who asks.
         """
 
@@ -45,6 +47,9 @@ class BrokerApi(Protocol):
 
     def logs(self, key: str, since: float | None) -> str:
         """Return a server's output since `since`, seconds since the epoch."""
+
+    def do(self, key: str, action: str, given: Mapping[str, Json]) -> Json:
+        """Do something with the containers of a server: see broker/control.py."""
 
     def network(self, key: str) -> str:
         """Return the name of the network on which a server is from now on."""

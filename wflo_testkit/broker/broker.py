@@ -77,8 +77,8 @@ class LocalBroker:
         self._broker = broker
         self.name = name
 
-    def server(self, spec: Spec) -> Server:
-        return self._broker.servers.get(spec)
+    def server(self, spec: Spec) -> Server | Build:
+        return self._broker.servers.get(spec, self.name)
 
     def prefetch(self, spec: Spec) -> None:
         self._broker.servers.begin(spec)
@@ -90,6 +90,9 @@ class LocalBroker:
     def logs(self, key: str, since: float | None) -> str:
         return self._broker.servers.logs(key, since)
 
+    def do(self, key: str, action: str, given: Mapping[str, Json]) -> Json:
+        return self._broker.servers.do(key, action, given)
+
     def network(self, key: str) -> str:
         return self._broker.servers.network(key)
 
@@ -100,7 +103,8 @@ class LocalBroker:
         self._broker.leases.withdraw(self.name, number)
 
     def built(self, token: str, error: str | None) -> None:
-        self._broker.leases.built(token, error)
+        if not self._broker.servers.tasks.finish(token, error):
+            self._broker.leases.built(token, error)
 
     def call(self, lease_id: str, verb: str, args: Mapping[str, Json]) -> Json:
         return self._broker.leases.call(lease_id, verb, args)
@@ -116,5 +120,6 @@ class LocalBroker:
 
     def close(self) -> None:
         # The run ends or its process is gone: nobody is left to whom an error could be told.
+        self._broker.servers.tasks.drop_owner(self.name)
         with contextlib.suppress(Exception):
             self._broker.leases.drop_owner(self.name)

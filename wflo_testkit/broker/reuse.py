@@ -47,7 +47,7 @@ class Reuse:
         self._kept_servers = kept_servers
         self._warming = warming
         self._lock = threading.Lock()
-        self._keys: dict[str, str] = {}  # a server's key -> what it is kept under
+        self._keys: dict[str, str] = {}  # a container -> what it is kept under
         self._half_made: set[str] = set()
         self._threads: list[threading.Thread] = []
         self._closing = False
@@ -70,13 +70,13 @@ class Reuse:
                 raise CannotReuse(f"{type(error).__name__}: {error}") from None
             raise
         with self._lock:
-            self._keys[server.key] = key
+            self._keys[server.container_id] = key
         self._behind(lambda: remove_idle(kept_servers, [(spec.name, key)]))
         return server, found
 
     def clear_after_dead_runs(self, server: Server, isolation: Isolation) -> None:
         """Drop, in the background, what runs that are proven over have left on `server`."""
-        key = self._keys[server.key]
+        key = self._keys[server.container_id]
         runs: list[str] = []
         with contextlib.suppress(OSError):  # then the next run clears
             runs = self._kept_servers.uses.over(key)
@@ -96,7 +96,7 @@ class Reuse:
     def end_use(self, server: Server, *, kept: bool) -> None:
         """End this run's use of `server`. kept: it has left data there for people to look at."""
         with self._lock:
-            key = self._keys.pop(server.key, "")
+            key = self._keys.pop(server.container_id, "")
         if key:
             self._kept_servers.end_use(key, kept=kept)
 

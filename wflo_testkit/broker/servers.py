@@ -5,18 +5,27 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from wflo_testkit import references
+from wflo_testkit.broker import readiness
 from wflo_testkit.broker.external import External
 from wflo_testkit.broker.starting import Starter, connect
-from wflo_testkit.errors import IsolationFailed, TestkitError, without_passwords
+from wflo_testkit.broker.tasks import Tasks
+from wflo_testkit.errors import (
+    IsolationFailed,
+    SettingError,
+    StartFailed,
+    TestkitError,
+    without_passwords,
+)
 from wflo_testkit.isolation import Counts, HeldLease, Isolation, Prepares, Repeats
-from wflo_testkit.model import Json, Server, Spec
-from wflo_testkit.runtime.containers import Containers
+from wflo_testkit.model import Build, Json, Server, Spec
+from wflo_testkit.runtime.containers import Containers, Running
 from wflo_testkit.service import Service
 
 if TYPE_CHECKING:
@@ -28,6 +37,8 @@ if TYPE_CHECKING:
 class Started:
     """One server of the run: its future, and its isolation from when it is ready until `closed`.
 
+    prepared: the spec as it is run: with its image, and the addresses that it refers to.
+    running: its containers. turn: held by whoever changes them.
     kept: leases whose data stays for people to look at.
     reused: "found" or "started" for a server that outlives the run, else "", and `note` says why
         if one was wanted.
@@ -35,6 +46,9 @@ class Started:
 
     spec: Spec
     service: Service
+    prepared: Spec
+    running: list[Running] = field(default_factory=list)
+    turn: threading.Lock = field(default_factory=threading.Lock)
     ready: Future[Server] = field(default_factory=Future)
     isolation: Isolation | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -68,6 +82,7 @@ class Servers:
         self._warming = warming
         self._run = run
         self._external = external
+        self.tasks = Tasks()
         self._lock = threading.Lock()
         self._started: dict[str, Started] = {}
 
@@ -76,16 +91,40 @@ class Servers:
         with self._lock:
             if (started := self._started.get(spec.fingerprint)) is not None:
                 return started
-            started = Started(spec, self._services[spec.service])
+            self._refuse_another(spec)
+            started = Started(spec, self._services[spec.service], spec)
             self._started[spec.fingerprint] = started
         threading.Thread(
             target=self._run_start, args=(started,), name=f"wflo-start-{spec.name}", daemon=True
         ).start()
         return started
 
-    def get(self, spec: Spec) -> Server:
-        """Return the ready server; raises what its start raised, the same for everybody."""
-        return self.begin(spec).ready.result()
+    def get(self, spec: Spec, owner: str) -> Server | Build:
+        """Return the ready server, or what `owner` has to do for it first: see Tasks.
+
+        Raises what its start raised, the same for everybody.
+        """
+        return self.tasks.result(self.begin(spec).ready, set(_keys(spec)), owner)
+
+    def do(self, key: str, action: str, given: Mapping[str, Json]) -> Json:
+        """Do something with the containers of the server `key`. Raises TestkitError."""
+        from wflo_testkit.broker.control import Control
+
+        started = self._started[key]
+        return Control(started, self._home(started.ready.result())).do(action, given)
+
+    def _refuse_another(self, spec: Spec) -> None:
+        """Raise SettingError where another container has that name; the lock is held."""
+        for other in self._started.values():
+            if spec.keeps_ports and (other.spec.name, other.spec.unique) == (
+                spec.name,
+                spec.unique,
+            ):
+                raise SettingError(
+                    f"two different containers are called {spec.name!r}",
+                    cause=_difference(other.spec, spec),
+                    fix="call one of them otherwise, or give both the same definition",
+                )
 
     def isolation(self, key: str) -> Isolation:
         """Return the one isolation of the server `key`, made once the server is ready.
@@ -145,7 +184,17 @@ class Servers:
         if started is None or not started.ready.done() or started.ready.exception():
             return ""
         server = started.ready.result()
-        return "" if server.is_external else self._home(server).logs(server.container_id, since)
+        if server.is_external:
+            return ""
+        containers = self._home(server)
+        if len(started.running) < 2:
+            return containers.logs(server.container_id, since)
+        texts = ((each.number, containers.logs(each.id, since)) for each in started.running)
+        return "".join(
+            f"{number} | {line}"
+            for number, text in texts
+            for line in text.splitlines(keepends=True)
+        )
 
     def network(self, key: str) -> str:
         """Return the network on which the server `key` is from now on; "" for an external one."""
@@ -166,7 +215,8 @@ class Servers:
         if started.ready.exception() is None:
             server = started.ready.result()
             if not server.is_external and not server.is_shared:
-                self._containers.remove(server.container_id)
+                for each in started.running:
+                    self._containers.remove(each.id)
 
     def summary(self) -> list[dict[str, Json]]:
         """Return a row per server, in the order in which they were asked for."""
@@ -174,6 +224,7 @@ class Servers:
 
     def close(self) -> None:
         """Close every isolation; the containers themselves go with the run's session, or stay."""
+        self.tasks.close()
         with self._lock:
             everything = list(self._started.values())
         try:
@@ -233,15 +284,45 @@ class Servers:
         except BaseException as error:  # noqa: BLE001 - handed to everybody who asks
             started.ready.set_exception(error)
         else:
-            join = partial(self.network, started.spec.fingerprint)
-            started.ready.set_result(dataclasses.replace(server, join_network=join))
+            started.ready.set_result(server)
             self._prepare(started)
 
     def _start(self, started: Started) -> Server:
-        spec, service = started.spec, started.service
+        """Return the ready server, once all that it refers to is ready. Raises TestkitError."""
+        spec, key = started.spec, started.spec.fingerprint
         if spec.external:
-            return connect(spec, service)
-        if self._reuse is not None and not spec.unique:
+            return connect(spec, started.service)
+        started.prepared = self._containers.built(self._with_addresses(spec))
+        server = dataclasses.replace(
+            self._run_it(started), key=key, join_network=partial(self.network, key)
+        )
+        started.running.append(Running.of(server))
+        if spec.replicas > 1:
+            from wflo_testkit.broker.control import more
+
+            numbers = range(2, spec.replicas + 1)
+            started.running += more(started, server, self._home(server), numbers)
+        for what in spec.asked:
+            self.tasks.have_done(what, server)
+        return server
+
+    def _with_addresses(self, spec: Spec) -> Spec:
+        """Start what `spec` needs, side by side; return it with their addresses in its texts."""
+        needed = {name: self.begin(Spec.from_json(need)).ready for name, need in spec.needs.items()}
+        servers = {}
+        for name, ready in needed.items():
+            try:
+                servers[name] = ready.result()
+            except TestkitError as error:
+                raise StartFailed(
+                    f"{spec.name} is not started: {name}, which it needs, is not ready",
+                    cause=error.text,
+                ) from None
+        return references.filled(spec, servers)
+
+    def _run_it(self, started: Started) -> Server:
+        spec, service = started.prepared, started.service
+        if self._reuse is not None and _may_be_kept(spec):
             from wflo_testkit.broker.reuse import CannotReuse
 
             try:
@@ -251,6 +332,30 @@ class Servers:
             except CannotReuse as reason:
                 started.note = f"not reused: {reason}"
         return Starter(self._containers, self._warming).start(spec, service)
+
+
+def _may_be_kept(spec: Spec) -> bool:
+    """Say whether another run could use the same server: not a job, nor one of several."""
+    is_plain = not (spec.unique or spec.volumes or spec.asked) and spec.replicas == 1
+    return is_plain and not readiness.is_job(spec)
+
+
+def _keys(spec: Spec) -> Iterator[str]:
+    """Yield the keys of a server and of all that it needs."""
+    yield spec.fingerprint
+    for need in spec.needs.values():
+        yield from _keys(Spec.from_json(need))
+
+
+def _difference(one: Spec, other: Spec) -> str:
+    """Say in which fields two specs differ; values may be secrets."""
+    ours, theirs = one.to_json(), other.to_json()
+    words = [name for name in ours if ours[name] != theirs[name]]
+    shown = ("image", "build", "ports", "ready", "replicas", "docker", "volumes", "tmpfs")
+    return "\n".join(
+        f"{name}: {ours[name]!r} and {theirs[name]!r}" if name in shown else f"{name} differs"
+        for name in words
+    )
 
 
 def _said(error: BaseException) -> str:

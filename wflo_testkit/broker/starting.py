@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
+from wflo_testkit.broker import readiness
 from wflo_testkit.errors import ServiceUnavailable, SettingError, StartFailed, TestkitError
 from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime.containers import Containers, Running
 from wflo_testkit.runtime.images import ResolvedImage
 from wflo_testkit.service import Service
-from wflo_testkit.wait import WaitTimeout, clock, wait_until
+from wflo_testkit.wait import Deadline, WaitTimeout, clock, wait_until
 
 if TYPE_CHECKING:
     from wflo_testkit.broker.warming import Warming
@@ -88,21 +91,64 @@ class Starter:
         password = warm.password if warm is not None else secrets.token_hex(16)
         running = self.containers.start(spec, password, image, warm)
         server = _server(spec, service, running, password)
+        self.wait(spec, service, server, running, warm)
+        return server
+
+    def replica(self, spec: Spec, service: Service, server: Server, number: int) -> Running:
+        """Start one more container of a server; return it when it is ready. Raises like `start`."""
+        image = self.containers.image(spec)
+        running = self.containers.start(spec, server.password, image, number=number)
+        self.wait(spec, service, server, running)
+        return running
+
+    def wait(
+        self,
+        spec: Spec,
+        service: Service,
+        server: Server,
+        running: Running,
+        warm: Warm | None = None,
+    ) -> None:
+        """Return when a container that was started is ready. Raises StartFailed, SettingError."""
+        server = dataclasses.replace(server, host=running.host, ports=dict(running.ports))
+        deadline = Deadline(spec.startup_timeout)
+        self._wait_for(lambda: answers(service, server), deadline.left, spec, running, warm)
+        for each in spec.ready:
+            seconds = each.get("timeout") or deadline.left
+            check = partial(readiness.check, each, self.containers, running)
+            self._wait_for(check, seconds, spec, running, warm)
+
+    def _wait_for(
+        self,
+        check: Callable[[], bool],
+        seconds: float,
+        spec: Spec,
+        running: Running,
+        warm: Warm | None,
+    ) -> None:
+        def is_so() -> bool | SettingError:
+            try:
+                return check()
+            except SettingError as error:
+                return error  # it never will be
+
         try:
-            wait_until(
-                lambda: answers(service, server),
-                timeout=spec.startup_timeout,
+            answer = wait_until(
+                is_so,
+                timeout=seconds,
                 poll=POLL,
                 describe=spec.name,
                 give_up=lambda: self._raise_if_dead(spec, running),
             )
         except WaitTimeout as error:
             raise self._too_slow(spec, running, error.__cause__, warm) from None
-        return server
+        if isinstance(answer, SettingError):
+            raise answer
 
     def _raise_if_dead(self, spec: Spec, running: Running) -> None:
         state = self.containers.state(running.id)
-        if not state.alive:
+        is_done = readiness.is_job(spec) and state.has_succeeded
+        if not state.alive and not is_done:
             raise self._failed(f"{spec.name} ({running.image}) {state}", running, None)
 
     def _too_slow(
@@ -110,8 +156,10 @@ class Starter:
     ) -> StartFailed:
         what = f"{spec.name} ({running.image}) was not ready after {spec.startup_timeout:g} s"
         cold = "start it without its warm image (warm_images = false), " if warm else ""
-        remedy = f"raise the setting {spec.service}_startup_timeout, {cold}or "
-        return self._failed(what, running, last, remedy)
+        setting = f"the setting {spec.service}_startup_timeout"
+        if spec.keeps_ports:
+            setting = "its startup_timeout, or the timeout of its `ready`"
+        return self._failed(what, running, last, f"raise {setting}, {cold}or ")
 
     def _failed(
         self, what: str, running: Running, last: BaseException | None, remedy: str = ""
@@ -200,5 +248,10 @@ def _server(spec: Spec, service: Service, running: Running, password: str) -> Se
 
 
 def _uses_password(spec: Spec) -> bool:
-    texts = (*spec.command, *spec.environment.values(), *spec.files.values())
+    texts = (
+        *spec.command,
+        *spec.environment.values(),
+        *spec.files.values(),
+        *spec.secrets.values(),
+    )
     return any(mark in text for text in texts for mark in ("{password}", "{password_sha256}"))

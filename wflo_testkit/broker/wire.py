@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Any, Protocol
 
 from wflo_testkit.broker.api import Ask
-from wflo_testkit.model import Build, Grant, Json, Server, Spec
+from wflo_testkit.model import CALLS, Build, Grant, Json, Server, Spec
 
 FORMAT = 2
 _SIZE = 4
@@ -23,11 +23,7 @@ _LONGEST = 1 << 28
 """Bytes; what claims to be longer is no frame."""
 KINDS: dict[str, type[Any]] = {each.__name__: each for each in (Ask, Build, Grant, Server, Spec)}
 _FIELDS = {
-    name: tuple(
-        field.name
-        for field in dataclasses.fields(kind)
-        if field.name not in ("read_logs", "join_network")
-    )
+    name: tuple(field.name for field in dataclasses.fields(kind) if field.name not in CALLS)
     for name, kind in KINDS.items()
 }
 _VALUES = {name: attrgetter(*fields) for name, fields in _FIELDS.items()}

@@ -44,6 +44,18 @@ def wflo_env(request: pytest.FixtureRequest) -> dict[str, str]:
     return env.filled(request)
 
 
+@pytest.fixture(scope="session")
+def wflo_container(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Starts a container once per run: `wflo_container("gateway", image=..., ports={...})`.
+
+    Its words are those of a table `[tool.wflo-testkit.servers.gateway]`; ready and fill may be
+    callables besides.
+    """
+    from wflo_testkit.plugin import containers
+
+    return containers.container(request)
+
+
 @pytest.fixture(name=OWN_SERVERS)
 def _own_servers(request: pytest.FixtureRequest) -> Iterator[Any]:
     """Servers for this test alone, removed after everything that uses them."""
@@ -61,6 +73,7 @@ def make(
     """
     holder = ModuleType("wflo_testkit_fixtures")
     holder.wflo_env = wflo_env  # type: ignore[attr-defined]
+    holder.wflo_container = wflo_container  # type: ignore[attr-defined]
     holder.own_servers = _own_servers  # type: ignore[attr-defined]
     functions = set()
     for server, service in servers.items():

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import wflo_testkit
+from wflo_testkit.outline import CONTAINER
 from wflo_testkit.wait import clock  # takes hold of the time before a conftest freezes it
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class PytestProcess:
         self.began: float = self.invitation.get("began", clock.loaded)
         self.name: str = worker.get("workerid", "main")
         self.count: int = worker.get("workercount", 1)
-        self.servers = {service: service for service in fixtures}
+        self.servers = {service: service for service in fixtures if service != CONTAINER}
         if declares_servers(config.rootpath):
             self.servers |= self.session.declared_servers()
         self.owners = {

@@ -98,7 +98,8 @@ def _fault(changed: Any, spec: Spec) -> str:
         changed.fingerprint  # noqa: B018 - it has to be JSON
     except (TypeError, ValueError) as error:
         return str(error)
-    return "" if changed.external or MAIN in changed.ports else f"no port {MAIN!r}"
+    needs_port = not (changed.external or changed.keeps_ports)
+    return f"no port {MAIN!r}" if needs_port and MAIN not in changed.ports else ""
 
 
 def _refused(name: str, what: str, cause: str | BaseException, hook: HookCaller) -> SettingError:

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.errors import StartFailed
-from wflo_testkit.model import Spec
-from wflo_testkit.runtime import images, labels, logs, ports
+from wflo_testkit.model import Server, Spec
+from wflo_testkit.runtime import configuration, images, labels, logs, ports
 from wflo_testkit.runtime.inputs import archive
 from wflo_testkit.runtime.placeholders import with_address, with_password
 from wflo_testkit.wait import WaitTimeout, wait_until
 
 if TYPE_CHECKING:
     import docker
+    from docker.errors import APIError
     from docker.models.containers import Container
 
     from wflo_testkit.runtime.docker_session import DockerSession
@@ -29,6 +30,8 @@ PUBLISHED = 10.0
 WHOLE = "-- all of it"
 """Ends what a command in a container prints: Docker loses output now and then, with exit code 0
 (docker-py#2042, moby#27289)."""
+TRIES = 20
+"""Ports that may be taken by somebody else before a start is given up."""
 HOST_NAME = 63
 """Characters of a host name, at most (hostname(7))."""
 
@@ -41,7 +44,7 @@ class NameTaken(Exception):
 class Running:
     """A started container: where it is reached from here and from the kit's network.
 
-    network: "" for one that is not on it yet. sockets: see model.Server.
+    network: "" for one that is not on it yet. sockets: see model.Server. number: of the replica.
     """
 
     id: str
@@ -52,6 +55,21 @@ class Running:
     network: str
     image: str
     origin: str
+    number: int = 1
+
+    @classmethod
+    def of(cls, server: Server) -> Running:
+        """Return the container of a server that runs."""
+        return cls(
+            id=server.container_id,
+            host=server.host,
+            ports=server.ports,
+            sockets=server.sockets,
+            internal_host=server.internal_host,
+            network=server.on_network,
+            image=server.image,
+            origin=server.origin,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +86,18 @@ class State:
         return self.status in ("created", "running", "restarting")
 
     @property
+    def has_succeeded(self) -> bool:
+        """Whether its process has ended with code 0."""
+        return self.status == "exited" and self.exit_code == 0
+
+    @property
     def ended_by_itself(self) -> bool:
         """Whether its process has come to an end that nobody brought about from outside."""
         is_killed = self.out_of_memory or self.exit_code in STOPPED
         return self.status in ("exited", "dead") and not is_killed
 
     def __str__(self) -> str:
-        if self.alive:
+        if self.alive or self.status == "paused":
             return self.status
         if self.out_of_memory:
             return "killed because it ran out of memory"
@@ -100,11 +123,18 @@ class Containers:
         return images.resolve(self.client, spec.image, policy=self._session.policy)
 
     def start(
-        self, spec: Spec, password: str, image: images.ResolvedImage, warm: Warm | None = None
+        self,
+        spec: Spec,
+        password: str,
+        image: images.ResolvedImage,
+        warm: Warm | None = None,
+        *,
+        number: int = 1,
     ) -> Running:
         """Create and start a container for `spec`; readiness is the caller's business.
 
         image: what `self.image` said. warm: what to run instead, under the same names.
+        number: of the replica.
         Nothing is started before the reaper has acknowledged; creating goes on beside it.
         Raises DockerUnavailable, ImageUnavailable, NameTaken, or StartFailed.
         """
@@ -113,11 +143,22 @@ class Containers:
         client = self._session.client
         wanted = warm.spec if warm is not None else spec
         filled = with_password(wanted, password, self._place.host_name(spec))
+        taken: set[int] = set()
         try:
-            container = self._create(spec, filled, warm.tag if warm else image.reference)
-            self._place.wait_for_reaper()
-            client.start(container)
-            return self._running(filled, container, image, warm)
+            while True:
+                published = self._chosen(filled, taken)
+                reference = warm.tag if warm else image.reference
+                container = self._create(spec, filled, reference, published, number)
+                self._place.wait_for_reaper()
+                try:
+                    client.start(container)
+                except APIError as error:
+                    if not published or not _is_taken(error) or len(taken) > TRIES:
+                        raise
+                    taken |= set(published.values())  # somebody was quicker
+                    self.remove(str(container.id))
+                    continue
+                return self._running(filled, container, image, warm, published, number)
         except APIError as error:
             raise StartFailed(
                 f"{spec.name} ({image.reference}) could not be started",
@@ -174,6 +215,35 @@ class Containers:
             raise StartFailed(f"Docker has lost a part of what {command[0]} printed")
         return text.removesuffix(WHOLE)
 
+    def execute(self, container_id: str, command: list[str]) -> tuple[int, str]:
+        """Run a command in a container; return its exit code and all that it prints.
+
+        Raises docker's errors.
+        """
+        api = self.client.api
+        made = api.exec_create(container_id, command)["Id"]
+        said = bytes(api.exec_start(made)).decode(errors="replace")
+        return int(api.exec_inspect(made)["ExitCode"] or 0), said
+
+    def health(self, container_id: str) -> Mapping[str, Any] | None:
+        """Return what Docker says of its health check; None where it has none."""
+        state: Mapping[str, Any] = self.client.api.inspect_container(container_id)["State"]
+        return state.get("Health")
+
+    def stop(self, container_id: str, grace: int) -> None:
+        """Ask its process to end, and kill it after `grace` seconds; returns when it has ended."""
+        self.client.api.stop(container_id, timeout=grace)
+
+    def built(self, spec: Spec) -> Spec:
+        """Return `spec` with the image of what it builds. Raises ImageUnavailable, OSError."""
+        if not spec.build:
+            return spec
+        from wflo_testkit.runtime import project_images
+
+        return project_images.built(
+            self.client, spec, project=str(spec.build["context"]), policy=self._session.policy
+        )
+
     def remove(self, container_id: str) -> None:
         """Remove the container with its volumes; one that is gone already is fine."""
         from docker.errors import APIError, NotFound
@@ -195,43 +265,67 @@ class Containers:
         """Whether they are being removed because the run ends."""
         return self._session.ending
 
-    def name(self, spec: Spec) -> str:
+    def name(self, spec: Spec, number: int = 1) -> str:
         """Return the name of the container for `spec`; what takes its id takes that, too."""
-        return self._place.container_name(spec)
+        name = self._place.container_name(spec)
+        return name if number == 1 else f"{name}-{number}"
 
-    def _create(self, spec: Spec, filled: Spec, reference: str) -> Container:
+    def _chosen(self, spec: Spec, taken: set[int]) -> dict[str, int]:
+        """Return the published ports of a server that keeps them; else Docker chooses."""
+        address = ports.publish_address(self._session.host)
+        return configuration.choose_ports(spec, address, taken=taken) if spec.keeps_ports else {}
+
+    def _create(
+        self, spec: Spec, filled: Spec, reference: str, published: Mapping[str, int], number: int
+    ) -> Container:
         from docker.errors import APIError
 
         place, marks = self._place, {labels.SERVER: spec.name, labels.FINGERPRINT: spec.fingerprint}
-        name, alias = place.container_name(spec), place.host_name(spec)
+        name, alias = self.name(spec, number), place.host_name(spec)
+        aliases = [alias, f"{alias}-{number}"] if spec.keeps_ports else [alias]
         address = ports.publish_address(self._session.host)
+        volumes = {place.volume(spec, what): inside for what, inside in spec.volumes.items()}
         if spec.networked:
             place.join()
         try:
-            return place.create(
+            made = place.create(
                 reference,
-                alias=alias,
-                hostname=alias[:HOST_NAME],  # it may look itself up, on whichever network it is
+                aliases=aliases,
+                # It may look itself up, on whichever network it is.
+                hostname=aliases[-1][:HOST_NAME],
                 command=list(filled.command) or None,
                 environment=dict(filled.environment),
                 # Each on a random port, of loopback if the daemon is local.
-                ports={f"{port}/tcp": (address,) for port in spec.ports.values()},
-                labels=place.labels("server", **marks),
+                ports={
+                    f"{port}/tcp": (address, published[name]) if published else (address,)
+                    for name, port in spec.ports.items()
+                },
                 name=name,
                 tmpfs=dict(spec.tmpfs),
                 sockets=spec.sockets,
+                **configuration.arguments(filled, place.labels("server", **marks), volumes),
             )
+            if spec.keeps_ports:
+                configuration.deliver(made, filled)
+            return made
         except APIError as error:
             if error.status_code == 409 and name in str(error.explanation):
                 raise NameTaken(name) from None
             raise
 
     def _running(
-        self, spec: Spec, container: Container, image: images.ResolvedImage, warm: Warm | None
+        self,
+        spec: Spec,
+        container: Container,
+        image: images.ResolvedImage,
+        warm: Warm | None,
+        published: Mapping[str, int],
+        number: int,
     ) -> Running:
-        published = self._published(spec, container)
+        if not spec.keeps_ports:
+            published = self._published(spec, container)
         host = self._session.host
-        if spec.files:
+        if spec.files and not spec.keeps_ports:
             container.put_archive("/", archive(with_address(spec.files, host, published)))
         return Running(
             id=str(container.id),
@@ -242,6 +336,7 @@ class Containers:
             network=self._place.network,
             image=image.reference,
             origin=f"{image.origin}, {warm.kind}" if warm is not None else image.origin,
+            number=number,
         )
 
     def _published(self, spec: Spec, container: Container) -> dict[str, int]:
@@ -278,6 +373,12 @@ class Containers:
             cause="last log lines:\n" + self.logs(container_id, tail=20),
             looked_at=f"container {container_id[:12]}",
         )
+
+
+def _is_taken(error: APIError) -> bool:
+    """Say whether a start has failed because a port of the host is somebody else's."""
+    said = str(error.explanation or error)
+    return any(sign in said for sign in ("port is already allocated", "address already in use"))
 
 
 def _mounted(container: Container, inside: str) -> str:

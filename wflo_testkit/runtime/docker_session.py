@@ -55,7 +55,7 @@ class DockerSession:
         self._unavailable: DockerUnavailable | None = None
         self.network = ""
         """The name of the network of the run's servers; "" until somebody has asked for it."""
-        self._outside: dict[str, str] = {}
+        self._outside: dict[str, list[str]] = {}
         # What is kept outlives the folders of its run.
         self._sockets = Sockets(wanted=sockets and not keep, endpoint=self.find)
         self.ending = False
@@ -131,17 +131,17 @@ class DockerSession:
                 with self._making():
                     self.client.client.networks.create(name, labels=self.labels("network"))
                     outside, self._outside = self._outside, {}
-                    for container, alias in outside.items():
-                        self._connect(name, container, alias)
+                    for container, aliases in outside.items():
+                        self._connect(name, container, aliases)
                 self.network = name
             return self.network
 
-    def _connect(self, network: str, container: str, alias: str) -> None:
+    def _connect(self, network: str, container: str, aliases: list[str]) -> None:
         """Attach a container that is there; one that has gone meanwhile needs no network."""
         from docker.errors import NotFound
 
         with contextlib.suppress(NotFound):
-            self.client.client.api.connect_container_to_network(container, network, aliases=[alias])
+            self.client.client.api.connect_container_to_network(container, network, aliases=aliases)
 
     def labels(self, kind: str, **more: str) -> dict[str, str]:
         """Return the labels of something this run makes; kept things have no run to die with."""
@@ -157,12 +157,23 @@ class DockerSession:
         """Return the container's host name on the run's network."""
         return alias(spec)
 
-    def create(self, reference: str, *, alias: str, sockets: str, **config: Any) -> Container:
+    def volume(self, spec: Spec, what: str) -> str:  # noqa: ARG002 - all of a run's share them
+        """Return the name of the run's volume `what`, made here; a path stays what it is."""
+        if what.startswith("/"):
+            return what
+        name = f"wflo-{self.run}-{what}"
+        with self._making():
+            self.client.client.volumes.create(name, labels=self.labels("volume"))
+        return name
+
+    def create(
+        self, reference: str, *, aliases: list[str], sockets: str, **config: Any
+    ) -> Container:
         """Create a container; testcontainers adds its own labels to those in `config`.
 
         Not to what is kept: its session's label would hand that to the reaper of whoever uses
         testcontainers in this process.
-        alias: what it is called on the run's network. sockets: see model.Spec.
+        aliases: what it is called on the run's network. sockets: see model.Spec.
         """
         with self._making():
             client = self.client
@@ -174,9 +185,9 @@ class DockerSession:
             )
             with self._lock:
                 if self.network:
-                    self._connect(self.network, str(container.id), alias)
+                    self._connect(self.network, str(container.id), aliases)
                 else:
-                    self._outside[str(container.id)] = alias
+                    self._outside[str(container.id)] = aliases
             return container
 
     def wait_for_reaper(self) -> None:

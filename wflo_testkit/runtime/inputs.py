@@ -7,13 +7,16 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from wflo_testkit import catalog
 
 LABEL = "dev.wflo.testkit.inputs"
 """Label of a built image: the hash of what it was built from. Containers inherit it."""
+
+BYTES = "surrogateescape"
+"""How bytes that are no UTF-8 are in a text."""
 
 # Where a host keeps the certificates that it trusts; a variable set for other tools goes first.
 _BUNDLE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
@@ -66,7 +69,7 @@ def archive(files: Mapping[str, str | bytes]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for path, given in files.items():
-            content = given.encode() if isinstance(given, str) else given
+            content = given.encode(errors=BYTES) if isinstance(given, str) else given
             member = tarfile.TarInfo(path.lstrip("/"))
             member.size, member.mode = len(content), 0o755
             tar.addfile(member, io.BytesIO(content))
@@ -75,8 +78,16 @@ def archive(files: Mapping[str, str | bytes]) -> bytes:
 
 def host_certificates() -> list[str]:
     """Return the certificates that this host trusts, in PEM form; empty if none are found."""
-    named = (os.environ.get(variable, "") for variable in _BUNDLE_VARIABLES)
-    for candidate in (*named, *_BUNDLES):
+    return named_certificates() or _certificates(_BUNDLES)
+
+
+def named_certificates() -> list[str]:
+    """Return those of a bundle that a variable names: this host trusts more than others do."""
+    return _certificates(os.environ.get(variable, "") for variable in _BUNDLE_VARIABLES)
+
+
+def _certificates(bundles: Iterable[str]) -> list[str]:
+    for candidate in bundles:
         if candidate and Path(candidate).is_file():
             return _CERTIFICATE.findall(Path(candidate).read_text(errors="replace"))
     return []

@@ -10,7 +10,7 @@ from wflo_testkit.model import Spec
 
 
 def with_password(spec: Spec, password: str, name: str = "") -> Spec:
-    """Replace the password's placeholders and `{name}` in command, environment and files of `spec`.
+    """Replace the password's placeholders and `{name}` in the texts of `spec`.
 
     name: the container's host name on the kit's network, by default its `alias`.
     """
@@ -23,7 +23,9 @@ def with_password(spec: Spec, password: str, name: str = "") -> Spec:
         spec,
         command=tuple(fill(word, values) for word in spec.command),
         environment={key: fill(value, values) for key, value in spec.environment.items()},
+        entrypoint=tuple(fill(word, values) for word in spec.entrypoint),
         files={path: fill(text, values) for path, text in spec.files.items()},
+        secrets={path: fill(text, values) for path, text in spec.secrets.items()},
     )
 
 

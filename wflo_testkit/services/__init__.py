@@ -26,6 +26,7 @@ BUILT_IN = {
     "kafka": "wflo_testkit.services.kafka",
     "temporal": "wflo_testkit.services.temporal",
 }
+CONTAINER = outline.CONTAINER
 ENTRY_POINTS = "wflo_testkit.services"
 
 
@@ -41,8 +42,8 @@ def table() -> dict[str, Service]:
 
 def row(name: str) -> Service:
     """Return one service's row; another's that is broken does not matter. Raises SettingError."""
-    if name in BUILT_IN:
-        built_in: Service = import_module(BUILT_IN[name]).SERVICE
+    if name in BUILT_IN or name == CONTAINER:
+        built_in: Service = import_module(f"{__name__}.{name}").SERVICE
         return built_in
     problem: BaseException | None = None
     for entry in _entries():
@@ -85,7 +86,7 @@ def _others() -> dict[str, Service]:
     found: dict[str, Service] = {}
     for entry in _entries():
         service = _loaded(entry)
-        if service.name in found or service.name in BUILT_IN:
+        if service.name in found or service.name in (*BUILT_IN, CONTAINER):
             raise _refused(
                 f"two services are called {service.name!r}",
                 looked_at=f"entry points of group {ENTRY_POINTS!r}",

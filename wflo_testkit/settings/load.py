@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from wflo_testkit.errors import SettingError
-from wflo_testkit.service import Option
+from wflo_testkit.outline import CONTAINER
+from wflo_testkit.service import Option, Service
 from wflo_testkit.settings import project as project_file
-from wflo_testkit.settings.options import PREFIX, flag, variable
+from wflo_testkit.settings.options import PREFIX, flag, variable, words
 from wflo_testkit.settings.project import Project
 from wflo_testkit.settings.values import checked, from_text, in_ci
 
@@ -58,6 +59,7 @@ class Settings:
         environ: Mapping[str, str],
         command_line: Mapping[str, Any],
         fixtures: Mapping[str, Sequence[str]] | None = None,
+        container: Service | None = None,
     ) -> Self:
         """Read every setting.
 
@@ -65,19 +67,27 @@ class Settings:
             "<service>_<name>".
         rootdir: folder of pyproject.toml. command_line: key -> value, None when not given.
         fixtures: service -> suffixes of its fixtures, to refuse servers whose fixtures collide.
+        container: the row of a server that names no service; None where each has to.
         An empty variable counts as not set. Raises SettingError.
         """
-        table = {option.key: option for option in options}
         project = project_file.read(rootdir)
-        project_file.refuse_unknown(project, [*table, project_file.SERVERS])
+        project_file.refuse_unknown(project, [*(o.key for o in options), project_file.SERVERS])
+        if container is not None:
+            options = [*options, *container.options]
+            services = {**services, **words({CONTAINER: container})}
+        table = {option.key: option for option in options}
         servers = _servers(project, services)
         project_file.refuse_bad_names(project, servers, services, fixtures or {})
         values = {o.key: _value(o, project, environ, command_line) for o in options}
         _decide_reuse(values, environ)
+        hints = container.hints if container is not None else {}
         own = {
-            name: _own_values(name, services[service], service, table, project, environ)
+            name: _own_values(name, services[service], service, table, project, environ, hints)
             for name, service in servers.items()
         }
+        for name, service in servers.items():
+            if service == CONTAINER:  # its paths are relative to the project
+                own[name]["root"] = Setting(str(rootdir.absolute()), PLACES[0])
         known = _variables(table, servers, services)
         return cls(values, services, servers, own, _warnings(environ, known))
 
@@ -150,7 +160,7 @@ def _rank(setting: Setting) -> int:
 def _servers(project: Project, services: Mapping[str, Sequence[str]]) -> dict[str, str]:
     servers = {}
     for name, own in project.servers.items():
-        service = own.get("service")
+        service = own.get("service", CONTAINER if CONTAINER in services else None)
         if not isinstance(service, str) or service not in services:
             raise SettingError(
                 f"the server {name!r} names no service"
@@ -165,16 +175,18 @@ def _servers(project: Project, services: Mapping[str, Sequence[str]]) -> dict[st
 
 def _own_values(
     name: str,
-    words: Sequence[str],
+    own_words: Sequence[str],
     service: str,
     table: Mapping[str, Option],
     project: Project,
     environ: Mapping[str, str],
+    hints: Mapping[str, str],
 ) -> dict[str, Setting]:
     """Return what is set for one extra server alone: its table, then WFLO_TESTKIT_<NAME>_<WORD>."""
-    project_file.refuse_unknown(project, ["service", *words], name)
+    hints = hints if service == CONTAINER else {}
+    project_file.refuse_unknown(project, ["service", *own_words], name, hints)
     found = {}
-    for word in words:
+    for word in own_words:
         option = table[f"{service}_{word}"]
         if word in project.servers[name]:
             source = project.source(word, name)

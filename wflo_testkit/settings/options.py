@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from wflo_testkit.outline import Flag
+from wflo_testkit.outline import CONTAINER, Flag
 from wflo_testkit.service import Option, Service
 from wflo_testkit.settings.values import Duration
 
@@ -113,6 +113,11 @@ def common(service: str) -> tuple[Option, ...]:
     )
 
 
+def _common(service: str) -> tuple[Option, ...]:
+    """Return the same, but for a container of one's own, which names them itself."""
+    return () if service == CONTAINER else common(service)
+
+
 def every(table: Mapping[str, Service]) -> tuple[Option, ...]:
     """Return the general options, then those of each service in `table` (name -> service)."""
     own = [
@@ -133,7 +138,7 @@ def flags(options: Iterable[Option]) -> tuple[Flag, ...]:
 def words(table: Mapping[str, Service]) -> dict[str, list[str]]:
     """Return service -> its options' names without the service's prefix."""
     return {
-        name: [o.key.removeprefix(f"{name}_") for o in (*common(name), *service.options)]
+        name: [o.key.removeprefix(f"{name}_") for o in (*_common(name), *service.options)]
         for name, service in table.items()
     }
 

@@ -52,15 +52,23 @@ def read(rootdir: Path) -> Project:
     return Project(path, values, servers)
 
 
-def refuse_unknown(project: Project, known: Collection[str], server: str = "") -> None:
-    """Raise SettingError for the first key that is not `known`, naming the nearest that is."""
+def refuse_unknown(
+    project: Project,
+    known: Collection[str],
+    server: str = "",
+    hints: Mapping[str, str] | None = None,
+) -> None:
+    """Raise SettingError for the first key that is not `known`, naming the nearest that is.
+
+    hints: key -> what stands for it, where that cannot be guessed.
+    """
     keys = project.servers[server] if server else project.values
     for key in keys:
         if key not in known:
             raise SettingError(
                 f"unknown setting {key!r}",
                 looked_at=f"{project.path}, table {_table(server)}",
-                fix=suggestion(key, known),
+                fix=f"write {hints[key]}" if hints and key in hints else suggestion(key, known),
             )
 
 

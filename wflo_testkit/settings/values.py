@@ -50,6 +50,8 @@ def from_text(option: Option, text: str, source: str) -> Any:
 def checked(option: Option, value: Any, source: str) -> Any:
     """Return `value`, which already has a type, as `option` wants it. Raises SettingError."""
     wanted = type(option.default)
+    if option.default is None:
+        return value
     if wanted in (float, Duration) and type(value) in (int, float):
         value = wanted(value)
     if wanted is Duration and type(value) is str:

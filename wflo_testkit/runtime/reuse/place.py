@@ -66,7 +66,13 @@ class KeptPlace:
         """Return a host name that differs from those of other projects on the same network."""
         return f"{spec.name}-{self._key[:8]}"
 
-    def create(self, reference: str, *, alias: str, sockets: str, **config: Any) -> Container:
+    def volume(self, spec: Spec, what: str) -> str:
+        """See DockerSession; what has volumes of its own is not kept."""
+        return self._session.volume(spec, what)
+
+    def create(
+        self, reference: str, *, aliases: list[str], sockets: str, **config: Any
+    ) -> Container:
         """Create a container on the home's network, without testcontainers' labels.
 
         Its session label would hand the container to the reaper of whoever uses testcontainers
@@ -74,7 +80,7 @@ class KeptPlace:
         container is started again.
         """
         network = self.join()
-        endpoint = self._session.client.client.api.create_endpoint_config(aliases=[alias])
+        endpoint = self._session.client.client.api.create_endpoint_config(aliases=aliases)
         made = self._session.client.client.containers.create(
             reference,
             network=network,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from wflo_testkit import grpc_call
 from wflo_testkit.aio import run_apart
 from wflo_testkit.model import Server
-from wflo_testkit.services.temporal import grpc_call
 from wflo_testkit.services.temporal.connection import connect
 
 _SECONDS = 3.0

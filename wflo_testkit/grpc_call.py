@@ -22,14 +22,17 @@ _END_STREAM, _END_HEADERS = 1, 4
 _STREAM = 1
 
 
-def call(host: str, port: int, method: str, message: bytes) -> None:
-    """Call `method` ("/package.Service/Method") with a protobuf `message`; one answer will do.
+def call(host: str, port: int, method: str, message: bytes) -> bytes:
+    """Call `method` ("/package.Service/Method") with a protobuf `message`; return the answer's.
 
     Raises NotReady when the server refuses, hangs up or answers without a message, and OSError.
     """
     with socket.create_connection((host, port), timeout=SECONDS) as link:
         link.sendall(_PREFACE + _frame(_SETTINGS, 0, 0) + _request(host, method, message))
-        while (kind := _next_frame(link)) != _DATA:
+        while True:
+            kind, payload = _next_frame(link)
+            if kind == _DATA:
+                return payload[5:]  # after gRPC's own prefix
             if kind in (_RST_STREAM, _GOAWAY):
                 raise NotReady(f"{method} was refused: the server is not up yet")
 
@@ -67,9 +70,9 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return len(payload).to_bytes(3, "big") + struct.pack(">BBI", kind, flags, stream) + payload
 
 
-def _next_frame(link: socket.socket) -> int:
-    """Read one frame and return its type; a HEADERS frame that ends the stream is a refusal."""
+def _next_frame(link: socket.socket) -> tuple[int, bytes]:
+    """Read one frame: its type and content; a HEADERS frame that ends the stream is a refusal."""
     head = exactly(link, 9)
     kind, flags = head[3], head[4]
-    exactly(link, int.from_bytes(head[:3], "big"))
-    return _RST_STREAM if kind == _HEADERS and flags & _END_STREAM else kind
+    payload = exactly(link, int.from_bytes(head[:3], "big"))
+    return _RST_STREAM if kind == _HEADERS and flags & _END_STREAM else kind, payload

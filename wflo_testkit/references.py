@@ -1,0 +1,92 @@
+"""`{name.attribute}` in the texts of a spec: an address of another server, or of a lease.
+
+The grammar of the setting `env`, and an index: `{gateway.urls[http]}`,
+`{postgres.sqlalchemy_url:asyncpg}`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from wflo_testkit.errors import SettingError
+from wflo_testkit.model import Spec
+
+_REFERENCE = re.compile(
+    r"\{(?P<name>[a-z][a-z0-9_]*)\.(?P<attribute>[a-z]\w*)(?:\[(?P<key>\w+)\])?(?::(?P<given>[\w+.-]*))?\}"
+)
+_TEXTS = ("environment", "files", "secrets")
+_WORDS = ("command", "entrypoint")
+
+
+def names(spec: Spec, known: Collection[str]) -> list[str]:
+    """Return what the texts of `spec` refer to, each once.
+
+    Raises SettingError for a name that is not `known`; in files it is left alone, since templates
+    of other tools look the same.
+    """
+    found: dict[str, None] = {}
+    for where, text in _texts(spec):
+        for each in _REFERENCE.finditer(text):
+            if each["name"] in known:
+                found[each["name"]] = None
+            elif where != "files":
+                raise _unknown(spec, each[0], where, each["name"], known)
+    return list(found)
+
+
+def filled(spec: Spec, values: Mapping[str, Any]) -> Spec:
+    """Return `spec` with every reference to a name in `values` replaced.
+
+    Raises SettingError for an attribute that is not there.
+    """
+
+    def fill(text: str) -> str:
+        return _REFERENCE.sub(lambda found: _value(spec, found, values), text)
+
+    if not values:
+        return spec
+    changed: dict[str, Any] = {
+        name: {key: fill(text) for key, text in getattr(spec, name).items()} for name in _TEXTS
+    }
+    changed |= {name: tuple(map(fill, getattr(spec, name))) for name in _WORDS}
+    return dataclasses.replace(spec, **changed)
+
+
+def _texts(spec: Spec) -> Iterator[tuple[str, str]]:
+    for name in _TEXTS:
+        yield from ((name, text) for text in getattr(spec, name).values())
+    for name in _WORDS:
+        yield from ((name, text) for text in getattr(spec, name))
+
+
+def _value(spec: Spec, found: re.Match[str], values: Mapping[str, Any]) -> str:
+    name, attribute, key, given = found["name"], found["attribute"], found["key"], found["given"]
+    if name not in values:
+        return found[0]
+    target = values[name]
+    if not hasattr(target, attribute):
+        public = [each for each in dir(target) if not each.startswith("_")]
+        raise _unknown(spec, found[0], "its texts", attribute, public)
+    value = getattr(target, attribute)
+    if callable(value):
+        value = value(given) if given else value()
+    if key is not None:
+        if key not in value:
+            raise _unknown(spec, found[0], "its texts", key, list(value))
+        value = value[key]
+    return str(value)
+
+
+def _unknown(
+    spec: Spec, reference: str, where: str, word: str, known: Collection[str]
+) -> SettingError:
+    near = get_close_matches(word, known, n=1)
+    return SettingError(
+        f"{spec.name} refers to {reference}, which is nowhere",
+        looked_at=f"{where} of the server {spec.name!r}",
+        fix=(f"did you mean {near[0]!r}? " if near else "") + "known are " + ", ".join(known),
+    )

@@ -1,0 +1,74 @@
+"""What this process does for servers that it asks for: the other side of broker/tasks.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from wflo_testkit.errors import SettingError
+from wflo_testkit.model import Build, Server
+from wflo_testkit.wait import wait_until
+
+if TYPE_CHECKING:
+    from wflo_testkit.broker.api import BrokerApi
+
+POLL = 0.05
+
+
+class AskerTasks:
+    """The callables of this process's servers, by what they do and the server's name."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Sequence[Callable[[Server], Any]]] = {}
+
+    def learn(self, name: str, what: str, callables: Sequence[Callable[[Server], Any]]) -> None:
+        """Note what is to be called for a server. what: a word of Spec.asked."""
+        self._known[name, what] = callables
+
+    def do(self, task: Build, broker: BrokerApi, server: Server, timeout: float) -> None:
+        """Do one, and say so to the broker, which tells everybody what went wrong.
+
+        timeout: seconds for a server to be ready. Ctrl-C passes.
+        """
+        what = task.data["what"]
+        try:
+            for each in self._callables(server, what):
+                if what == "ready":
+                    wait_until(lambda each=each: each(server), timeout=timeout, poll=POLL)  # type: ignore[misc]
+                else:
+                    each(server)
+        except BaseException as error:
+            broker.built(task.token, _said(error))
+            if not isinstance(error, Exception):
+                raise
+        else:
+            broker.built(task.token, None)
+
+    def _callables(self, server: Server, what: str) -> Sequence[Callable[[Server], Any]]:
+        if (known := self._known.get((server.name, what))) is not None:
+            return known
+        return [imported(str(server.options.get(what, "")), f"`{what}` of {server.name}")]
+
+
+def imported(path: str, where: str) -> Any:
+    """Return what `module:name.of.it` names. Raises SettingError."""
+    home, _, name = path.partition(":")
+    try:
+        found: Any = import_module(home)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingError(
+            f"{path!r} cannot be imported",
+            cause=error,
+            looked_at=where,
+            fix="write module:name, of a module that tests can import",
+        ) from error
+    return found
+
+
+def _said(error: BaseException) -> str:
+    cause = error.__cause__
+    said = f"{type(error).__name__}: {error}"
+    return f"{said}\n{type(cause).__name__}: {cause}" if cause is not None else said

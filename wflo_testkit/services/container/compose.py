@@ -1,0 +1,107 @@
+"""What Compose's files write in their own way: variables, files of variables, words, sizes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from wflo_testkit.model import Json
+
+_VARIABLE = re.compile(
+    r"\$(?:(?P<escaped>\$)|\{(?P<name>[A-Za-z_]\w*)(?:(?P<how>:?[-?])(?P<text>[^{}]*))?\})"
+)
+_LINE = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_][\w.-]*)\s*(?:=(?P<value>.*))?")
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def interpolated(value: Json, environ: Mapping[str, str]) -> Json:
+    """Replace `${VAR}`, `${VAR:-default}` and `${VAR:?message}` in every text of `value`.
+
+    `$$` is one dollar; a dollar before anything else stays. Without the colon a variable that is
+    set, and empty, counts (Compose specification, Interpolation). Raises ValueError for one that
+    is not set.
+    """
+    if isinstance(value, str):
+        return _VARIABLE.sub(lambda found: _replaced(found, environ), value)
+    if isinstance(value, Mapping):
+        return {key: interpolated(each, environ) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [interpolated(each, environ) for each in value]
+    return value
+
+
+def _replaced(found: re.Match[str], environ: Mapping[str, str]) -> str:
+    if found["escaped"]:
+        return "$"
+    name, how, text = found["name"], found["how"] or "", found["text"] or ""
+    value = environ.get(name)
+    if value is not None and not (how.startswith(":") and not value):
+        return value
+    if how.endswith("-"):
+        return text
+    raise ValueError(text or f"the variable {name} is not set")
+
+
+def variables(text: str) -> dict[str, str]:
+    """Read a file of `NAME=value` lines; quotes around a value, and comments, are left out.
+
+    Raises ValueError, which names the line.
+    """
+    found = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        parts = _LINE.fullmatch(line)
+        if parts is None or parts["value"] is None:
+            raise ValueError(f"line {number} is no NAME=value")
+        found[parts["name"]] = _unquoted(parts["value"].strip())
+    return found
+
+
+def _unquoted(value: str) -> str:
+    for quote in ("'", '"'):
+        if value.startswith(quote) and (end := value.find(quote, 1)) > 0:
+            inner = value[1:end]
+            return inner.replace("\\n", "\n") if quote == '"' else inner
+    return re.sub(r"\s+#.*", "", value)
+
+
+def words(value: Json) -> tuple[str, ...]:
+    """Return a list of words as it is, and a text as a shell splits it. Raises ValueError."""
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return tuple(shlex.split(value))
+    if isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
+        return tuple(value)
+    raise ValueError("it is neither a text nor a list of texts")
+
+
+def seconds(value: Json) -> float:
+    """Return seconds from a number, or from Compose's "1m30s". Raises ValueError."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if not re.fullmatch(r"(\d+(\.\d+)?(us|ms|s|m|h))+", str(value)):
+        raise ValueError(f"{value!r} is no duration such as 10s or 1m30s")
+    parts = re.findall(r"(\d+(?:\.\d+)?)(us|ms|s|m|h)", str(value))
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def healthcheck(table: Mapping[str, Json]) -> dict[str, Json]:
+    """Return a health check as docker-py takes it: durations in nanoseconds. Raises ValueError."""
+    known: dict[str, Callable[[Any], Json]] = {
+        "test": lambda test: ["CMD-SHELL", test] if isinstance(test, str) else list(test),
+        "interval": _nanoseconds,
+        "timeout": _nanoseconds,
+        "start_period": _nanoseconds,
+        "retries": int,
+    }
+    if unknown := set(table) - set(known):
+        raise ValueError(f"healthcheck has no {', '.join(sorted(unknown))}")
+    return {name: known[name](value) for name, value in table.items()}
+
+
+def _nanoseconds(value: Json) -> int:
+    return int(seconds(value) * 1e9)
