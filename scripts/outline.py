@@ -9,7 +9,7 @@ from textwrap import wrap
 
 from generated import update
 
-from wflo_testkit import outline, service, services, settings
+from wflo_testkit import service, services, settings
 from wflo_testkit.settings.options import flags
 
 FILE = Path(__file__).parent.parent / "wflo_testkit" / "outline.py"
@@ -49,10 +49,11 @@ def _flags(entries: Iterable[tuple[str, bool, str]]) -> Iterator[str]:
 
 def _fixtures(rows: dict[str, service.Service]) -> Iterator[str]:
     yield "FIXTURES: dict[str, tuple[Fixture, ...]] = {"
-    for name, row in (rows | {outline.CONTAINER: services.row(outline.CONTAINER)}).items():
+    for name, row in rows.items():
         yield f'    "{name}": ('
         yield from _entries(service.fixtures(row), "        ")
         yield "    ),"
+    yield '    CONTAINER: (("server", "server", (), ""),),'
     yield "}"
 
 

@@ -204,5 +204,5 @@ FIXTURES: dict[str, tuple[Fixture, ...]] = {
             "Factory: `async with temporal_worker(workflows=[...], activities=[...]):`.",
         ),
     ),
-    "container": (("server", "server", (), ""),),
+    CONTAINER: (("server", "server", (), ""),),
 }

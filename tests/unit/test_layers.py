@@ -26,6 +26,9 @@ FLOOR = {
     "aio",
     "dated",
     "probing",
+    "grpc_call",
+    "ready",
+    "references",
 }
 BELOW = {
     "services": FLOOR,
