@@ -99,7 +99,7 @@ class Servers:
         ).start()
         return started
 
-    def get(self, spec: Spec, owner: str) -> Server | Build:
+    def get(self, spec: Spec, owner: str = "") -> Server | Build:
         """Return the ready server, or what `owner` has to do for it first: see Tasks.
 
         Raises what its start raised, the same for everybody.
