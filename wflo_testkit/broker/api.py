@@ -63,8 +63,8 @@ class BrokerApi(Protocol):
         For an asker that was interrupted, and cannot know how far it came.
         """
 
-    def built(self, token: str, error: str | None) -> None:
-        """End a Build with success or with `error`."""
+    def built(self, token: str, error: str | None, made: Json = None) -> None:
+        """End a Build with success, and what came of it, or with `error`."""
 
     def call(self, lease_id: str, verb: str, args: Mapping[str, Json]) -> Json:
         """Ask the isolation of a lease to do something in the middle of a test."""

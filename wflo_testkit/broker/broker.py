@@ -102,8 +102,8 @@ class LocalBroker:
     def withdraw(self, number: int) -> None:
         self._broker.leases.withdraw(self.name, number)
 
-    def built(self, token: str, error: str | None) -> None:
-        if not self._broker.servers.tasks.finish(token, error):
+    def built(self, token: str, error: str | None, made: Json = None) -> None:
+        if not self._broker.servers.tasks.finish(token, error, made):
             self._broker.leases.built(token, error)
 
     def call(self, lease_id: str, verb: str, args: Mapping[str, Json]) -> Json:

@@ -303,7 +303,8 @@ class Servers:
             numbers = range(2, spec.replicas + 1)
             started.running += more(started, server, self._home(server), numbers)
         for what in spec.asked:
-            self.tasks.have_done(what, server)
+            if what != "object":
+                self.tasks.have_done(what, server)
         return server
 
     def _with_addresses(self, spec: Spec) -> Spec:
@@ -322,6 +323,8 @@ class Servers:
 
     def _run_it(self, started: Started) -> Server:
         spec, service = started.prepared, started.service
+        if "object" in spec.asked:
+            return self._begun_outside(started)
         if self._reuse is not None and _may_be_kept(spec):
             from wflo_testkit.broker.reuse import CannotReuse
 
@@ -332,6 +335,32 @@ class Servers:
             except CannotReuse as reason:
                 started.note = f"not reused: {reason}"
         return Starter(self._containers, self._warming).start(spec, service)
+
+    def _begun_outside(self, started: Started) -> Server:
+        """Return a server whose container a Testcontainers object starts, where the tests are."""
+        spec, containers = started.prepared, self._containers
+        told = containers.for_an_object(spec)
+        server = started.service.server(
+            service=spec.service,
+            name=spec.name,
+            host=containers.host,
+            ports={},
+            options=dict(spec.options),
+            key=started.spec.fingerprint,
+        )
+        made = self.tasks.have_done("object", server, told=told)
+        published = containers.published(made["id"])
+        return dataclasses.replace(
+            server,
+            ports=published,
+            internal_host=spec.name,
+            internal_ports={name: int(name) for name in published},
+            container_id=made["id"],
+            on_network=told["network"],
+            image=made["image"],
+            origin="an object's",
+            options={**spec.options, "told": told, "state": made["state"]},
+        )
 
 
 def _may_be_kept(spec: Spec) -> bool:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from wflo_testkit.errors import StartFailed
-from wflo_testkit.model import Build, Server
+from wflo_testkit.model import Build, Json, Server
 
 POLL = 0.5
 """Seconds between two looks at whether the run ends."""
@@ -21,10 +21,15 @@ POLL = 0.5
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """One thing to do. what: a word of Spec.asked. doer: the owner who does it, "" for nobody."""
+    """One thing to do. what: a word of Spec.asked. told: what its doer has to know besides.
+
+    doer: the owner who does it, "" for nobody. made: what came of it.
+    """
 
     what: str
     server: Server
+    told: Mapping[str, Json] = field(default_factory=dict)
+    made: Json = None
     token: str = field(default_factory=lambda: secrets.token_hex(8))
     doer: str = ""
     is_over: bool = False
@@ -39,9 +44,12 @@ class Tasks:
         self._open: list[Task] = []
         self._is_closed = False
 
-    def have_done(self, what: str, server: Server) -> None:
-        """Return once somebody has done it; another does when that one dies. Raises StartFailed."""
-        task = Task(what, server)
+    def have_done(self, what: str, server: Server, **told: Json) -> Json:
+        """Return what came of it; another does it when the one who does dies.
+
+        told: see Task. Raises StartFailed.
+        """
+        task = Task(what, server, told)
         with self._changed:
             self._open.append(task)
             self._changed.notify_all()
@@ -57,6 +65,7 @@ class Tasks:
                 looked_at=f"container {server.container_id[:12]}",
                 fix=f"correct what `{what}` calls",
             )
+        return task.made
 
     def result(self, ready: Future[Server], keys: Collection[str], owner: str) -> Server | Build:
         """Wait for a server, or for something that `owner` has to do first.
@@ -68,17 +77,17 @@ class Tasks:
             while not ready.done():
                 if (task := self._next(keys)) is not None:
                     task.doer = owner
-                    data = {"what": task.what, "server": task.server.to_json()}
+                    data = {"what": task.what, "server": task.server.to_json(), **task.told}
                     return Build(token=task.token, data=data)
                 self._changed.wait()
         return ready.result()
 
-    def finish(self, token: str, error: str | None) -> bool:
+    def finish(self, token: str, error: str | None, made: Json = None) -> bool:
         """End a task; says whether there was one of that token."""
         with self._changed:
             for task in self._open:
                 if task.token == token:
-                    task.is_over, task.error = True, error
+                    task.is_over, task.error, task.made = True, error, made
                     self._changed.notify_all()
                     return True
         return False

@@ -26,13 +26,32 @@ def container(request: pytest.FixtureRequest) -> Callable[..., Server]:
     """Return what starts a container: `wflo_container("gateway", image=..., ports={...})`."""
     session = request.config.stash[PROCESS].session
 
-    def start(name: str, **words: Any) -> Server:
+    def start(what: Any, *, name: str = "", **words: Any) -> Any:
         with report_errors(session):
-            row = services.row(CONTAINER)
-            spec = _spec(session, row, name, words)
-            return session.own(spec, row)
+            row, is_object = services.row(CONTAINER), not isinstance(what, str)
+            if is_object:
+                name = name or _name_of(what)
+                words["object"] = _described(what)
+            spec = _spec(session, row, name or what, words)
+            if is_object:
+                session.tasks.learn_object(spec.name, what)
+            return session.value(session.own(spec, row))
 
     return start
+
+
+def _name_of(thing: Any) -> str:
+    """Return what a Testcontainers object is called: its class, without `Container`."""
+    plain = type(thing).__name__.removesuffix("Container") or "container"
+    return plain.lower().replace("_", "-")
+
+
+def _described(thing: Any) -> str:
+    """Return a text that is equal for equal objects of all workers."""
+    known = {name: getattr(thing, name, None) for name in ("image", "ports", "env")}
+    ports, variables = sorted(known["ports"] or {}), sorted(known["env"] or {})
+    home = f"{type(thing).__module__}:{type(thing).__qualname__}"
+    return f"{home} {known['image']} {ports} {variables}"
 
 
 def _spec(session: PluginSession, row: Service, name: str, words: Mapping[str, Any]) -> Spec:

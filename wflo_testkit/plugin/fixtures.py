@@ -22,18 +22,17 @@ from wflo_testkit.service import Convenience, Lease, LeaseKind
 
 if TYPE_CHECKING:
     from wflo_testkit.broker.api import BrokerApi
-    from wflo_testkit.model import Server
     from wflo_testkit.plugin.asking import Asked
     from wflo_testkit.plugin.passwords import Passwords
 
 Part = TypeVar("Part", Convenience, LeaseKind)
 
 
-def server(request: pytest.FixtureRequest, name: str) -> Server:
-    """Return the running server `name`."""
+def server(request: pytest.FixtureRequest, name: str) -> Any:
+    """Return the running server `name`, or the Testcontainers object that it is."""
     session = request.config.stash[PROCESS].session
     with report_errors(session):
-        return session.server(name)
+        return session.value(session.server(name))
 
 
 def lease(

@@ -116,7 +116,8 @@ def _used_as_a_whole(item: pytest.Item) -> dict[str, Server]:
     """Return the servers among the fixtures of `item`, which nothing was leased from."""
     from wflo_testkit.model import Server
 
-    values = getattr(item, "funcargs", {}).values()
+    found = getattr(item, "funcargs", {}).values()
+    values = (getattr(each, "wflo", each) for each in found)  # of a Testcontainers object
     return {each.key: each for each in values if isinstance(each, Server)}
 
 

@@ -146,6 +146,10 @@ class PluginSession:
             self._ready[name, unique] = self.running(spec, self.service(name))
         return self._ready[name, unique]
 
+    def value(self, server: Server) -> Any:
+        """Return what a test gets of a server: itself, or its Testcontainers object."""
+        return self.tasks.attached(server) if server.options.get("object") else server
+
     def own(self, spec: Spec, service: Service) -> Server:
         """Return a ready container that a fixture describes; one that holds a lease of this
         process's, or is to, is for this process. Raises the TestkitError of its start."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.errors import SettingError
 from wflo_testkit.model import Build, Server
+from wflo_testkit.runtime import objects
 from wflo_testkit.wait import wait_until
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ class AskerTasks:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], Sequence[Callable[[Server], Any]]] = {}
+        self._objects: dict[str, Any] = {}
 
     def learn(self, name: str, what: str, callables: Sequence[Callable[[Server], Any]]) -> None:
         """Note what is to be called for a server. what: a word of Spec.asked."""
@@ -31,19 +34,41 @@ class AskerTasks:
 
         timeout: seconds for a server to be ready. Ctrl-C passes.
         """
-        what = task.data["what"]
+        what, made = task.data["what"], None
         try:
-            for each in self._callables(server, what):
-                if what == "ready":
-                    wait_until(lambda each=each: each(server), timeout=timeout, poll=POLL)  # type: ignore[misc]
-                else:
+            if what == "object":
+                made = objects.start(self.object(server), task.data["told"])
+            elif what == "ready":
+                for each in self._callables(server, what):
+                    wait_until(partial(each, server), timeout=timeout, poll=POLL)
+            else:
+                for each in self._callables(server, what):
                     each(server)
         except BaseException as error:
             broker.built(task.token, _said(error))
             if not isinstance(error, Exception):
                 raise
         else:
-            broker.built(task.token, None)
+            broker.built(task.token, None, made)
+
+    def object(self, server: Server) -> Any:
+        """Return this process's Testcontainers object for a server; made when first asked for."""
+        if server.name not in self._objects:
+            path = str(server.options["object"])
+            self._objects[server.name] = imported(path, f"`object` of {server.name}")()
+        return self._objects[server.name]
+
+    def learn_object(self, name: str, thing: Any) -> None:
+        """Note the Testcontainers object of a server."""
+        self._objects[name] = thing
+
+    def attached(self, server: Server) -> Any:
+        """Return this process's object for a server that runs, whoever has started it."""
+        thing, own = self.object(server), server.options
+        if thing.get_wrapped_container() is None:
+            objects.attach(thing, own["told"], server.container_id, own["state"])
+        thing.wflo = server
+        return thing
 
     def _callables(self, server: Server, what: str) -> Sequence[Callable[[Server], Any]]:
         if (known := self._known.get((server.name, what))) is not None:

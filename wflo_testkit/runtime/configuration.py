@@ -26,11 +26,12 @@ def choose_ports(spec: Spec, address: str, *, taken: set[int]) -> dict[str, int]
     """
     chosen: dict[str, int] = {}
     for name in spec.ports:
-        chosen[name] = _free(address, {*taken, *chosen.values()})
+        chosen[name] = free_port(address, {*taken, *chosen.values()})
     return chosen
 
 
-def _free(address: str, taken: set[int]) -> int:
+def free_port(address: str, taken: set[int]) -> int:
+    """Return a port of the host that is free now, and not `taken`. Raises StartFailed."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     picks = random.SystemRandom().sample(PORTS, 200)  # tests seed the module's own
     for port in picks:

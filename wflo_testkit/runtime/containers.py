@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.errors import StartFailed
-from wflo_testkit.model import Server, Spec
+from wflo_testkit.model import Json, Server, Spec
 from wflo_testkit.runtime import configuration, images, labels, logs, ports
 from wflo_testkit.runtime.inputs import archive
 from wflo_testkit.runtime.placeholders import with_address, with_password
@@ -233,6 +233,35 @@ class Containers:
     def stop(self, container_id: str, grace: int) -> None:
         """Ask its process to end, and kill it after `grace` seconds; returns when it has ended."""
         self.client.api.stop(container_id, timeout=grace)
+
+    @property
+    def host(self) -> str:
+        """The address of published ports."""
+        return self._session.host
+
+    def for_an_object(self, spec: Spec) -> dict[str, Json]:
+        """Return what `objects.start` is told of the container for `spec`."""
+        place, marks = self._place, {labels.SERVER: spec.name, labels.FINGERPRINT: spec.fingerprint}
+        network = place.join()
+        place.wait_for_reaper()
+        return {
+            "endpoint": asdict(self._session.endpoint),
+            "policy": self._session.policy,
+            "labels": place.labels("server", **marks),
+            "name": self.name(spec),
+            "network": network,
+            "aliases": [place.host_name(spec)],
+        }
+
+    def published(self, container_id: str) -> dict[str, int]:
+        """Return the published ports of a container, by the number inside."""
+        found = self.client.api.inspect_container(container_id)["NetworkSettings"]["Ports"]
+        address = ports.publish_address(self._session.host)
+        host_ports = {
+            inside.partition("/")[0]: ports.host_port(bound, address)
+            for inside, bound in (found or {}).items()
+        }
+        return {name: port for name, port in host_ports.items() if port}
 
     def built(self, spec: Spec) -> Spec:
         """Return `spec` with the image of what it builds. Raises ImageUnavailable, OSError."""

@@ -184,7 +184,8 @@ def _first(name: str, ports: Any) -> int:
 
 def _url(host: str, ports: Any) -> str:
     name, port = next(iter(ports.items()))
-    return f"{name.partition('_')[0]}://{host}:{port}"
+    scheme = name.partition("_")[0]
+    return f"{'tcp' if scheme.isdigit() else scheme}://{host}:{port}"
 
 
 def _environment(name: str, url: str, host: str, port: int) -> dict[str, str]:

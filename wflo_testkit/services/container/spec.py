@@ -53,6 +53,7 @@ def spec(name: str, settings: Mapping[str, Any]) -> Spec:
         options={
             "after": list(table["after"]),
             "fill": table.callable("fill"),
+            "object": table.callable("object"),
             "grace": table.read("stop_grace_period", compose.seconds),
         },
         startup_timeout=float(settings["startup_timeout"] or 60),
