@@ -19,9 +19,10 @@ help:
 	@echo 'make setup     only the set-up; make lock: refresh requirements.lock; make clean: undo'
 
 setup:
-	@bash scripts/setup.sh
+	@bash scripts/setup.sh tests
 
-demo: setup
+demo:
+	@bash scripts/setup.sh
 	@$(PYTHON_IN_VENV) scripts/demo.py
 
 test: setup

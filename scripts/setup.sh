@@ -1,5 +1,5 @@
 #!/bin/bash
-# Everything that the tests need: a virtual environment, a Docker daemon, images.
+# A virtual environment, a Docker daemon, the services' images; with `tests`, all that the tests need.
 # What is there already is left alone; a run killed half-way is completed by the next one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,4 +13,7 @@ fi
 
 bash scripts/setup-python.sh
 bash scripts/setup-docker.sh
-.venv/bin/wflo-testkit images pull
+names=
+[ "${1:-}" != tests ] || names=$(.venv/bin/python scripts/images_of_tests.py)
+# shellcheck disable=SC2086 # one word for each
+.venv/bin/wflo-testkit images pull $names

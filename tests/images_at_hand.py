@@ -21,12 +21,12 @@ POLICY = os.environ.get("WFLO_TEST_IMAGES") or "auto"
 def resolved(name: str) -> ResolvedImage:
     """Return the image of the entry `name`.
 
-    Other versions than those that the kit pins are made by nobody else: where the daemon has none
-    it is pulled or built, which takes a minute.
+    `wflo-testkit images pull` brings those of the services only: any other that the daemon has not
+    is pulled or built here, which takes a minute.
     """
     client = docker.from_env(timeout=600)
     try:
-        if catalog.entries()[name].role == "version":
+        if catalog.entries()[name].role != "service":
             provision.provide(client, [name], source=POLICY, report=lambda *_: None)
         return images.resolve(client, catalog.official(name), policy=POLICY)
     finally:

@@ -21,8 +21,9 @@ class ImageEntry:
 
     official: the published image, "" if there is none. local: the stand-in's tag.
     context: the folder with its Dockerfile. role: "service"; "build" for what only other images
-    need; "version" for one of a service that tests run where they name it. needs: names of the
-    entries it is built from. args: build arguments.
+    need; "version" for one of a service that tests run where they name it; "test" for what the
+    kit's own tests run, and what apps are built from. needs: names of the entries it is built from.
+    args: build arguments.
     rootfs: tag of a tree made by debootstrap, used where `official` cannot be pulled; "" for
     entries that are built from other entries.
     """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,35 @@ def test_other_versions_of_a_service_are_found_by_either_name_and_wait_to_be_nam
         catalog.entries()["redis"],
     )
     assert catalog.named([]) == catalog.services()
+
+
+def test_what_only_the_kits_own_tests_run_waits_to_be_named() -> None:
+    """No user's run brings it; a Dockerfile that begins with its published name finds it."""
+    entry = catalog.find("python:3.13-slim")
+
+    assert entry == catalog.entries()["python"]
+    assert entry not in catalog.services()
+    assert catalog.named(["python"]) == (entry,)
+
+
+def test_the_set_up_of_the_kits_own_tests_names_them(root: Path) -> None:
+    script = root / "scripts" / "images_of_tests.py"
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+
+    names = set(done.stdout.split())
+    others = names - {entry.name for entry in catalog.services()}
+    assert len(names) - len(others) == len(catalog.services())
+    assert others == {"python", "rabbitmq", "rabbitmq-management", "nginx"}
+    assert "images_of_tests.py" in (root / "scripts" / "setup.sh").read_text()
+
+
+@pytest.mark.parametrize("entry", [e for e in ENTRIES if e.role == "test"], ids=lambda e: e.name)
+def test_the_docs_tell_the_names_that_a_stand_in_serves_for(
+    root: Path, entry: catalog.ImageEntry
+) -> None:
+    page = (root / "docs" / "troubleshooting.md").read_text()
+
+    assert f"| `{entry.name}` | `{entry.official}` |" in page
 
 
 def test_needs_come_first_in_the_file() -> None:

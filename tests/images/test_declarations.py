@@ -14,13 +14,15 @@ from wflo_testkit.runtime import inputs
 from wflo_testkit.runtime.images import ResolvedImage
 
 SERVICES = [
-    *(entry.name for entry in catalog.services()),
+    *(entry.name for entry in catalog.entries().values() if entry.role in ("service", "test")),
     *(
         pytest.param(entry.name, marks=MAY_BE_BUILT)
         for entry in catalog.entries().values()
         if entry.role == "version"
     ),
 ]
+
+RABBITMQ_PORTS = {f"{port}/tcp" for port in (4369, 5671, 5672, 15691, 15692, 25672)}
 
 Config = dict[str, Any]
 
@@ -41,6 +43,10 @@ def config(
         ("redis", ["docker-entrypoint.sh"]),
         ("temporal", ["temporal"]),
         ("ryuk", None),
+        ("python", None),
+        ("rabbitmq", ["docker-entrypoint.sh"]),
+        ("rabbitmq-management", ["docker-entrypoint.sh"]),
+        ("nginx", ["/docker-entrypoint.sh"]),
     ],
 )
 def test_entrypoint(config: Config, entrypoint: list[str] | None) -> None:
@@ -56,6 +62,10 @@ def test_entrypoint(config: Config, entrypoint: list[str] | None) -> None:
         ("kafka", ["/etc/kafka/docker/run"]),
         ("temporal", None),
         ("ryuk", ["/bin/ryuk"]),
+        ("python", ["python3"]),
+        ("rabbitmq", ["rabbitmq-server"]),
+        ("rabbitmq-management", ["rabbitmq-server"]),
+        ("nginx", ["nginx", "-g", "daemon off;"]),
     ],
 )
 def test_command(config: Config, command: list[str] | None) -> None:
@@ -64,10 +74,18 @@ def test_command(config: Config, command: list[str] | None) -> None:
 
 @pytest.mark.parametrize(
     ("name", "ports"),
-    [("postgres", {"5432/tcp"}), ("redis", {"6379/tcp"}), ("kafka", {"9092/tcp"})],
+    [
+        ("postgres", {"5432/tcp"}),
+        ("redis", {"6379/tcp"}),
+        ("kafka", {"9092/tcp"}),
+        ("python", set()),
+        ("rabbitmq", RABBITMQ_PORTS),
+        ("rabbitmq-management", RABBITMQ_PORTS | {"15671/tcp", "15672/tcp"}),
+        ("nginx", {"80/tcp"}),
+    ],
 )
 def test_ports(config: Config, ports: set[str]) -> None:
-    assert ports == set(config["ExposedPorts"])
+    assert ports == set(config.get("ExposedPorts") or ())
 
 
 @pytest.mark.parametrize(
@@ -80,6 +98,10 @@ def test_ports(config: Config, ports: set[str]) -> None:
         ("kafka", {"/etc/kafka/secrets", "/var/lib/kafka/data", "/mnt/shared/config"}),
         ("temporal", set()),
         ("ryuk", set()),
+        ("python", set()),
+        ("rabbitmq", {"/var/lib/rabbitmq"}),
+        ("rabbitmq-management", {"/var/lib/rabbitmq"}),
+        ("nginx", set()),
     ],
 )
 def test_volumes(config: Config, volumes: set[str]) -> None:
@@ -94,6 +116,9 @@ def test_volumes(config: Config, volumes: set[str]) -> None:
         ("kafka", {"appuser"}),
         ("temporal", {"temporal"}),
         ("ryuk", {"", "root"}),
+        ("python", {""}),
+        ("rabbitmq", {""}),
+        ("nginx", {""}),
     ],
 )
 def test_user(config: Config, users: set[str]) -> None:
@@ -107,6 +132,11 @@ def test_user(config: Config, users: set[str]) -> None:
         ("postgres", "LANG=en_US.utf8"),
         ("postgres", "PGDATA=/var/lib/postgresql/data"),
         ("postgres", "PG_MAJOR=17"),
+        ("rabbitmq", "RABBITMQ_DATA_DIR=/var/lib/rabbitmq"),
+        ("rabbitmq", "RABBITMQ_HOME=/opt/rabbitmq"),
+        ("rabbitmq", "HOME=/var/lib/rabbitmq"),
+        ("rabbitmq", "LANG=C.UTF-8"),
+        ("nginx", "NGINX_VERSION=1.26.3"),
         pytest.param("postgres-13", "PG_MAJOR=13", marks=MAY_BE_BUILT),
         pytest.param("postgres-13", "PGDATA=/var/lib/postgresql/data", marks=MAY_BE_BUILT),
         pytest.param("postgres-18", "PG_MAJOR=18", marks=MAY_BE_BUILT),
@@ -121,6 +151,12 @@ def test_environment(config: Config, variable: str) -> None:
 def test_postgres_stops_by_interrupt(config: Config) -> None:
     """SIGINT is the fast shutdown; SIGTERM would wait for every client."""
     assert config["StopSignal"] == "SIGINT"
+
+
+@pytest.mark.parametrize("name", ["nginx"])
+def test_nginx_stops_when_requests_are_answered(config: Config) -> None:
+    """SIGQUIT is the graceful shutdown; SIGTERM cuts them off."""
+    assert config["StopSignal"] == "SIGQUIT"
 
 
 @pytest.mark.parametrize("name", ["redis"])

@@ -59,11 +59,12 @@ def test_the_error_names_both_images_the_cause_and_the_remedy() -> None:
     assert "run `wflo-testkit images pull`" in message
 
 
-def test_the_remedy_names_a_version_that_is_made_by_name_only() -> None:
+@pytest.mark.parametrize("name", ["postgres-18", "rabbitmq"])
+def test_the_remedy_names_what_is_made_by_name_only(name: str) -> None:
     with pytest.raises(ImageUnavailable) as caught:
-        resolved(FakeDocker(), catalog.official("postgres-18"))
+        resolved(FakeDocker(), catalog.official(name))
 
-    assert "run `wflo-testkit images pull postgres-18`" in str(caught.value)
+    assert f"run `wflo-testkit images pull {name}`" in str(caught.value)
 
 
 def test_a_policy_forces_the_published_image() -> None:

@@ -107,7 +107,7 @@ def _unavailable(
     if entry is None:
         fix = f"check the name, log in to its registry, or `docker load` {image} from elsewhere"
     else:
-        name = f" {entry.name}" if entry.role == "version" else ""
+        name = f" {entry.name}" if entry.role != "service" else ""
         fix = f"run `wflo-testkit images pull{name}`, which builds {entry.local} where none answers"
     return ImageUnavailable(
         f"image {image} is not on the daemon and could not be pulled",
