@@ -13,7 +13,7 @@ from wflo_testkit.runtime import configuration
 from wflo_testkit.runtime.containers import Containers, Running
 
 if TYPE_CHECKING:
-    from wflo_testkit.broker.servers import Started
+    from wflo_testkit.broker.started import Started
 
 
 class Control:

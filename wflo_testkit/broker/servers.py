@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
 from wflo_testkit import references
-from wflo_testkit.broker import readiness
 from wflo_testkit.broker.external import External
+from wflo_testkit.broker.started import Started, difference, keys, may_be_kept, row
 from wflo_testkit.broker.starting import Starter, connect
 from wflo_testkit.broker.tasks import Tasks
 from wflo_testkit.errors import (
@@ -21,42 +19,16 @@ from wflo_testkit.errors import (
     SettingError,
     StartFailed,
     TestkitError,
-    without_passwords,
 )
-from wflo_testkit.isolation import Counts, HeldLease, Isolation, Prepares, Repeats
+from wflo_testkit.isolation import HeldLease, Isolation, Prepares, Repeats
 from wflo_testkit.model import Build, Json, Server, Spec
 from wflo_testkit.runtime.containers import Containers, Running
 from wflo_testkit.service import Service
+from wflo_testkit.wait import clock
 
 if TYPE_CHECKING:
     from wflo_testkit.broker.reuse import Reuse
     from wflo_testkit.broker.warming import Warming
-
-
-@dataclass(slots=True)
-class Started:
-    """One server of the run: its future, and its isolation from when it is ready until `closed`.
-
-    prepared: the spec as it is run: with its image, and the addresses that it refers to.
-    running: its containers. turn: held by whoever changes them.
-    kept: leases whose data stays for people to look at.
-    reused: "found" or "started" for a server that outlives the run, else "", and `note` says why
-        if one was wanted.
-    """
-
-    spec: Spec
-    service: Service
-    prepared: Spec
-    running: list[Running] = field(default_factory=list)
-    turn: threading.Lock = field(default_factory=threading.Lock)
-    ready: Future[Server] = field(default_factory=Future)
-    isolation: Isolation | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    leases: int = 0
-    kept: list[HeldLease] = field(default_factory=list)
-    closed: bool = False
-    reused: str = ""
-    note: str = ""
 
 
 class Servers:
@@ -104,7 +76,7 @@ class Servers:
 
         Raises what its start raised, the same for everybody.
         """
-        return self.tasks.result(self.begin(spec).ready, set(_keys(spec)), owner)
+        return self.tasks.result(self.begin(spec).ready, set(keys(spec)), owner)
 
     def do(self, key: str, action: str, given: Mapping[str, Json]) -> Json:
         """Do something with the containers of the server `key`. Raises TestkitError."""
@@ -122,7 +94,7 @@ class Servers:
             ):
                 raise SettingError(
                     f"two different containers are called {spec.name!r}",
-                    cause=_difference(other.spec, spec),
+                    cause=difference(other.spec, spec),
                     fix="call one of them otherwise, or give both the same definition",
                 )
 
@@ -220,7 +192,7 @@ class Servers:
 
     def summary(self) -> list[dict[str, Json]]:
         """Return a row per server, in the order in which they were asked for."""
-        return [_row(started) for started in list(self._started.values())]
+        return [row(started) for started in list(self._started.values())]
 
     def close(self) -> None:
         """Close every isolation; the containers themselves go with the run's session, or stay."""
@@ -325,7 +297,7 @@ class Servers:
         spec, service = started.prepared, started.service
         if "object" in spec.asked:
             return self._begun_outside(started)
-        if self._reuse is not None and _may_be_kept(spec):
+        if self._reuse is not None and may_be_kept(spec):
             from wflo_testkit.broker.reuse import CannotReuse
 
             try:
@@ -338,7 +310,7 @@ class Servers:
 
     def _begun_outside(self, started: Started) -> Server:
         """Return a server whose container a Testcontainers object starts, where the tests are."""
-        spec, containers = started.prepared, self._containers
+        spec, containers, began = started.prepared, self._containers, clock.monotonic()
         told = containers.for_an_object(spec)
         server = started.service.server(
             service=spec.service,
@@ -350,7 +322,7 @@ class Servers:
         )
         made = self.tasks.have_done("object", server, told=told)
         published = containers.published(made["id"])
-        return dataclasses.replace(
+        server = dataclasses.replace(
             server,
             ports=published,
             internal_host=spec.name,
@@ -361,61 +333,5 @@ class Servers:
             origin="an object's",
             options={**spec.options, "told": told, "state": made["state"]},
         )
-
-
-def _may_be_kept(spec: Spec) -> bool:
-    """Say whether another run could use the same server: not a job, nor one of several."""
-    is_plain = not (spec.unique or spec.volumes or spec.asked) and spec.replicas == 1
-    return is_plain and not readiness.is_job(spec)
-
-
-def _keys(spec: Spec) -> Iterator[str]:
-    """Yield the keys of a server and of all that it needs."""
-    yield spec.fingerprint
-    for need in spec.needs.values():
-        yield from _keys(Spec.from_json(need))
-
-
-def _difference(one: Spec, other: Spec) -> str:
-    """Say in which fields two specs differ; values may be secrets."""
-    ours, theirs = one.to_json(), other.to_json()
-    words = [name for name in ours if ours[name] != theirs[name]]
-    shown = ("image", "build", "ports", "ready", "replicas", "docker", "volumes", "tmpfs")
-    return "\n".join(
-        f"{name}: {ours[name]!r} and {theirs[name]!r}" if name in shown else f"{name} differs"
-        for name in words
-    )
-
-
-def _said(error: BaseException) -> str:
-    return error.what if isinstance(error, TestkitError) else without_passwords(str(error))
-
-
-def _figures(isolation: Isolation | None) -> dict[str, int]:
-    with contextlib.suppress(Exception):  # another package's own code must not cost the summary
-        if isinstance(isolation, Counts):
-            return dict(isolation.figures())
-    return {}
-
-
-def _row(started: Started) -> dict[str, Json]:
-    row: dict[str, Json] = {
-        "name": started.spec.name,
-        "service": started.spec.service,
-        "image": started.spec.image,
-        "origin": "external" if started.spec.external else "",
-        "seconds": None,
-        "error": None,
-        "leases": started.leases if started.service.leases else None,
-        "figures": _figures(started.isolation),
-        "reused": started.reused,
-        "note": started.note,
-    }
-    if not started.ready.done():
-        return row | {"error": "still starting"}
-    if error := started.ready.exception():
-        return row | {"error": _said(error)}
-    server = started.ready.result()
-    if server.is_external:
-        return row | {"image": f"{server.host}:{server.port}"}
-    return row | {"image": server.image, "origin": server.origin, "seconds": server.seconds}
+        Starter(containers).wait(spec, started.service, server, Running.of(server))
+        return dataclasses.replace(server, seconds=clock.monotonic() - began)

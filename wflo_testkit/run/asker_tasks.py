@@ -7,7 +7,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from wflo_testkit.errors import SettingError
+from wflo_testkit.errors import SettingError, TestkitError
 from wflo_testkit.model import Build, Server
 from wflo_testkit.runtime import objects
 from wflo_testkit.wait import wait_until
@@ -65,7 +65,7 @@ class AskerTasks:
     def attached(self, server: Server) -> Any:
         """Return this process's object for a server that runs, whoever has started it."""
         thing, own = self.object(server), server.options
-        if thing.get_wrapped_container() is None:
+        if objects.wrapped(thing) is None:
             objects.attach(thing, own["told"], server.container_id, own["state"])
         thing.wflo = server
         return thing
@@ -94,6 +94,8 @@ def imported(path: str, where: str) -> Any:
 
 
 def _said(error: BaseException) -> str:
+    if isinstance(error, TestkitError):
+        return error.text
     cause = error.__cause__
     said = f"{type(error).__name__}: {error}"
     return f"{said}\n{type(cause).__name__}: {cause}" if cause is not None else said

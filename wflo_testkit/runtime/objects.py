@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from wflo_testkit.errors import StartFailed
+from wflo_testkit.errors import StartFailed, TestkitError
 from wflo_testkit.model import Json
 from wflo_testkit.runtime import configuration, daemon, images, ports
 from wflo_testkit.runtime.address import Endpoint
@@ -37,10 +37,12 @@ def start(thing: DockerContainer, told: Mapping[str, Json]) -> dict[str, Json]:
         with _without_reaper():
             thing.start()
     except Exception as error:
-        name, container = told["name"], thing.get_wrapped_container()
+        name, container = told["name"], wrapped(thing)
         said = container.logs(tail=20).decode(errors="replace") if container else ""
         if container:
             container.remove(force=True, v=True)
+        if isinstance(error, TestkitError):  # the image cannot be had
+            raise
         raise StartFailed(
             f"{type(thing).__name__} ({thing.image}) did not start",
             cause=f"{type(error).__name__}: {error}\nlast log lines:\n{said or '(no output)'}",
@@ -58,6 +60,11 @@ def attach(
     vars(thing).update(pickle.loads(state))  # noqa: S301 - of this run's own
     thing._docker = client  # noqa: SLF001
     thing._container = client.client.containers.get(container_id)  # noqa: SLF001
+
+
+def wrapped(thing: DockerContainer) -> Any:
+    """Return docker-py's container of an object, None before its start."""
+    return vars(thing).get("_container")
 
 
 def _state(thing: DockerContainer) -> bytes:

@@ -227,6 +227,8 @@ def _condition(table: _Table, given: Any) -> Any:
     if unknown := set(own) - {kind, "timeout", *ready.MORE.get(kind, ())}:
         raise table.refused("ready", f"{kind} has no {', '.join(sorted(unknown))}")
     port = own[kind] if kind == "tcp" else own.get("port", "")
+    if table["object"]:  # its ports are known once it runs
+        return own
     if port and port is not True and port not in table["ports"]:
         names = ", ".join(table["ports"]) or "it has none"
         raise table.refused("ready", f"no port is called {port!r}: {names}")

@@ -1,0 +1,100 @@
+"""One server of a run as the broker keeps it, and what is told of it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from wflo_testkit.broker import readiness
+from wflo_testkit.errors import TestkitError, without_passwords
+from wflo_testkit.isolation import Counts, HeldLease, Isolation
+from wflo_testkit.model import Json, Server, Spec
+from wflo_testkit.runtime.containers import Running
+from wflo_testkit.service import Service
+
+
+@dataclass(slots=True)
+class Started:
+    """One server of the run: its future, and its isolation from when it is ready until `closed`.
+
+    prepared: the spec as it is run: with its image, and the addresses that it refers to.
+    running: its containers. turn: held by whoever changes them.
+    kept: leases whose data stays for people to look at.
+    reused: "found" or "started" for a server that outlives the run, else "", and `note` says why
+        if one was wanted.
+    """
+
+    spec: Spec
+    service: Service
+    prepared: Spec
+    running: list[Running] = field(default_factory=list)
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    ready: Future[Server] = field(default_factory=Future)
+    isolation: Isolation | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    leases: int = 0
+    kept: list[HeldLease] = field(default_factory=list)
+    closed: bool = False
+    reused: str = ""
+    note: str = ""
+
+
+def may_be_kept(spec: Spec) -> bool:
+    """Say whether another run could use the same server: not a job, nor one of several."""
+    is_plain = not (spec.unique or spec.volumes or spec.asked) and spec.replicas == 1
+    return is_plain and not readiness.is_job(spec)
+
+
+def keys(spec: Spec) -> Iterator[str]:
+    """Yield the keys of a server and of all that it needs."""
+    yield spec.fingerprint
+    for need in spec.needs.values():
+        yield from keys(Spec.from_json(need))
+
+
+def difference(one: Spec, other: Spec) -> str:
+    """Say in which fields two specs differ; values may be secrets."""
+    ours, theirs = one.to_json(), other.to_json()
+    words = [name for name in ours if ours[name] != theirs[name]]
+    shown = ("image", "build", "ports", "ready", "replicas", "docker", "volumes", "tmpfs")
+    return "\n".join(
+        f"{name}: {ours[name]!r} and {theirs[name]!r}" if name in shown else f"{name} differs"
+        for name in words
+    )
+
+
+def _said(error: BaseException) -> str:
+    return error.what if isinstance(error, TestkitError) else without_passwords(str(error))
+
+
+def _figures(isolation: Isolation | None) -> dict[str, int]:
+    with contextlib.suppress(Exception):  # another package's own code must not cost the summary
+        if isinstance(isolation, Counts):
+            return dict(isolation.figures())
+    return {}
+
+
+def row(started: Started) -> dict[str, Json]:
+    found: dict[str, Json] = {
+        "name": started.spec.name,
+        "service": started.spec.service,
+        "image": started.spec.image,
+        "origin": "external" if started.spec.external else "",
+        "seconds": None,
+        "error": None,
+        "leases": started.leases if started.service.leases else None,
+        "figures": _figures(started.isolation),
+        "reused": started.reused,
+        "note": started.note,
+    }
+    if not started.ready.done():
+        return found | {"error": "still starting"}
+    if error := started.ready.exception():
+        return found | {"error": _said(error)}
+    server = started.ready.result()
+    if server.is_external:
+        return found | {"image": f"{server.host}:{server.port}"}
+    return found | {"image": server.image, "origin": server.origin, "seconds": server.seconds}
