@@ -112,6 +112,7 @@ def test_pip_installs_into_the_image(box: Box) -> None:
     box.sh(f"pip install --no-index {WHEEL}")
     assert box.sh("demo") == "/usr/local/lib/python3.13/site-packages/demo.py"
     assert box.sh("command -v demo") == "/usr/local/bin/demo"
+    box.sh("for each in $(which -a python3); do $each -c 'import demo' || exit 1; done")
 
     box.sh("pip uninstall -y demo")
     box.sh("! command -v demo && ! python -c 'import demo' 2>/dev/null")

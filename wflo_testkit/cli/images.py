@@ -10,6 +10,7 @@ from contextlib import closing
 from wflo_testkit import catalog
 from wflo_testkit.cli import warm
 from wflo_testkit.cli.progress import Progress
+from wflo_testkit.cli.table import aligned
 from wflo_testkit.runtime import build as builder
 from wflo_testkit.runtime import daemon, provision
 from wflo_testkit.runtime.provision import ImageState
@@ -35,7 +36,7 @@ def pull(arguments: argparse.Namespace) -> int:
     with closing(daemon.connect().client) as client, Progress() as progress:
         provision.provide(client, arguments.names, source=arguments.source, report=progress.report)
         states = provision.states(client, arguments.names)
-    print("\n".join(_row(state) for state in states))
+    print("\n".join(aligned(list(map(_row, states)))))
     return 0
 
 
@@ -57,7 +58,7 @@ def list_(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps([dataclasses.asdict(state) for state in states], indent=2))
     else:
-        print("\n".join(_row(state) for state in states))
+        print("\n".join(aligned(list(map(_row, states)))))
     return 0
 
 
@@ -95,12 +96,11 @@ def _known(name: str) -> str:
     return name
 
 
-def _row(state: ImageState) -> str:
+def _row(state: ImageState) -> tuple[str, str, str]:
+    remedy = f"run `wflo-testkit images pull {state.name}`"
     if state.serves == "official":
-        text = f"official  {state.official}"
-    elif state.serves == "local":
-        note = "" if state.current else ", out of date: run `wflo-testkit images pull`"
-        text = f"local     {state.local}  (stands in for {state.official}{note})"
-    else:
-        text = f"missing   {state.official}: run `wflo-testkit images pull`"
-    return f"{state.name:<11} {text}"
+        return state.name, "official", state.official
+    if state.serves == "local":
+        note = "" if state.current else f", out of date: {remedy}"
+        return state.name, "local", f"{state.local}  (stands in for {state.official}{note})"
+    return state.name, "missing", f"{state.official}: {remedy}"
