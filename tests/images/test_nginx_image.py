@@ -51,7 +51,7 @@ def test_it_serves_a_page_and_logs_to_the_console(run: Run) -> None:
     assert status == 200
     assert "Welcome to nginx!" in page
     assert get(box, "/nowhere")[0] == 404
-    assert '"GET /nowhere HTTP/1.1" 404' in box.logs()
+    box.wait_for_log('"GET /nowhere HTTP/1.1" 404')
     assert "/nowhere" in box.container.logs(stdout=False, stderr=True).decode()
     assert box.sh("id -u nginx && id -g nginx").split() == ["101", "101"]
     workers = box.sh("grep -l 'nginx: worker' /proc/[0-9]*/cmdline | cut -d/ -f3").split()
