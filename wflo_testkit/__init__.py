@@ -9,7 +9,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from wflo_testkit.errors import LeftoverWarning, TestkitError
     from wflo_testkit.model import Server, Spec
+    from wflo_testkit.run.stack import Stack
     from wflo_testkit.service import Convenience, Input, Lease, LeaseKind, Option, Service
+    from wflo_testkit.services.container import ContainerServer
     from wflo_testkit.services.kafka import KafkaServer, KafkaTopics
     from wflo_testkit.services.postgres import PostgresDatabase, PostgresServer
     from wflo_testkit.services.redis import RedisDatabase, RedisServer
@@ -21,7 +23,9 @@ _HOME = {
     for home, names in {
         "errors": ("LeftoverWarning", "TestkitError"),
         "model": ("Server", "Spec"),
+        "run.stack": ("Stack",),
         "service": ("Convenience", "Input", "Lease", "LeaseKind", "Option", "Service"),
+        "services.container": ("ContainerServer",),
         "services.kafka": ("KafkaServer", "KafkaTopics"),
         "services.postgres": ("PostgresDatabase", "PostgresServer"),
         "services.redis": ("RedisDatabase", "RedisServer"),
@@ -32,6 +36,7 @@ _HOME = {
 }
 
 __all__ = [
+    "ContainerServer",
     "Convenience",
     "Input",
     "KafkaServer",
@@ -47,6 +52,7 @@ __all__ = [
     "Server",
     "Service",
     "Spec",
+    "Stack",
     "TemporalNamespace",
     "TemporalServer",
     "TestkitError",

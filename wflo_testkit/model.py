@@ -219,6 +219,19 @@ class Server:
         """
         return self.read_logs(since) if self.read_logs is not None else ""
 
+    def do(self, action: str, **given: Json) -> Any:
+        """Have the broker do something with its containers. Raises TestkitError."""
+        if self.control is None or self.is_external:
+            from wflo_testkit.errors import TestkitError
+
+            raise TestkitError(
+                f"{self.name} cannot do {action!r}",
+                cause="it is external: the kit has not started it",
+                looked_at=str(self.options.get("url", self.host)),
+                fix="leave this test out where the address is set",
+            )
+        return self.control(action, given)
+
     def to_json(self) -> dict[str, Json]:
         names = (each.name for each in dataclasses.fields(self) if each.name not in CALLS)
         return {name: getattr(self, name) for name in names}

@@ -33,6 +33,12 @@ class Control:
 
         if (act := _ACTIONS.get(action)) is None:
             raise TestkitError(f"a container knows no {action!r}")
+        if action in _MOVING and not self._started.spec.keeps_ports:
+            raise TestkitError(
+                f"{self._started.spec.name} cannot do {action!r}",
+                cause="Docker would give it another port, and its data are in memory",
+                fix="declare a container of your own for what is to be restarted",
+            )
         try:
             return act(self, **given)
         except APIError as error:
@@ -72,6 +78,17 @@ class Control:
         with self._started.turn:
             self._begin(self._chosen(replica))
 
+    def _wait(self) -> None:
+        with self._started.turn:
+            self._await(self._chosen(0))
+
+    def _await(self, chosen: list[Running]) -> None:
+        server = self._started.ready.result()
+        for each in chosen:
+            Starter(self._containers).wait(
+                self._started.prepared, self._started.service, server, each
+            )
+
     def _restart(self, replica: int = 0) -> None:
         with self._started.turn:
             for each in self._chosen(replica):
@@ -79,11 +96,9 @@ class Control:
                 self._begin([each])
 
     def _begin(self, chosen: list[Running]) -> None:
-        starter = Starter(self._containers)
         for each in chosen:
             self._containers.client.api.start(each.id)
-            server = self._started.ready.result()
-            starter.wait(self._started.prepared, self._started.service, server, each)
+        self._await(chosen)
 
     def _kill(self, signal: str = "SIGKILL", replica: int = 0) -> None:
         for each in self._chosen(replica):
@@ -146,6 +161,7 @@ def more(started: Started, server: Server, containers: Containers, numbers: rang
     return [each.result() for each in futures]
 
 
+_MOVING = ("stop", "start", "restart", "scale")
 _ACTIONS: dict[str, Callable[..., Any]] = {
     name: getattr(Control, f"_{name}")
     for name in (
@@ -157,6 +173,7 @@ _ACTIONS: dict[str, Callable[..., Any]] = {
         "kill",
         "pause",
         "unpause",
+        "wait",
         "exec",
         "copy_in",
         "copy_out",

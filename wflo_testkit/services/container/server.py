@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wflo_testkit.errors import TestkitError
-from wflo_testkit.model import Json, Server
+from wflo_testkit.model import Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,17 +163,6 @@ class ContainerServer(Server):
     def copy_out(self, inside: str, target: str | Path) -> None:
         """Copy its file to this machine."""
         Path(target).write_bytes(self.do("copy_out", inside=inside))
-
-    def do(self, action: str, **given: Json) -> Any:
-        """Have the broker do something with its containers. Raises TestkitError."""
-        if self.control is None or self.is_external:
-            raise TestkitError(
-                f"{self.name} cannot do {action!r}",
-                cause="it is external: the kit has not started it",
-                looked_at=str(self.options.get("url", self.host)),
-                fix="leave this test out where the address is set",
-            )
-        return self.control(action, given)
 
 
 def _first(name: str, ports: Any) -> int:

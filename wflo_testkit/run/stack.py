@@ -1,0 +1,126 @@
+"""Several servers at once, with or without pytest: `with Stack("gateway") as stack:`."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+from wflo_testkit.errors import SettingError
+from wflo_testkit.run.config import RunConfig
+from wflo_testkit.run.owner import RunOwner
+from wflo_testkit.run.session import RunSession
+
+
+class Stack:
+    """Servers of a project, by the names of its file and of the built-in services.
+
+    names: those to start; none means all that the file declares. What they refer to is started,
+    too, and all side by side where the order allows. root: the folder of pyproject.toml.
+    Its containers are its own, of a run of its own, and go with it.
+    """
+
+    def __init__(self, *names: str, root: str | Path = ".") -> None:
+        self._session = _StackSession(Path(root).absolute())
+        self._names = list(dict.fromkeys(names))
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a server, ready: what the fixture `<name>_server` gives to a test.
+
+        One that is not among the stack's is added. Raises TestkitError.
+        """
+        self._check(name)
+        if name not in self.names:
+            self._names.append(name)
+        return self._session.value(self._session.server(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    @property
+    def names(self) -> list[str]:
+        """The servers of the stack. Raises SettingError for a file that cannot be used."""
+        return self._names or list(self._session.settings.servers)
+
+    def start(self, *names: str) -> None:
+        """Start servers, by default all, and wait until they are ready; stopped ones again.
+
+        Raises the TestkitError of the first that fails.
+        """
+        chosen = self._chosen(names)
+        for name in chosen:
+            self._session.broker.prefetch(self._session.unique(self._session.spec(name)))
+        for name in chosen:
+            server = self._session.server(name)
+            if name in self._session.stopped:
+                server.do("start")
+                self._session.stopped.discard(name)
+
+    def stop(self, *names: str) -> None:
+        """Ask servers to end, by default all, the last one first; their addresses stay."""
+        for name in reversed(self._chosen(names)):
+            self._session.server(name).do("stop")
+            self._session.stopped.add(name)
+
+    def scale(self, name: str, number: int) -> None:
+        """Have `number` containers of one server; returns when all are ready."""
+        self._check(name)
+        self._session.server(name).do("scale", number=number)
+
+    def wait(self, *names: str) -> None:
+        """Return when servers, by default all, are ready: after a crash that they recover from.
+
+        Raises StartFailed for one that is not within its startup_timeout, or has ended.
+        """
+        for name in self._chosen(names):
+            self._session.server(name).do("wait")
+
+    def close(self) -> None:
+        """Remove everything. A second call does nothing. Raises TestkitError for what stays."""
+        self._session.close()
+
+    def _chosen(self, names: tuple[str, ...]) -> list[str]:
+        chosen = list(names) or self.names
+        for name in chosen:
+            self._check(name)
+        return chosen
+
+    def _check(self, name: str) -> None:
+        known = self._session.servers
+        if name not in known:
+            raise SettingError(
+                f"no server is called {name!r}",
+                looked_at=f"pyproject.toml in {self._session.rootdir}",
+                fix="known are " + ", ".join(known),
+            )
+
+
+class _StackSession(RunSession):
+    """The run of one stack, which this process owns."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(secrets.token_hex(4), root)
+        self.stopped: set[str] = set()
+        self._owner = RunOwner(self.run, self._config)
+
+    def _config(self) -> RunConfig:
+        return RunConfig.of(self.run, self.rootdir, self.settings)
+
+    def broker_socket(self) -> str:
+        return self._owner.begin()
+
+    def close(self) -> None:
+        super().close()
+        self._owner.close()
