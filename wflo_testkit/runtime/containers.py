@@ -269,9 +269,7 @@ class Containers:
             return spec
         from wflo_testkit.runtime import project_images
 
-        return project_images.built(
-            self.client, spec, project=str(spec.build["context"]), policy=self._session.policy
-        )
+        return project_images.built(self.client, spec, policy=self._session.policy)
 
     def remove(self, container_id: str) -> None:
         """Remove the container with its volumes; one that is gone already is fine."""

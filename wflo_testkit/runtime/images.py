@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import docker
 
 
+BUILT = "wflo-testkit/build"
+"""The repository of what projects build for their tests."""
 Look = Callable[[str], Mapping[str, Any] | None]
 """Returns what the daemon says of an image, or None if it does not have it."""
 
@@ -23,8 +25,8 @@ Look = Callable[[str], Mapping[str, Any] | None]
 class ResolvedImage:
     """An image that is on the daemon now.
 
-    reference: what to run. origin: "official", "local" (a stand-in built from containers/) or
-    "user" (not in the catalogue). id: the image's content id. reason: why this one, in words.
+    reference: what to run. origin: "official", "local" (a stand-in built from containers/),
+    "built" (by the project, for its tests) or "user" (not in the catalogue). id: the image's content id. reason: why this one, in words.
     architecture: as Docker names it, such as "amd64".
     """
 
@@ -60,7 +62,8 @@ def present(look: Look, image: str, *, policy: str) -> ResolvedImage | None:
     """Find the same among what is on the daemon; None if there is nothing."""
     entry = catalog.find(image)
     if entry is None:
-        return _here(look, image, "user", "named by the test suite")
+        origin = "built" if image.startswith(f"{BUILT}:") else "user"
+        return _here(look, image, origin, "named by the test suite")
     if image == entry.local or policy == "local":
         return _here(look, entry.local, "local", "asked for")
     here = _here(look, entry.official, "official", "present on the daemon")

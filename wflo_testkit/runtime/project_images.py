@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import re
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
 LAYOUT = "1"
 """Of what is built here: another one makes every image anew."""
 KIND = "build"
-PROJECT = "dev.wflo.testkit.project"
-"""Label of a built image: the project, see reuse/records.project_of."""
+PLACE = "dev.wflo.testkit.dockerfile"
+"""Label of a built image: the Dockerfile, and its target."""
 LINES = 25
 """Last lines of a build that has failed."""
 CERTIFICATES = "wflo-testkit-ca.pem"
 """The host's certificates, in the context and, while it is built, in the image."""
 KEPT = 3
-"""Images of one server of a project that stay: the newest."""
+"""Images of one Dockerfile that stay: the newest."""
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "ftp_proxy", "all_proxy")
 _CERTIFICATE_VARIABLES = (
     "PIP_CERT",
@@ -49,18 +50,29 @@ _FROM = re.compile(
 log = logging.getLogger("wflo_testkit.broker")
 
 
-def built(client: docker.DockerClient, spec: Spec, *, project: str, policy: str = "auto") -> Spec:
+def built(client: docker.DockerClient, spec: Spec, *, policy: str = "auto") -> Spec:
     """Return `spec` with the image of its `build`, which is built if this content never was.
 
-    project: on the image, for people and for `KEPT`. policy: see images.resolve.
+    Several servers may have one image. policy: see images.resolve.
     Raises ImageUnavailable with the last lines of a build that fails, OSError.
     """
     context = _Context(client, spec.build, policy)
-    tag = f"wflo-testkit/build-{spec.name.replace('_', '-')}:{context.digest[:20]}"
-    if images.inspect(client, tag) is None:
-        _follow(spec, context, _send(client, context, tag, spec, project))
-        _tidy(client, spec.name, project)
+    tag = f"{images.BUILT}:{context.digest[:24]}"
+    with _building[tag]:
+        if images.inspect(client, tag) is None:
+            _follow(spec, context, _send(client, context, tag))
+            _tidy(client, context.place)
     return dataclasses.replace(spec, image=tag, build={})
+
+
+class _Locks(dict[str, threading.Lock]):
+    """One for each image: another server of this run may be building the same."""
+
+    def __missing__(self, tag: str) -> threading.Lock:
+        return self.setdefault(tag, threading.Lock())
+
+
+_building = _Locks()
 
 
 class _Context:
@@ -75,6 +87,7 @@ class _Context:
         self.target = str(build["target"]) or None
         self.arguments = {**_proxies(), **build["args"]}
         self.dockerfile = str(build["dockerfile"])
+        self.place = f"{self.folder / self.dockerfile} {self.target or ''}".strip()
         self._certificates = "\n".join(inputs.named_certificates())
         self._files = dict(_files(self.folder, self.dockerfile))
         text = self._files[self.dockerfile][0].decode()
@@ -153,9 +166,7 @@ def _proxies() -> dict[str, str]:
     return {name: os.environ[name] for name in names if os.environ.get(name)}
 
 
-def _send(
-    client: docker.DockerClient, context: _Context, tag: str, spec: Spec, project: str
-) -> Iterable[Mapping[str, Any]]:
+def _send(client: docker.DockerClient, context: _Context, tag: str) -> Iterable[Mapping[str, Any]]:
     events: Iterable[Mapping[str, Any]] = client.api.build(
         fileobj=io.BytesIO(context.archive()),
         custom_context=True,
@@ -163,7 +174,7 @@ def _send(
         tag=tag,
         buildargs=context.arguments,
         target=context.target,
-        labels={labels.KIT: KIND, labels.SERVER: spec.name, PROJECT: project},
+        labels={labels.KIT: KIND, PLACE: context.place},
         network_mode="host",  # a name server and a proxy may listen on loopback
         rm=True,
         forcerm=True,
@@ -201,11 +212,11 @@ def _failed(spec: Spec, context: _Context, said: str) -> ImageUnavailable:
     )
 
 
-def _tidy(client: docker.DockerClient, name: str, project: str) -> None:
-    """Remove older images of one server of a project; what a container uses resists, and stays."""
+def _tidy(client: docker.DockerClient, place: str) -> None:
+    """Remove older images of one Dockerfile; what a container uses resists, and stays."""
     from docker.errors import APIError
 
-    marks = [f"{labels.KIT}={KIND}", f"{labels.SERVER}={name}", f"{PROJECT}={project}"]
+    marks = [f"{labels.KIT}={KIND}", f"{PLACE}={place}"]
     found = client.api.images(filters={"label": marks})
     for each in sorted(found, key=lambda each: -int(each["Created"]))[KEPT:]:
         for tag in each["RepoTags"] or []:
