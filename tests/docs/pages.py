@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
 
 _FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-_FILE_NAME = re.compile(r"# (?P<path>[\w./-]+\.(py|toml|sql|ini))\n")
+_FILE_NAME = re.compile(r"# (?P<path>[\w./-]*(\.(py|toml|sql|ini|txt|conf)|Dockerfile))\n")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,19 @@ from wflo_testkit.cli.main import parser
 from wflo_testkit.settings import Settings
 
 SECTIONS = every_section()
-KNOWN = {"python", "toml", "bash", "console", "yaml", "sql", "ini", "text", ""}
+KNOWN = {
+    "python",
+    "toml",
+    "bash",
+    "console",
+    "yaml",
+    "sql",
+    "ini",
+    "text",
+    "dockerfile",
+    "nginx",
+    "",
+}
 RUN = (
     "python -m pytest -p no:randomly -W error --wflo-require -q"
     " -o asyncio_mode=auto -o asyncio_default_fixture_loop_scope=function"
@@ -132,6 +144,7 @@ def test_toml_blocks_hold_settings_that_exist(section: Section, tmp_path: Path) 
             rootdir=tmp_path,
             environ={},
             command_line={},
+            container=services.row(services.CONTAINER),
         )
 
 

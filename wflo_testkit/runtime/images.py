@@ -26,8 +26,8 @@ class ResolvedImage:
     """An image that is on the daemon now.
 
     reference: what to run. origin: "official", "local" (a stand-in built from containers/),
-    "built" (by the project, for its tests) or "user" (not in the catalogue). id: the image's content id. reason: why this one, in words.
-    architecture: as Docker names it, such as "amd64".
+    "built" (by the project, for its tests) or "user" (not in the catalogue). id: the image's
+    content id. reason: why this one, in words. architecture: as Docker names it, such as "amd64".
     """
 
     reference: str
