@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from wflo_testkit.errors import LeftoverWarning, TestkitError
     from wflo_testkit.model import Server, Spec
+    from wflo_testkit.plugin.scoped import scoped
     from wflo_testkit.run.stack import Stack
     from wflo_testkit.service import Convenience, Input, Lease, LeaseKind, Option, Service
     from wflo_testkit.services.container import ContainerServer
@@ -24,6 +25,7 @@ _HOME = {
         "errors": ("LeftoverWarning", "TestkitError"),
         "model": ("Server", "Spec"),
         "run.stack": ("Stack",),
+        "plugin.scoped": ("scoped",),
         "service": ("Convenience", "Input", "Lease", "LeaseKind", "Option", "Service"),
         "services.container": ("ContainerServer",),
         "services.kafka": ("KafkaServer", "KafkaTopics"),
@@ -57,6 +59,7 @@ __all__ = [
     "TemporalServer",
     "TestkitError",
     "__version__",
+    "scoped",
     "wait_until",
 ]
 

@@ -79,6 +79,11 @@ class TestContext(Protocol):
         """This server's settings, without the service's prefix."""
 
     @property
+    def loop_scope(self) -> str:
+        """How long the one event loop lasts in which a convenience may be used, in the words of
+        pytest-asyncio; "" for any loop."""
+
+    @property
     def inputs(self) -> Mapping[str, Any]:
         """The values of the inputs that the LeaseKind names, by those names."""
 
@@ -151,6 +156,7 @@ class Convenience:
 
     lease: name of the LeaseKind that it needs. open: generator that yields the value.
     extra: the extra of wflo-testkit that brings the libraries; packages: their import names.
+    takes_loop: whether it heeds `loop_scope`.
     """
 
     name: str
@@ -159,6 +165,7 @@ class Convenience:
     open: Callable[[Any, TestContext], Iterator[Any]]
     extra: str = ""
     packages: tuple[str, ...] = ()
+    takes_loop: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +238,13 @@ def lazy(path: str) -> Callable[..., Any]:
 
 
 def conveniences(
-    home: str, lease: str, extra: str, packages: tuple[str, ...], **docs: str
+    home: str,
+    lease: str,
+    extra: str,
+    packages: tuple[str, ...],
+    *,
+    takes_loop: bool = False,
+    **docs: str,
 ) -> tuple[Convenience, ...]:
     """Return a convenience per keyword (name=doc), opened by the function `home:<name>`."""
     return tuple(
@@ -242,6 +255,7 @@ def conveniences(
             open=lazy(f"{home}:{name}"),
             extra=extra,
             packages=packages,
+            takes_loop=takes_loop,
         )
         for name, doc in docs.items()
     )

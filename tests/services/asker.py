@@ -31,6 +31,7 @@ class Asker:
     mode: str = ""
     nodeid: str = "test_it.py::test"
     run: str = "a0a0a0a0"
+    loop_scope: str = ""
     records: Path | None = None
     root: Path = field(default_factory=Path.cwd)
     warnings: list[str] = field(default_factory=list)

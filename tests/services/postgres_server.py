@@ -161,6 +161,7 @@ class Asker:
     nodeid: str = "test_it.py::test"
     env: Mapping[str, str] = field(default_factory=dict)
     run: str = "a0a0a0a0"
+    loop_scope: str = ""
     records: Path | None = field(default_factory=records)
     root: Path = field(default_factory=Path.cwd)
 

@@ -15,6 +15,8 @@ class Ask:
 
     test: which test it is for, for people. number: of the asker's own, by which it can withdraw
         what it asked for; 0 for none.
+    shared: a name under which all owners of the run get one lease, which goes back when the run
+        ends; "" for one that is the asker's alone.
     """
 
     key: str
@@ -23,6 +25,7 @@ class Ask:
     params: Mapping[str, Json]
     test: str = "a test"
     number: int = 0
+    shared: str = ""
 
 
 class BrokerApi(Protocol):

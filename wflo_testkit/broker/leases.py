@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from wflo_testkit.broker.api import Ask
 from wflo_testkit.broker.servers import Servers
+from wflo_testkit.broker.shared import Shared, name_of
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.isolation import HeldLease, Isolation
 from wflo_testkit.model import Build, Grant, Json
@@ -26,12 +27,14 @@ class Held:
     number: of the ask. turn: held by whoever does something with the lease.
     has_come: whether the answer is noted; lease, token: what there is to end. A build has a token,
         the isolation's.
+    shared: the lease of the run that this is a hold on, if it is one: nothing to end but the hold.
     """
 
     owner: str
     key: str
     isolation: Isolation
     number: int
+    shared: Shared | None = None
     turn: threading.Lock = field(default_factory=threading.Lock)
     has_come: bool = False
     lease: HeldLease | None = None
@@ -41,7 +44,7 @@ class Held:
         """Note what the isolation has answered."""
         if isinstance(answer, Build):
             self.token = answer.token
-        else:
+        elif self.shared is None:
             self.lease = HeldLease(
                 id=request.id,
                 kind=request.kind,
@@ -75,6 +78,7 @@ class Leases:
         self._servers = servers
         self._lock = threading.Lock()
         self._held: dict[str, Held] = {}
+        self._shared: dict[str, Shared] = {}
         self._withdrawn: set[tuple[str, int]] = set()
         self._ending = 0
         self._ended = threading.Condition(self._lock)
@@ -85,6 +89,7 @@ class Leases:
         Raises IsolationFailed for an ask that is withdrawn meanwhile, or whose owner dies.
         """
         held = Held(owner, ask.key, self._servers.isolation(ask.key), ask.number)
+        held.shared = self._shared_by(ask, held.isolation)
         request = LeaseRequest(
             kind=ask.kind,
             mode=ask.mode,
@@ -99,7 +104,7 @@ class Leases:
                 if (owner, ask.number) in self._withdrawn:
                     raise _nobody_waits()
                 self._held[request.id] = held
-            answer = held.isolation.lease(request)
+            answer = (held.shared.get if held.shared else held.isolation.lease)(request)
             return self._arrive(request, held, answer)
         except BaseException:
             self._take_out(lambda each: each is held)
@@ -120,6 +125,9 @@ class Leases:
         """Pass `verb` on to the isolation that granted the lease. Raises what that raises."""
         with self._lock:
             held = self._held.get(lease_id)
+            holders = self._holders(held)
+        if held is not None and held.shared is not None:
+            return held.shared.call(verb, args, holders)
         if held is not None:
             with held.turn:
                 if held.lease is not None:
@@ -136,6 +144,8 @@ class Leases:
                 held = self._held.pop(lease_id, None)
             if held is None:
                 return []
+            if keep and held.shared is not None:
+                held.shared.keep = True
             if keep and held.lease is not None:
                 self._servers.note_kept(held.key, held.lease)
             return held.end("", keep=keep)
@@ -159,6 +169,8 @@ class Leases:
     def drop_server(self, key: str) -> None:
         """Forget what is held on a server that is going away."""
         self._take_out(lambda held: held.key == key)
+        with self._lock:
+            self._shared = {name: each for name, each in self._shared.items() if each.key != key}
 
     def close(self) -> None:
         """End what anybody still holds, and wait for what others are ending: it needs its server.
@@ -168,7 +180,30 @@ class Leases:
         with contextlib.suppress(Exception):
             _end(self._take_out(lambda _held: True), "the run is ending")
         with self._lock:
+            of_the_run = list(self._shared.values())
+        for shared in of_the_run:
+            self._end_shared(shared)
+        with self._lock:
             self._ended.wait_for(lambda: not self._ending, END_TIMEOUT)
+
+    def _shared_by(self, ask: Ask, isolation: Isolation) -> Shared | None:
+        """Return the lease of the run that `ask` is for; made when first asked for."""
+        if not ask.shared:
+            return None
+        with self._lock:
+            return self._shared.setdefault(name_of(ask), Shared(ask.key, isolation))
+
+    def _holders(self, held: Held | None) -> set[str]:
+        """Return who holds, or is just being given, the lease of the run behind `held`."""
+        if held is None or held.shared is None:
+            return set()
+        return {each.owner for each in self._held.values() if each.shared is held.shared}
+
+    def _end_shared(self, shared: Shared) -> None:
+        if shared.keep and shared.lease is not None:
+            self._servers.note_kept(shared.key, shared.lease)
+        with contextlib.suppress(Exception):
+            shared.end()
 
     @contextlib.contextmanager
     def _end_under_way(self) -> Iterator[None]:

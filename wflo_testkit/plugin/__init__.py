@@ -6,6 +6,7 @@ else, the hooks around each test among it, is loaded when a selected test uses a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from wflo_testkit import services
 from wflo_testkit.plugin import declarations
-from wflo_testkit.plugin.process import PROCESS, PytestProcess
+from wflo_testkit.plugin.process import CURRENT, PROCESS, PytestProcess
 
 if TYPE_CHECKING:
     from wflo_testkit.model import Spec
@@ -64,8 +65,11 @@ def pytest_configure(config: pytest.Config) -> None:
     process = config.stash[PROCESS] = PytestProcess(config, fixtures, _session)
     for line in process.marker_lines():
         config.addinivalue_line("markers", line)
-    holder, process.fixture_functions = declarations.make(process.servers, fixtures)
+    holder, process.fixture_functions = declarations.make(process.servers, fixtures, process.leases)
     config.pluginmanager.register(holder, "wflo_testkit_fixtures")
+    CURRENT.append(process)
+    if (scoped := sys.modules.get("wflo_testkit.plugin.scoped")) is not None:
+        _finish(scoped, process)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -73,6 +77,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     # The last hook of the controller, after xdist has taken every worker down.
     if (process := config.stash.get(PROCESS, None)) is None:
         return
+    if process in CURRENT:
+        CURRENT.remove(process)
     try:
         process.close()
     except Exception as error:
@@ -127,6 +133,16 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker of xdist where the broker is."""
     node.workerinput["wflo_testkit"] = node.config.stash[PROCESS].invite()
+
+
+def _finish(scoped: Any, process: PytestProcess) -> None:
+    """Complete what the first conftest.py has made with `scoped`."""
+    from wflo_testkit.errors import SettingError
+
+    try:
+        scoped.finish(process)
+    except SettingError as error:
+        raise pytest.UsageError(error.text) from None
 
 
 def _session(process: PytestProcess) -> PluginSession:

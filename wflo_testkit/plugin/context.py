@@ -18,24 +18,35 @@ from wflo_testkit.plugin.process import OWN_SERVERS, PROCESS
 
 if TYPE_CHECKING:
     from wflo_testkit.model import Server
+    from wflo_testkit.plugin.scoped import Scoped
 
 
 class Context:
-    """A service.TestContext for one test and one server.
+    """A service.TestContext for one test, or a wider scope, and one server.
 
     inputs: the values of fixtures of that server, by the fixtures' names.
+    made: what `scoped` was asked for, if it made the fixture.
+    is_wide: whether the scope is wider than a test. noted: what failed tests' reports tell of it.
     """
 
     __test__ = False
 
     def __init__(
-        self, request: pytest.FixtureRequest, name: str, inputs: Mapping[str, Any] | None = None
+        self,
+        request: pytest.FixtureRequest,
+        name: str,
+        inputs: Mapping[str, Any] | None = None,
+        made: Scoped | None = None,
     ) -> None:
         self._request = request
+        self._made = made
         self.inputs = {key.removeprefix(f"{name}_"): value for key, value in (inputs or {}).items()}
         self.session = request.config.stash[PROCESS].session
         self.name = name
-        outcome.of(request.node)  # noted from now on, if it is the first to use the kit
+        self.is_wide = request.scope != "function"
+        # Noted from now on, if the test is the first to use the kit.
+        self._of_test = outcome.of(getattr(request, "_pyfuncitem", request.node))
+        self.noted = outcome.Outcome() if self.is_wide else self._of_test
 
     @property
     def node(self) -> pytest.Item:
@@ -44,9 +55,35 @@ class Context:
         return item
 
     @property
+    def fixture(self) -> str:
+        """The fixture's name."""
+        return str(self._request.fixturename)
+
+    @property
     def nodeid(self) -> str:
-        """Its pytest id, for messages."""
-        return self.node.nodeid
+        """The pytest id of the test or scope, for messages; the session has none."""
+        return self.node.nodeid or self.scope
+
+    @property
+    def scope(self) -> str:
+        """One of pytest's, or "run"."""
+        return self._made.scope if self._made is not None else self._request.scope
+
+    @property
+    def loop_scope(self) -> str:
+        """See TestContext."""
+        return self._made.loop_scope if self._made is not None else ""
+
+    @property
+    def name_in_run(self) -> str:
+        """The name under which all workers ask for it; "" for a lease of this process.
+
+        Raises SettingError.
+        """
+        if self._made is None or self.scope != "run":
+            return ""
+        what = f"{self.fixture} of {self._made.place}"
+        return self.session.name_in_run(self.name, what)
 
     @property
     def run(self) -> str:
@@ -68,9 +105,10 @@ class Context:
         """The ready server of the fixture. Raises TestkitError."""
         unique = ""
         if self._chosen == OWN_SERVER:
+            self._refuse_own_server()
             unique = self._request.getfixturevalue(OWN_SERVERS)[self.name]
         server = self.session.server(self.name, unique)
-        outcome.of(self.node).servers[server.key] = server
+        self.noted.servers[server.key] = self._of_test.servers[server.key] = server
         return server
 
     @property
@@ -93,15 +131,18 @@ class Context:
     def warn(self, message: str) -> None:
         """Tell of a leftover, naming the test. Raises LeftoverFound where the setting says so."""
         wanted = self.session.settings["leftovers"]
+        where = self.nodeid
+        if self.is_wide:
+            where += f" ({self.fixture}, scope {self.scope})"
         if wanted == "error":
             raise LeftoverFound(
-                f"{self.nodeid} left something open",
+                f"{where} left something open",
                 cause=message,
                 looked_at=f"setting leftovers ({self.session.settings.source('leftovers')})",
                 fix="close it in the test or in a fixture; the kit has closed it this time",
             )
         if wanted == "warn":
-            warnings.warn(LeftoverWarning(f"{self.nodeid}: {message}"), stacklevel=2)
+            warnings.warn(LeftoverWarning(f"{where}: {message}"), stacklevel=2)
 
     @cached_property
     def _chosen(self) -> str:
@@ -109,6 +150,16 @@ class Context:
         for marker in self.node.iter_markers("wflo"):
             self._check(marker)
         return chosen_mode(self.node, self.name)
+
+    def _refuse_own_server(self) -> None:
+        """Raise SettingError for a lease that outlasts what would be its server."""
+        if self.is_wide:
+            raise SettingError(
+                f"{self.fixture} cannot have a server of its own",
+                cause=f"its scope is {self.scope}, and such a server lasts for one test",
+                looked_at=f"the marker `wflo` of {self.nodeid}",
+                fix=f"use the marker where {self.name}_* are of function scope",
+            )
 
     def _check(self, marker: pytest.Mark) -> None:
         for name, mode in marker.kwargs.items():

@@ -13,6 +13,7 @@ from wflo_testkit.plugin.process import OWN_SERVERS, dest
 
 if TYPE_CHECKING:
     from wflo_testkit.outline import Fixture, Flag
+    from wflo_testkit.settings.leases import DeclaredLease
 
 
 SESSION_WIDE = ("server", "input")
@@ -56,6 +57,17 @@ def wflo_container(request: pytest.FixtureRequest) -> Callable[..., Any]:
     return containers.container(request)
 
 
+@pytest.fixture
+def wflo_name(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """A function that makes a name of a word, `wflo_name("bucket")`, which nobody else uses.
+
+    Lower-case letters and digits, the first a letter, at most 63.
+    """
+    from wflo_testkit.plugin import fixtures
+
+    return fixtures.name_maker(request)
+
+
 @pytest.fixture(name=OWN_SERVERS)
 def _own_servers(request: pytest.FixtureRequest) -> Iterator[Any]:
     """Servers for this test alone, removed after everything that uses them."""
@@ -65,15 +77,19 @@ def _own_servers(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 
 def make(
-    servers: Mapping[str, str], fixtures: Mapping[str, Sequence[Fixture]]
+    servers: Mapping[str, str],
+    fixtures: Mapping[str, Sequence[Fixture]],
+    leases: Mapping[str, DeclaredLease],
 ) -> tuple[ModuleType, set[Callable[..., Any]]]:
     """Return a plugin that holds the fixtures of every server, and the functions behind them.
 
     servers: server -> service. fixtures: service -> what each of its servers brings.
+    leases: those that the project's file declares.
     """
     holder = ModuleType("wflo_testkit_fixtures")
     holder.wflo_env = wflo_env  # type: ignore[attr-defined]
     holder.wflo_container = wflo_container  # type: ignore[attr-defined]
+    holder.wflo_name = wflo_name  # type: ignore[attr-defined]
     holder.own_servers = _own_servers  # type: ignore[attr-defined]
     functions = set()
     for server, service in servers.items():
@@ -86,6 +102,10 @@ def make(
             scope: Any = "session" if part in SESSION_WIDE else "function"
             setattr(holder, name, pytest.fixture(scope=scope, name=name)(function))
             functions.add(function)
+    for name, lease in leases.items():
+        function = _declared(lease)
+        setattr(holder, name, pytest.fixture(scope="session", name=name)(function))
+        functions.add(function)
     return holder, functions
 
 
@@ -126,6 +146,16 @@ def _convenience(server: str, suffix: str) -> Callable[..., Any]:
         yield from fixtures.convenience(request, server, suffix, *lease.values())
 
     return convenience
+
+
+def _declared(lease: DeclaredLease) -> Callable[..., Any]:
+    def declared(request: pytest.FixtureRequest) -> Any:
+        from wflo_testkit.plugin import fixtures
+
+        return fixtures.declared(request, lease)
+
+    declared.__doc__ = f"The lease of {lease.table}, like `{lease.of}`, one per {lease.scope}."
+    return declared
 
 
 _FUNCTIONS: dict[str, Callable[[str, str], Callable[..., Any]]] = {

@@ -21,6 +21,8 @@ def filled(request: pytest.FixtureRequest) -> dict[str, str]:
     session = request.config.stash[PROCESS].session
 
     def handle_of(name: str) -> Any:
+        if name in session.process.leases:
+            return request.getfixturevalue(name)
         kinds = session.service(name).leases  # without one, tests use the server as a whole
         return request.getfixturevalue(f"{name}_{kinds[0].name if kinds else 'server'}")
 
@@ -72,10 +74,8 @@ def _value(
 ) -> Any:
     """Return what a handle has under that name; a method is called, with the argument if given."""
     name, _, attribute = field.partition(".")
-    if name not in session.process.servers:
-        raise _unknown(
-            key, field, f"the servers are: {', '.join(session.process.servers)}", session
-        )
+    if name not in (known := [*session.process.servers, *session.process.leases]):
+        raise _unknown(key, field, f"the servers are: {', '.join(known)}", session)
     handle = handle_of(name)
     if attribute.startswith("_") or not hasattr(handle, attribute):
         public = [word for word in dir(handle) if not word.startswith("_")]

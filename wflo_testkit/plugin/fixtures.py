@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from wflo_testkit.broker.api import Ask
-from wflo_testkit.errors import MissingExtra
-from wflo_testkit.model import Build, Json
+from wflo_testkit.errors import MissingExtra, SettingError
 from wflo_testkit.plugin import outcome
+from wflo_testkit.plugin.asking import Asked
 from wflo_testkit.plugin.context import Context
 from wflo_testkit.plugin.process import PROCESS
 from wflo_testkit.plugin.reporting import report_errors
+from wflo_testkit.run import leasing
 from wflo_testkit.service import Convenience, Lease, LeaseKind
 
 if TYPE_CHECKING:
-    from wflo_testkit.broker.api import BrokerApi
-    from wflo_testkit.plugin.asking import Asked
-    from wflo_testkit.plugin.passwords import Passwords
+    from wflo_testkit.broker.api import Ask
+    from wflo_testkit.plugin.scoped import Scoped
+    from wflo_testkit.settings.leases import DeclaredLease
 
 Part = TypeVar("Part", Convenience, LeaseKind)
 
@@ -36,38 +36,88 @@ def server(request: pytest.FixtureRequest, name: str) -> Any:
 
 
 def lease(
-    request: pytest.FixtureRequest, name: str, suffix: str, inputs: Mapping[str, Any]
+    request: pytest.FixtureRequest,
+    name: str,
+    suffix: str,
+    inputs: Mapping[str, Any],
+    made: Scoped | None = None,
 ) -> Iterator[Any]:
     """Yield the handle of a lease on the server `name`, of the kind `suffix`.
 
     inputs: the values of the fixtures that the kind takes, by the fixtures' names.
+    made: what `scoped` was asked for, if it made the fixture.
     """
-    context = Context(request, name, inputs)
-    kind = _named(context.session.service(name).leases, suffix)
-    with report_errors(context.session):
-        asked = context.session.ahead.take(f"{name}_{suffix}")
+    context = Context(request, name, inputs, made)
+    session = context.session
+    kind = _named(session.service(name).leases, suffix)
+    with report_errors(session):
+        if made is not None:
+            session.overrides.refuse_two(request, made)
+        asked = Asked(session) if context.is_wide else session.ahead.take(context.fixture)
         request.addfinalizer(asked.withdraw)  # before anything is asked for
-        lease, ask = _take(context, kind, asked)
-        made = kind.handle(lease, context)
-        value = made.__enter__()
-    noted = outcome.of(request.node)
-    noted.handles[f"{name}_{suffix}"] = value
-    noted.refusals[f"{name}_{suffix}"] = partial(kind.refused, lease)
+        broker = session.broker
+        ask = leasing.ask_for(kind, context, number=asked.number, shared=context.name_in_run)
+        ask = asked.settled(ask)
+        lease = leasing.take(broker, kind, context, ask, session.passwords.learn_of_lease)
+        leased = leasing.Leased(kind, lease, context)
+    context.noted.handles[context.fixture] = leased.handle
+    context.noted.refusals[context.fixture] = partial(kind.refused, lease)
+    if context.is_wide:
+        session.wide.add(leased.handle, context.noted)
     try:
-        yield value
+        yield leased.handle
     finally:
-        with report_errors(context.session):
-            _give_back(context, lease, made, asked, ask)
+        with report_errors(session):
+            if leftovers := leased.give_back(lambda: _release(context, lease, ask, asked)):
+                context.warn("; ".join(leftovers))
+
+
+def scoped(request: pytest.FixtureRequest, made: Scoped, needs: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield what a fixture made by `scoped` stands for. needs: what it takes, by name."""
+    part = made.part
+    assert part is not None, "pytest has been configured by now"
+    if part.kind == "lease":
+        given = {f"{part.server}_{name}": value for name, value in made.inputs.items()}
+        yield from lease(request, part.server, part.suffix, {**needs, **given}, made)
+    else:
+        yield from convenience(request, part.server, part.suffix, *needs.values(), made=made)
+
+
+def declared(request: pytest.FixtureRequest, lease: DeclaredLease) -> Any:
+    """Return the handle of a lease that the project's file declares."""
+    session = request.config.stash[PROCESS].session
+    with report_errors(session):
+        server = session.server(lease.server)
+        outcome.of(getattr(request, "_pyfuncitem", request.node)).servers[server.key] = server
+        return session.declared_lease(lease.name)
+
+
+def name_maker(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """Return what makes names for one test, and notes them."""
+    names, given = request.config.stash[PROCESS].session.names, outcome.of(request.node).names
+
+    def make(word: str) -> str:
+        given.append(names.make(word))
+        return given[-1]
+
+    return make
 
 
 def convenience(
-    request: pytest.FixtureRequest, name: str, suffix: str, handle: Any
+    request: pytest.FixtureRequest,
+    name: str,
+    suffix: str,
+    handle: Any,
+    *,
+    made: Scoped | None = None,
 ) -> Iterator[Any]:
     """Yield what a convenience of the server `name` opens on a handle."""
-    context = Context(request, name)
+    context = Context(request, name, made=made)
     extra = _named(context.session.service(name).conveniences, suffix)
     opened = contextmanager(extra.open)(handle, context)
     with report_errors(context.session), _naming_the_extra(name, extra):
+        if context.loop_scope and not extra.takes_loop:
+            raise _any_loop(context)
         value = opened.__enter__()
     try:
         yield value
@@ -90,73 +140,25 @@ def _named(parts: Sequence[Part], name: str) -> Part:
     return next(each for each in parts if each.name == name)
 
 
-def _give_back(
-    context: Context, lease: Lease, made: AbstractContextManager[Any], asked: Asked, ask: Ask
-) -> None:
-    """Close what the handle holds in this process, then release; the release is never skipped."""
-    try:
-        made.__exit__(None, None, None)
-    finally:
-        leftovers = _release(context, lease, ask)
-        asked.is_over = True
-    if leftovers:
-        context.warn("; ".join(leftovers))
-
-
-def _release(context: Context, lease: Lease, ask: Ask) -> list[str]:
+def _release(context: Context, lease: Lease, ask: Ask, asked: Asked) -> list[str]:
     """Release a lease, and ask ahead for the next test's; returns what was left open."""
-    ahead, keep = context.session.ahead, outcome.of(context.node).failed
+    ahead = context.session.ahead
     try:
-        following = ahead.begin(f"{context.name}_{ask.kind}", ask)
-        return context.session.broker.release(lease.id, keep, following)
+        following = None if context.is_wide else ahead.begin(context.fixture, ask)
+        leftovers = context.session.broker.release(lease.id, context.noted.failed, following)
     except BaseException:
         ahead.withdraw()
         raise
+    asked.is_over = True
+    return leftovers
 
 
-def _take(context: Context, kind: LeaseKind, asked: Asked) -> tuple[Lease, Ask]:
-    """Lease from the broker, building first whatever it names; return also what was asked for."""
-    broker = context.session.broker
-    params = kind.params(context)  # first: to load a schema takes as long as part of the start
-    server = context.server
-    ask = asked.settled(
-        Ask(
-            key=server.key,
-            kind=kind.name,
-            mode=context.mode,
-            params=params,
-            test=context.nodeid,
-            number=asked.number,
-        )
+def _any_loop(context: Context) -> SettingError:
+    return SettingError(
+        f"{context.fixture} has no use for loop_scope={context.loop_scope!r}",
+        cause="it is no async fixture that belongs to one event loop",
+        fix="leave loop_scope out",
     )
-    # Not by its class: a test may have had the kit's modules imported anew.
-    while not (got := broker.lease(ask)).is_granted:
-        _build(context, kind, got)
-    context.session.passwords.learn_of_lease(got.data)
-    call = partial(_call, broker, context.session.passwords, got.id)
-    return Lease(id=got.id, server=server, data=got.data, call=call), ask
-
-
-def _call(broker: BrokerApi, passwords: Passwords, lease_id: str, verb: str, **args: Json) -> Json:
-    """Ask for something in the middle of a test; passwords in the answer are to be masked, too.
-
-    Pickles, as whatever it is given here does: a test may hand its handle to another process.
-    """
-    answer = broker.call(lease_id, verb, args)
-    if isinstance(answer, Mapping):
-        passwords.learn_of_lease(answer)
-    return answer
-
-
-def _build(context: Context, kind: LeaseKind, build: Build) -> None:
-    broker = context.session.broker
-    context.session.passwords.learn_of_lease(build.data)
-    try:
-        kind.build(context, build.data)
-    except BaseException as error:
-        broker.built(build.token, f"{type(error).__name__}: {error}")
-        raise
-    broker.built(build.token, None)
 
 
 @contextmanager

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from wflo_testkit.errors import TestkitError
-from wflo_testkit.plugin import failure_logs, reporting
+from wflo_testkit.plugin import failure_logs, mismatch, reporting
 from wflo_testkit.plugin.process import PROCESS
 from wflo_testkit.wait import clock
 
@@ -22,7 +22,7 @@ class Outcome:
     """One test: when it began, whether its set-up or call has failed, what it uses.
 
     servers: by key. handles: by fixture. refusals: fixture -> tells what the server has refused
-    its account, given a failure's text.
+    its account, given a failure's text. names: those that it was given by a word.
     """
 
     began: float = field(default_factory=clock.wall)
@@ -30,6 +30,15 @@ class Outcome:
     servers: dict[str, Server] = field(default_factory=dict)
     handles: dict[str, Any] = field(default_factory=dict)
     refusals: dict[str, Callable[[str], Sequence[str]]] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+
+    def take_in(self, wide: Iterable[Outcome]) -> None:
+        """Take in what is noted of the leases that outlast this test, which is theirs, too."""
+        for each in wide:
+            each.failed |= self.failed
+            self.servers |= each.servers
+            self.handles |= each.handles
+            self.refusals |= each.refusals
 
 
 _OUTCOME = pytest.StashKey[Outcome]()
@@ -54,6 +63,8 @@ class Watch:
 
         Last of all wrappers, so that it masks the passwords in what they have added, too.
         """
+        if call.when == "setup" and call.excinfo is not None:
+            mismatch.answer(item.config, call.excinfo.value)
         report = yield
         record(item, report)
         reporting.mark_skip(report, call)
@@ -91,6 +102,7 @@ def record(item: pytest.Item, report: pytest.TestReport) -> None:
     if report.when != "teardown":
         outcome.failed = True
     session = item.config.stash[PROCESS].session
+    outcome.take_in(session.wide.used_by(item))
     servers = (outcome.servers | _used_as_a_whole(item)).values()
     report.sections += failure_logs.sections(
         item.nodeid, servers, outcome.began, session.failures, session.passwords.mask
@@ -98,6 +110,8 @@ def record(item: pytest.Item, report: pytest.TestReport) -> None:
     for fixture, refused in outcome.refusals.items():
         if lines := _refused(refused, report.longreprtext):
             report.sections.append((f"what {fixture} was refused", "\n".join(lines)))
+    if outcome.names:
+        report.sections.append(("names given out by wflo_name", ", ".join(outcome.names)))
     if kept := _kept(outcome):
         report.sections.append(("kept for you to look at, while the server lives", kept))
 

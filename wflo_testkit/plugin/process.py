@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -21,12 +22,42 @@ from wflo_testkit.wait import clock  # takes hold of the time before a conftest 
 
 if TYPE_CHECKING:
     from wflo_testkit.outline import Fixture
+    from wflo_testkit.plugin.scoped import Scoped
     from wflo_testkit.plugin.session import PluginSession
     from wflo_testkit.run.owner import RunOwner
+    from wflo_testkit.settings.leases import DeclaredLease
 
 
+MADE_BY_SCOPED = "wflo_scoped"
+"""The attribute of a fixture's function that holds what `scoped` was asked for."""
 OWN_SERVERS = "_wflo_own_servers"
 """The fixture that removes one test's own servers after everything that uses them."""
+
+
+class Part(NamedTuple):
+    """A fixture of the kit: of which server, and what of it; see outline.Fixture.
+
+    needs: the fixtures that it takes.
+    """
+
+    server: str
+    suffix: str
+    kind: str
+    needs: tuple[str, ...]
+    doc: str
+
+
+def find_part(
+    fixture: str, servers: Mapping[str, str], fixtures: Mapping[str, Sequence[Fixture]]
+) -> Part | None:
+    """Return what the kit's fixture of that name is; None if there is none."""
+    for server, service in servers.items():
+        if fixture.startswith(server):
+            for suffix, kind, needs, doc in fixtures[service]:
+                if fixture == f"{server}_{suffix}":
+                    taken = tuple(f"{server}_{each}" for each in needs)
+                    return Part(server, suffix, kind, taken, doc)
+    return None
 
 
 class PytestProcess:
@@ -37,6 +68,7 @@ class PytestProcess:
     session: makes that part.
     invitation: how a worker of xdist finds the broker; empty in every other process.
     servers: server -> service: one server per service, and those that the file declares.
+    leases: those that the file declares, by name.
     owners: fixture -> server. fixture_functions: those behind the kit's fixtures.
     is_used: whether any test that was collected uses the kit.
     """
@@ -50,6 +82,7 @@ class PytestProcess:
         worker = getattr(config, "workerinput", {})
         self.config = config
         self._session = session
+        self._fixtures = fixtures
         self.invitation: Mapping[str, Any] = worker.get("wflo_testkit", {})
         # What `secrets` is made of, whose import is not free; tests seed `random`.
         self.run = self.invitation.get("run") or os.urandom(4).hex()
@@ -57,9 +90,11 @@ class PytestProcess:
         self.name: str = worker.get("workerid", "main")
         self.count: int = worker.get("workercount", 1)
         self.servers = {service: service for service in fixtures if service != CONTAINER}
+        self.leases: Mapping[str, DeclaredLease] = {}
         if declares_servers(config.rootpath):
             self.servers |= self.session.declared_servers()
-        self.owners = {
+            self.leases = self.session.settings.leases
+        self.owners = {name: lease.server for name, lease in self.leases.items()} | {
             f"{server}_{suffix}": server
             for server, service in self.servers.items()
             for suffix, *_rest in fixtures[service]
@@ -80,6 +115,10 @@ class PytestProcess:
         from wflo_testkit.run.owner import RunOwner
 
         return RunOwner(self.run, lambda: self.session.run_config())
+
+    def part(self, fixture: str) -> Part | None:
+        """Return what a server's fixture is; None for every other."""
+        return find_part(fixture, self.servers, self._fixtures)
 
     @property
     def has_broker(self) -> bool:
@@ -147,9 +186,10 @@ class PytestProcess:
 
     def mark(self, items: Iterable[pytest.Item]) -> None:
         """Mark each test with the servers that it uses; one of a thousand may use any."""
-        fixtures = self.owners.keys()
+        fixtures, may_be_scoped = self.owners.keys(), _scoped_is_loaded()
         for item in items:
-            if fixtures.isdisjoint(getattr(item, "fixturenames", ())):
+            names = getattr(item, "fixturenames", ())
+            if fixtures.isdisjoint(names) and not may_be_scoped:
                 continue
             for server in dict.fromkeys(self.used_by(item).values()):
                 item.add_marker(server)
@@ -158,13 +198,16 @@ class PytestProcess:
     def used_by(self, item: pytest.Item) -> dict[str, str]:
         """Return fixture -> server of the kit's fixtures that `item` asks for, in a stable order.
 
-        One that the user has overridden counts if the override asks for it in turn.
+        One that the user has overridden counts if the override asks for it in turn; and what
+        `scoped` has made.
         """
-        return {
-            name: self.owners[name]
-            for name in getattr(item, "fixturenames", ())
-            if name in self.owners and self._is_reached(item, name)
-        }
+        found, may_be_scoped = {}, _scoped_is_loaded()
+        for name in getattr(item, "fixturenames", ()):
+            if name in self.owners and self._is_reached(item, name):
+                found[name] = self.owners[name]
+            elif may_be_scoped and (made := scoped_definition(item, name)) is not None:
+                found[name] = self.owners[made.fixture]
+        return found
 
     def _is_reached(self, item: pytest.Item, name: str) -> bool:
         """Say whether the innermost definition of a fixture leads to the kit's own."""
@@ -177,16 +220,29 @@ class PytestProcess:
         return True
 
 
+def scoped_definition(item: pytest.Item, name: str) -> Scoped | None:
+    """Return what `scoped` was asked for, if the fixture that `item` sees is one of those."""
+    known = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    return getattr(known[name][-1].func, MADE_BY_SCOPED, None) if known.get(name) else None
+
+
+def _scoped_is_loaded() -> bool:
+    """Whether a conftest.py, or a test's module, has used `scoped`."""
+    return "wflo_testkit.plugin.scoped" in sys.modules
+
+
 def dest(key: str) -> str:
     """Return the attribute of pytest's options that holds what was given for a setting."""
     return f"wflo_{key}"
 
 
 PROCESS = pytest.StashKey[PytestProcess]()
+CURRENT: list[PytestProcess] = []
+"""Those that are configured, for what is called at import; a pytest inside of pytest is last."""
 
 
 def declares_servers(rootdir: Path) -> bool:
-    """Say whether pyproject.toml may declare servers of its own, without parsing it.
+    """Say whether pyproject.toml may declare servers or leases of its own, without parsing it.
 
     Errs towards yes.
     """
@@ -194,4 +250,4 @@ def declares_servers(rootdir: Path) -> bool:
         content = (rootdir / "pyproject.toml").read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return False
-    return b"wflo-testkit" in content and b"servers" in content
+    return b"wflo-testkit" in content and (b"servers" in content or b"leases" in content)

@@ -16,12 +16,16 @@ from wflo_testkit.errors import SettingError, TestkitError
 from wflo_testkit.plugin import outcome, spec_hook
 from wflo_testkit.plugin.asking import AskedAhead
 from wflo_testkit.plugin.failures import Failures
+from wflo_testkit.plugin.naming import Names
+from wflo_testkit.plugin.overrides import Overrides
 from wflo_testkit.plugin.passwords import Passwords
 from wflo_testkit.plugin.process import dest
+from wflo_testkit.plugin.wide import WideLeases
 from wflo_testkit.run.session import RunSession
 
 if TYPE_CHECKING:
     from wflo_testkit.model import Server, Spec
+    from wflo_testkit.plugin.declared import DeclaredLeases
     from wflo_testkit.plugin.process import PytestProcess
     from wflo_testkit.run.config import RunConfig
     from wflo_testkit.service import Option, Service
@@ -37,6 +41,7 @@ class PluginSession(RunSession):
         self.passwords = Passwords()
         self.ahead = AskedAhead(self)
         self.failures = Failures(str(root), process.began)
+        self.wide = WideLeases()
         outcome.watch(process.config)
 
     def command_line(self, options: Sequence[Option]) -> Mapping[str, Any]:
@@ -48,6 +53,22 @@ class PluginSession(RunSession):
     def servers(self) -> Mapping[str, str]:
         """Server -> service."""
         return self.process.servers
+
+    @cached_property
+    def names(self) -> Names:
+        """Makes the names that tests ask for by a word."""
+        return Names(self.process)
+
+    @cached_property
+    def overrides(self) -> Overrides:
+        """Knows what leases that outlast a test would contain."""
+        return Overrides(self.process)
+
+    @cached_property
+    def _declared_leases(self) -> DeclaredLeases:
+        from wflo_testkit.plugin.declared import DeclaredLeases
+
+        return DeclaredLeases(self)
 
     @cached_property
     def records(self) -> Path | None:
@@ -79,6 +100,28 @@ class PluginSession(RunSession):
             return self.settings.servers
         except SettingError as error:
             raise pytest.UsageError(error.text) from error
+
+    def declared_lease(self, name: str) -> Any:
+        """Return the handle of a lease that the project's file declares, for no test in particular.
+
+        Made when first asked for, once in this process, and given back when the process ends.
+        Raises TestkitError; KeyError for a name that is not in `process.leases`.
+        """
+        return self._declared_leases.get(self.process.leases[name])
+
+    def name_in_run(self, server: str, what: str) -> str:
+        """Return under which name all processes of the run ask for one lease, which is `what`.
+
+        Raises SettingError where each process has a server to itself.
+        """
+        if self.spec(server).per_process and self.count > 1:
+            raise SettingError(
+                f"there is no lease of {server} for the whole run",
+                cause="its tests may change what is server-wide, so each worker has its own server",
+                looked_at=what,
+                fix='make it one per worker (scope "worker", or "session" of `scoped`)',
+            )
+        return what
 
     def first_spec(self, service: Service, name: str, words: Mapping[str, Any]) -> Spec:
         """Return what the service, and then the hook, make of the words. Raises SettingError."""
@@ -116,3 +159,9 @@ class PluginSession(RunSession):
         from wflo_testkit.run.config import RunConfig
 
         return RunConfig.of(self.run, self.rootdir, self.settings)
+
+    def close(self) -> None:
+        """Hang up: the broker gives back what this process still holds."""
+        if "_declared_leases" in self.__dict__:
+            self._declared_leases.close()
+        super().close()

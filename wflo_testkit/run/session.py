@@ -62,6 +62,9 @@ class RunSession:
             command_line=self.command_line(every),
             fixtures={name: [own[0] for own in fixtures(row)] for name, row in rows.items()},
             container=container,
+            kinds={
+                name: {kind.name: kind.inputs for kind in row.leases} for name, row in rows.items()
+            },
         )
 
     def command_line(self, options: Sequence[Option]) -> Mapping[str, Any]:  # noqa: ARG002

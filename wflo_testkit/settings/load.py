@@ -11,7 +11,9 @@ from typing import Any, Self
 from wflo_testkit.errors import SettingError
 from wflo_testkit.outline import CONTAINER
 from wflo_testkit.service import Option, Service
+from wflo_testkit.settings import leases as lease_tables
 from wflo_testkit.settings import project as project_file
+from wflo_testkit.settings.leases import DeclaredLease, Kinds
 from wflo_testkit.settings.options import PREFIX, flag, variable, words
 from wflo_testkit.settings.project import Project
 from wflo_testkit.settings.values import checked, from_text, in_ci
@@ -31,7 +33,8 @@ class Setting:
 class Settings:
     """The settings of one run: `settings["postgres_image"]`.
 
-    servers: extra server -> service. warnings: one sentence per variable that nobody knows.
+    servers: extra server -> service. leases: those that the file declares, by name.
+    warnings: one sentence per variable that nobody knows.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class Settings:
         servers: Mapping[str, str],
         own: Mapping[str, Mapping[str, Setting]],
         warnings: list[str],
+        leases: Mapping[str, DeclaredLease],
     ) -> None:
         self._values = values
         self._services = services
@@ -48,6 +52,7 @@ class Settings:
         self._effective: dict[str, Mapping[str, Any]] = {}
         self.servers = servers
         self.warnings = warnings
+        self.leases = leases
 
     @classmethod
     def load(
@@ -60,6 +65,7 @@ class Settings:
         command_line: Mapping[str, Any],
         fixtures: Mapping[str, Sequence[str]] | None = None,
         container: Service | None = None,
+        kinds: Kinds | None = None,
     ) -> Self:
         """Read every setting.
 
@@ -68,16 +74,23 @@ class Settings:
         rootdir: folder of pyproject.toml. command_line: key -> value, None when not given.
         fixtures: service -> suffixes of its fixtures, to refuse servers whose fixtures collide.
         container: the row of a server that names no service; None where each has to.
+        kinds: what the file may declare leases of.
         An empty variable counts as not set. Raises SettingError.
         """
         project = project_file.read(rootdir)
-        project_file.refuse_unknown(project, [*(o.key for o in options), project_file.SERVERS])
+        known = [*(o.key for o in options), project_file.SERVERS, project_file.LEASES]
+        project_file.refuse_unknown(project, known)
         if container is not None:
             options = [*options, *container.options]
             services = {**services, **words({CONTAINER: container})}
         table = {option.key: option for option in options}
         servers = _servers(project, services)
         project_file.refuse_bad_names(project, servers, services, fixtures or {})
+        every = {name: name for name in services if name != CONTAINER} | servers
+        taken = {
+            f"{name}_{end}" for name, of in every.items() for end in (fixtures or {}).get(of, ())
+        }
+        leases = lease_tables.declared(project, every, kinds or {}, taken)
         values = {o.key: _value(o, project, environ, command_line) for o in options}
         _decide_reuse(values, environ)
         hints = container.hints if container is not None else {}
@@ -88,8 +101,8 @@ class Settings:
         for name, service in servers.items():
             if service == CONTAINER:  # its paths are relative to the project
                 own[name]["root"] = Setting(str(rootdir.absolute()), PLACES[0])
-        known = _variables(table, servers, services)
-        return cls(values, services, servers, own, _warnings(environ, known))
+        warnings = _warnings(environ, _variables(table, servers, services))
+        return cls(values, services, servers, own, warnings, leases)
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key].value

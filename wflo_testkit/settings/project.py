@@ -14,6 +14,7 @@ from wflo_testkit.settings.options import TABLE
 
 FILE = "pyproject.toml"
 SERVERS = "servers"
+LEASES = "leases"
 RESERVED = ("wflo",)
 """Prefixes of the kit's other fixtures."""
 
@@ -23,12 +24,13 @@ class Project:
     """The kit's part of one pyproject.toml.
 
     path: the file. values: its settings. servers: extra server -> its own settings, "service"
-    among them.
+    among them. leases: lease -> what its table says.
     """
 
     path: Path
     values: Mapping[str, Any] = field(default_factory=dict, repr=False)
     servers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    leases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
     def source(self, key: str, server: str = "") -> str:
         """Say where a setting stands, for people."""
@@ -49,7 +51,10 @@ def read(rootdir: Path) -> Project:
     servers = _as_table(values.pop(SERVERS, {}), path, _table(""), SERVERS)
     for name, own in servers.items():
         _as_table(own, path, _table(name))
-    return Project(path, values, servers)
+    leases = _as_table(values.pop(LEASES, {}), path, TABLE, LEASES)
+    for name, own in leases.items():
+        _as_table(own, path, f"[tool.wflo-testkit.{LEASES}.{name}]")
+    return Project(path, values, servers, leases)
 
 
 def refuse_unknown(
@@ -103,11 +108,18 @@ def suggestion(name: str, known: Collection[str]) -> str:
 
 
 def _fault_of(name: str, services: Mapping[str, Sequence[str]]) -> str:
+    if problem := name_fault(name):
+        return problem
+    if name in services:
+        return "a service has that name"
+    return ""
+
+
+def name_fault(name: str) -> str:
+    """Say why nothing of the kit can be called `name`; "" if it can be."""
     # Lower case without a trailing underscore: it becomes a host name and a variable as well.
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or keyword.iskeyword(name):
         return "it is no lower-case identifier"
-    if name in services:
-        return "a service has that name"
     if name in RESERVED:
         return "the kit's own fixtures begin with it"
     return ""
@@ -132,7 +144,8 @@ def _as_table(value: Any, path: Path, table: str, key: str = "") -> Mapping[str,
             f"{key or table} is not a table",
             cause=f"it is {value!r}",
             looked_at=f"{path}, table {table}",
-            fix=f"write {_table('NAME' if key else '')} and the settings below it",
+            fix=f"write {f'[tool.wflo-testkit.{key}.NAME]' if key else TABLE} and the settings "
+            "below it",
         )
     return value
 

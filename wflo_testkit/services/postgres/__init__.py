@@ -56,6 +56,7 @@ SERVICE = Service(
             "database",
             "postgres",
             ("sqlalchemy", "asyncpg"),
+            takes_loop=True,
             async_engine="An SQLAlchemy AsyncEngine on the test's database.",
             async_session="An SQLAlchemy AsyncSession on the test's database.",
         ),

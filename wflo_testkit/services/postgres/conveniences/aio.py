@@ -10,13 +10,14 @@ import _socket
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.aio import LoopBound
 from wflo_testkit.service import TestContext
 from wflo_testkit.services.postgres.conveniences.checkouts import Checkouts
 from wflo_testkit.services.postgres.conveniences.dialects import share
-from wflo_testkit.services.postgres.conveniences.one_loop import OneLoop
+from wflo_testkit.services.postgres.conveniences.one_loop import OneLoop, of_rollback, of_scope
 from wflo_testkit.services.postgres.conveniences.rollback import session_class
 from wflo_testkit.services.postgres.handle import PostgresDatabase, no_connections_of_your_own
 
@@ -36,8 +37,9 @@ def async_engine(handle: PostgresDatabase, test: TestContext) -> Iterator[AsyncE
         await greenlet_spawn(opened.close_left)
 
     bound = LoopBound(close)
+    only = _only_loop(handle, test, "postgres_async_engine")
     try:
-        yield _engine(handle, opened, bound)
+        yield _engine(handle, opened, bound, only)
     finally:
         bound.finish()
 
@@ -46,8 +48,9 @@ def async_session(handle: PostgresDatabase, test: TestContext) -> Iterator[Async
     """Yield a session; what it has not committed is rolled back at the end.
 
     Objects stay readable after a commit (expire_on_commit=False), as SQLAlchemy advises for
-    asyncio: reading an expired attribute would need an await. Where the mode gives no URL its use
-    in a second event loop raises IsolationFailed.
+    asyncio: reading an expired attribute would need an await. Where the mode gives no URL, or it
+    was made with `loop_scope`, its use in a second event loop raises IsolationFailed. Else a second
+    loop finds it as new: at the end of the first it was rolled back and closed.
     """
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.util import greenlet_spawn
@@ -61,10 +64,9 @@ def async_session(handle: PostgresDatabase, test: TestContext) -> Iterator[Async
         await greenlet_spawn(opened.close_left)
 
     bound = LoopBound(close)
-    only = None if handle.gives_url else OneLoop()
+    only = _only_loop(handle, test, "postgres_async_session")
     base = _engine(handle, opened, bound, only)
-    if only is not None:
-        only.watch(base.sync_engine)
+    if not handle.gives_url:
         made = AsyncSession(
             sync_session_class=session_class(),
             engine=lambda: base.sync_engine,
@@ -76,6 +78,13 @@ def async_session(handle: PostgresDatabase, test: TestContext) -> Iterator[Async
         yield made
     finally:
         bound.finish()
+
+
+def _only_loop(handle: PostgresDatabase, test: TestContext, what: str) -> OneLoop | None:
+    """Return the check where `what` belongs to one event loop, None where any loop will do."""
+    if not handle.gives_url:
+        return OneLoop(of_rollback)
+    return OneLoop(partial(of_scope, what, test.loop_scope)) if test.loop_scope else None
 
 
 def _engine(
@@ -105,6 +114,8 @@ def _engine(
         address.sqlalchemy_url("asyncpg"), async_creator=connect, poolclass=NullPool
     )
     opened.watch(engine.sync_engine)
+    if only is not None:
+        only.watch(engine.sync_engine)
     share(engine.sync_engine, handle)
     return engine
 

@@ -1,0 +1,186 @@
+"""`scoped`: a lease or a convenience of the kit as a fixture of another scope.
+
+It returns a fixture of pytest's, so that overriding, `--setup-plan` and the order of closing are
+pytest's own. Loaded by the first conftest.py that uses it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from inspect import Parameter, Signature
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from wflo_testkit import services
+from wflo_testkit.errors import SettingError
+from wflo_testkit.plugin.process import CURRENT, MADE_BY_SCOPED, Part, find_part
+
+if TYPE_CHECKING:
+    from wflo_testkit.plugin.process import PytestProcess
+
+Scope = Literal["function", "class", "module", "package", "session", "run"]
+LoopScope = Literal["", "function", "class", "module", "package", "session"]
+SCOPES = ("function", "class", "module", "package", "session", "run")
+"""From the narrowest to the widest."""
+
+
+@dataclass(slots=True, eq=False)
+class Scoped:
+    """What one call of `scoped` asked for.
+
+    fixture: the kit's, whose like it is; part: what that is, None before it is known.
+    inputs: values for inputs of the lease, in place of the fixtures that it would take.
+    place: file and line of the call, by which the workers of a run know one from another.
+    """
+
+    fixture: str
+    scope: str
+    on: str
+    loop_scope: str
+    inputs: Mapping[str, Any]
+    place: str
+    part: Part | None = None
+
+    @property
+    def text(self) -> str:
+        """The call, for people."""
+        on = f', on="{self.on}"' if self.on else ""
+        return f'scoped("{self.fixture}", scope="{self.scope}"{on})'
+
+
+def scoped(
+    fixture: str, *, scope: Scope, on: str = "", loop_scope: LoopScope = "", **inputs: Any
+) -> Any:
+    """Return a fixture like the kit's `fixture` that lasts for `scope`; assign it to its name.
+
+        shop_database = scoped("postgres_database", scope="session", schema=Base.metadata)
+        shop_engine = scoped("postgres_engine", scope="session", on="shop_database")
+
+    scope: one of pytest's, "session" being one per worker of xdist; or "run", for a lease that all
+        workers of a run share.
+    on: for a convenience, the fixture of the lease that it stands on.
+    loop_scope: for an async convenience, how long the event loop lasts that it belongs to, as in
+        pytest-asyncio; its use in another loop is an error. "": it may be used in any loop.
+    inputs: what the lease contains, such as `schema`, in place of the fixture of that name.
+    Raises SettingError for what cannot be.
+    """
+    frame = inspect.currentframe()
+    caller = frame.f_back if frame else None
+    place = f"{caller.f_code.co_filename}:{caller.f_lineno}" if caller else ""
+    made = Scoped(fixture, scope, on, loop_scope, inputs, place)
+    _check_words(made)
+    function = _function(made)
+    _finish(made, function, CURRENT[-1] if CURRENT else None)
+    lasts: Any = "session" if scope == "run" else scope
+    # In the body of a class pytest would bind it to an instance.
+    in_class = caller is not None and "__qualname__" in caller.f_locals
+    given: Any = staticmethod(function) if in_class else function
+    return pytest.fixture(scope=lasts)(given)
+
+
+def finish(process: PytestProcess) -> None:
+    """Complete what a conftest.py has made of servers that only `process` knows.
+
+    Raises SettingError.
+    """
+    unfinished = _UNFINISHED[:]
+    _UNFINISHED.clear()
+    for made, function in unfinished:
+        _finish(made, function, process)
+
+
+_UNFINISHED: list[tuple[Scoped, Callable[..., Any]]] = []
+"""Made before pytest was configured: the first conftest.py is loaded earlier than the settings."""
+
+
+def _function(made: Scoped) -> Callable[..., Any]:
+    def fixture(*_class: Any, request: pytest.FixtureRequest, **needs: Any) -> Iterator[Any]:
+        from wflo_testkit.plugin import fixtures
+
+        yield from fixtures.scoped(request, made, needs)
+
+    fixture.__name__ = made.fixture
+    setattr(fixture, MADE_BY_SCOPED, made)
+    return fixture
+
+
+def _finish(made: Scoped, function: Callable[..., Any], process: PytestProcess | None) -> None:
+    """Give `function` the signature and docstring of what it stands for, once that is known."""
+    if process is None:
+        known = services.fixtures()
+        part = find_part(made.fixture, {name: name for name in known}, known)
+    else:
+        part = process.part(made.fixture)
+    if part is None:
+        if process is not None:
+            raise _unknown(made, process.owners)
+        _UNFINISHED.append((made, function))
+        part = Part("", "", "lease", (), "")
+    else:
+        made.part = part
+        _check_part(made, part)
+    needs = [name for name in part.needs if _word(part, name) not in made.inputs]
+    if made.on:
+        needs = [made.on]
+    function.__doc__ = part.doc or None
+    function.__signature__ = _signature(needs)  # type: ignore[attr-defined]
+
+
+def _signature(needs: list[str]) -> Signature:
+    """Return one whose first parameter a bound method may lose without loss."""
+    words = [Parameter(name, Parameter.KEYWORD_ONLY) for name in ("request", *needs)]
+    return Signature([Parameter("_class", Parameter.VAR_POSITIONAL), *words])
+
+
+def _word(part: Part, need: str) -> str:
+    return need.removeprefix(f"{part.server}_")
+
+
+def _check_words(made: Scoped) -> None:
+    if made.scope not in SCOPES:
+        raise _refused(
+            made, f"there is no scope {made.scope!r}", f"write one of {', '.join(SCOPES)}"
+        )
+    if made.loop_scope and made.loop_scope not in SCOPES[:-1]:
+        fix = f"write one of {', '.join(SCOPES[:-1])}"
+        raise _refused(made, f"there is no loop_scope {made.loop_scope!r}", fix)
+    if made.loop_scope and SCOPES.index(made.scope) > SCOPES.index(made.loop_scope):
+        raise _refused(
+            made,
+            f"it would outlast its event loop, which lasts for {made.loop_scope!r}",
+            f'write loop_scope="{made.scope}", for the tests that use it as well',
+        )
+
+
+def _check_part(made: Scoped, part: Part) -> None:
+    if part.kind == "convenience":
+        if made.scope == "run":
+            fix = 'give its lease scope="run", and this one scope="session"'
+            raise _refused(made, "what one process has open cannot be the whole run's", fix)
+        if made.inputs:
+            fix = f'give it to the lease: scoped("{part.needs[0]}", ...), and that\'s name as on='
+            raise _refused(made, f"a convenience has no {next(iter(made.inputs))!r}", fix)
+        return
+    if part.kind != "lease":
+        raise _refused(made, f"{made.fixture} lasts for the session anyway", "use it as it is")
+    if made.on or made.loop_scope:
+        word = "on" if made.on else "loop_scope"
+        raise _refused(made, f"a lease has no {word!r}", "leave that out")
+    for key in made.inputs:
+        if key not in (known := [_word(part, need) for need in part.needs]):
+            fix = f"it takes {' and '.join(known)}" if known else "leave that out"
+            raise _refused(made, f"a lease like {made.fixture} contains no {key!r}", fix)
+
+
+def _unknown(made: Scoped, known: Mapping[str, str]) -> SettingError:
+    near = difflib.get_close_matches(made.fixture, known, n=1)
+    fix = f"did you mean {near[0]!r}?" if near else "name a lease or a convenience of the kit"
+    return _refused(made, f"the kit has no fixture {made.fixture!r}", fix)
+
+
+def _refused(made: Scoped, cause: str, fix: str) -> SettingError:
+    return SettingError(f"{made.text} cannot be", cause=cause, looked_at=made.place, fix=fix)
