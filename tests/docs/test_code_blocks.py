@@ -145,6 +145,7 @@ def test_toml_blocks_hold_settings_that_exist(section: Section, tmp_path: Path) 
             environ={},
             command_line={},
             container=services.row(services.CONTAINER),
+            kinds=settings.kinds(table),
         )
 
 

@@ -62,9 +62,7 @@ class RunSession:
             command_line=self.command_line(every),
             fixtures={name: [own[0] for own in fixtures(row)] for name, row in rows.items()},
             container=container,
-            kinds={
-                name: {kind.name: kind.inputs for kind in row.leases} for name, row in rows.items()
-            },
+            kinds=settings.kinds(self.table),
         )
 
     def command_line(self, options: Sequence[Option]) -> Mapping[str, Any]:  # noqa: ARG002

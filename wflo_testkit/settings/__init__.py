@@ -1,7 +1,15 @@
 """Settings: one table of options, read from four places, each value with its source."""
 
 from wflo_testkit.settings.load import Setting, Settings
-from wflo_testkit.settings.options import GENERAL, common, every, flag, variable, words
+from wflo_testkit.settings.options import (
+    GENERAL,
+    common,
+    every,
+    flag,
+    kinds,
+    variable,
+    words,
+)
 from wflo_testkit.settings.values import in_ci
 
 __all__ = [
@@ -12,6 +20,7 @@ __all__ = [
     "every",
     "flag",
     "in_ci",
+    "kinds",
     "variable",
     "words",
 ]

@@ -143,6 +143,13 @@ def words(table: Mapping[str, Service]) -> dict[str, list[str]]:
     }
 
 
+def kinds(table: Mapping[str, Service]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Return service -> its kinds of leases -> the inputs that each takes."""
+    return {
+        name: {kind.name: kind.inputs for kind in service.leases} for name, service in table.items()
+    }
+
+
 def variable(key: str) -> str:
     """Return the environment variable of an option: WFLO_TESTKIT_<KEY>."""
     return PREFIX + key.upper()
