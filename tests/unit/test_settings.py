@@ -40,7 +40,7 @@ def load(tmp_path: Path) -> Load:
     def load(toml: str = "", environ: dict[str, str] | None = None, **more: Any) -> Settings:
         if toml:
             (tmp_path / "pyproject.toml").write_text(toml)
-        fixtures = more.pop("fixtures", None)
+        fixtures, kinds = more.pop("fixtures", None), more.pop("kinds", None)
         return Settings.load(
             OPTIONS,
             SERVICES,
@@ -48,6 +48,7 @@ def load(tmp_path: Path) -> Load:
             environ=environ or {},
             command_line=more,
             fixtures=fixtures,
+            kinds=kinds,
         )
 
     return load
@@ -389,6 +390,7 @@ def test_servers_whose_fixtures_would_have_one_name_are_refused(load: Load) -> N
         ("[tool.wflo-testkit]\nkeep = true\n", False),
         (ORDERS, True),
         ("[tool.wflo-testkit]\nservers.orders.service = 'store'\n", True),
+        ("[tool.wflo-testkit.leases.attic]\nof = 'store_shelf'\n", True),
     ],
 )
 def test_declared_servers_are_noticed_without_parsing(
@@ -417,3 +419,56 @@ def test_a_general_setting_is_read_somewhere_or_says_that_it_is_not() -> None:
     promised = {option.key for option in GENERAL if "Not yet in effect" not in option.help}
 
     assert read == promised
+
+
+KINDS = {"store": {"shelf": ("plan",), "box": ()}}
+
+
+def test_leases_are_declared_by_name(load: Load) -> None:
+    leases = load(
+        "[tool.wflo-testkit.servers.depot]\nservice = 'store'\n"
+        "[tool.wflo-testkit.leases.attic]\nof = 'depot_shelf'\nplan = ['a:b.c', 'd.sql']\n"
+        "[tool.wflo-testkit.leases.cellar]\nof = 'store_box'\nscope = 'run'\n",
+        kinds=KINDS,
+    ).leases
+
+    assert [(each.server, each.kind, each.scope) for each in leases.values()] == [
+        ("depot", "shelf", "worker"),
+        ("store", "box", "run"),
+    ]
+    assert leases["attic"].inputs == {"plan": ["a:b.c", "d.sql"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "said"),
+    [
+        ("attic", "scope = 'run'", "the lease 'attic' names no lease"),
+        ("attic", "of = 'store_shelv'", "did you mean 'store_shelf'?"),
+        ("attic", "of = 'store_box'\nplan = 'x'", "unknown setting 'plan'"),
+        ("attic", "of = 'store_shelf'\npaln = 'x'", "did you mean 'plan'?"),
+        ("attic", "of = 'store_shelf'\nplan = 7", "neither a text nor a list of texts"),
+        ("attic", "of = 'store_shelf'\nplan = []", "neither a text nor a list of texts"),
+        ("attic", "of = 'store_shelf'\nscope = 'session'", "write one of worker, run"),
+        ("store", "of = 'store_shelf'", "a server has that name"),
+        ("depot", "of = 'store_shelf'", "a server has that name"),
+        ("depot_box", "of = 'store_shelf'", "a fixture of the kit has that name"),
+        ("wflo_attic", "of = 'store_shelf'", "the kit's own fixtures begin with it"),
+        ("Attic", "of = 'store_shelf'", "it is no lower-case identifier"),
+    ],
+)
+def test_a_lease_that_cannot_be_is_refused(load: Load, name: str, table: str, said: str) -> None:
+    with pytest.raises(SettingError) as error:
+        load(
+            "[tool.wflo-testkit.servers.depot]\nservice = 'store'\n"
+            f"[tool.wflo-testkit.leases.{name}]\n{table}\n",
+            kinds=KINDS,
+            fixtures={"store": ["shelf", "box"]},
+        )
+
+    assert said in error.value.text
+    assert f"table [tool.wflo-testkit.leases.{name}]" in error.value.text
+
+
+def test_leases_that_are_no_table_are_refused(load: Load) -> None:
+    with pytest.raises(SettingError, match=r"write \[tool.wflo-testkit.leases.NAME\]"):
+        load("[tool.wflo-testkit]\nleases = 3\n")

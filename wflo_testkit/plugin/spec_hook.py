@@ -57,7 +57,9 @@ def show(config: pytest.Config) -> None:
     """Print, as JSON, what the servers of the project run; starts nothing.
 
     Keys: wflo_testkit (its version), settings (the general ones), sources (of each setting that
-    is not at its default), warnings, specs (by server, passwords that somebody has set included);
+    is not at its default), warnings, specs (by server, passwords that somebody has set included),
+    leases (those that the file declares, by name: of, scope, and what they contain as it stands
+    there);
     or `error`, see errors.to_json. cli/project.py reads it.
     Raises pytest.UsageError for settings or a hook that cannot be used.
     """
@@ -84,6 +86,7 @@ def _told(process: PytestProcess) -> dict[str, Json]:
         "sources": loaded.changed(),
         "warnings": loaded.warnings,
         "specs": specs,
+        "leases": {name: lease.to_json() for name, lease in loaded.leases.items()},
     }
 
 
