@@ -38,6 +38,12 @@ def names(spec: Spec, known: Collection[str]) -> list[str]:
     return list(found)
 
 
+def found(spec: Spec) -> list[str]:
+    """Return every name before a dot in braces, whether it is one or not."""
+    texts = (text for _where, text in _texts(spec))
+    return list(dict.fromkeys(each["name"] for text in texts for each in _REFERENCE.finditer(text)))
+
+
 def filled(spec: Spec, values: Mapping[str, Any]) -> Spec:
     """Return `spec` with every reference to a name in `values` replaced.
 

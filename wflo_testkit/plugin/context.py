@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wflo_testkit.errors import LeftoverFound, LeftoverWarning, SettingError
-from wflo_testkit.plugin import env, outcome
+from wflo_testkit.plugin import outcome
 from wflo_testkit.plugin.prefetch import OWN_SERVER, chosen_mode
 from wflo_testkit.plugin.process import OWN_SERVERS, PROCESS
+from wflo_testkit.run import variables
 
 if TYPE_CHECKING:
     from wflo_testkit.model import Server
@@ -126,7 +127,7 @@ class Context:
 
     def variables(self, handle: Any) -> Mapping[str, str]:
         """Return the variables of the setting `env` that name no other server, from `handle`."""
-        return env.filled_from(handle, self.name, self.session)
+        return variables.filled_from(handle, self.name, self.session)
 
     def warn(self, message: str) -> None:
         """Tell of a leftover, naming the test. Raises LeftoverFound where the setting says so."""

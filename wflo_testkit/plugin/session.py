@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
-from pathlib import Path
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,10 +24,11 @@ from wflo_testkit.run.session import RunSession
 
 if TYPE_CHECKING:
     from wflo_testkit.model import Server, Spec
-    from wflo_testkit.plugin.declared import DeclaredLeases
     from wflo_testkit.plugin.process import PytestProcess
     from wflo_testkit.run.config import RunConfig
-    from wflo_testkit.service import Option, Service
+    from wflo_testkit.run.leasing import Leased
+    from wflo_testkit.service import LeaseKind, Option, Service
+    from wflo_testkit.settings.leases import DeclaredLease
 
 
 class PluginSession(RunSession):
@@ -54,6 +54,11 @@ class PluginSession(RunSession):
         """Server -> service."""
         return self.process.servers
 
+    @property
+    def leases(self) -> Mapping[str, DeclaredLease]:
+        """The leases that the project's file declares."""
+        return self.process.leases
+
     @cached_property
     def names(self) -> Names:
         """Makes the names that tests ask for by a word."""
@@ -63,22 +68,6 @@ class PluginSession(RunSession):
     def overrides(self) -> Overrides:
         """Knows what leases that outlast a test would contain."""
         return Overrides(self.process)
-
-    @cached_property
-    def _declared_leases(self) -> DeclaredLeases:
-        from wflo_testkit.plugin.declared import DeclaredLeases
-
-        return DeclaredLeases(self)
-
-    @cached_property
-    def records(self) -> Path | None:
-        """The folder for what services know of earlier runs; None for a user without a home."""
-        from wflo_testkit.runtime.reuse.user_folder import UserFolder
-
-        try:
-            return UserFolder().folder.with_name("records")
-        except RuntimeError:  # of Path.home, for a number that is nobody's
-            return None
 
     @property
     def requires_docker(self) -> bool:
@@ -101,27 +90,20 @@ class PluginSession(RunSession):
         except SettingError as error:
             raise pytest.UsageError(error.text) from error
 
-    def declared_lease(self, name: str) -> Any:
-        """Return the handle of a lease that the project's file declares, for no test in particular.
+    def took(self, name: str, kind: LeaseKind, leased: Leased) -> Callable[[], bool]:
+        """Let failed tests' reports tell of a declared lease; it is kept if one has used it."""
+        server = leased.lease.server
+        noted = outcome.Outcome(
+            servers={server.key: server},
+            handles={name: leased.handle},
+            refusals={name: partial(kind.refused, leased.lease)},
+        )
+        self.wide.add(leased.handle, noted)
+        return lambda: noted.failed
 
-        Made when first asked for, once in this process, and given back when the process ends.
-        Raises TestkitError; KeyError for a name that is not in `process.leases`.
-        """
-        return self._declared_leases.get(self.process.leases[name])
-
-    def name_in_run(self, server: str, what: str) -> str:
-        """Return under which name all processes of the run ask for one lease, which is `what`.
-
-        Raises SettingError where each process has a server to itself.
-        """
-        if self.spec(server).per_process and self.count > 1:
-            raise SettingError(
-                f"there is no lease of {server} for the whole run",
-                cause="its tests may change what is server-wide, so each worker has its own server",
-                looked_at=what,
-                fix='make it one per worker (scope "worker", or "session" of `scoped`)',
-            )
-        return what
+    def learn_of_lease(self, told: Mapping[str, Any]) -> None:
+        """Take note of the passwords that are to be masked."""
+        self.passwords.learn_of_lease(told)
 
     def first_spec(self, service: Service, name: str, words: Mapping[str, Any]) -> Spec:
         """Return what the service, and then the hook, make of the words. Raises SettingError."""
@@ -144,7 +126,7 @@ class PluginSession(RunSession):
             try:
                 spec = self.unique(self.spec(name))
                 if not spec.per_process or tests[name] >= self.count:
-                    self.broker.prefetch(spec)
+                    self.begin(spec)
             except (TestkitError, pytest.skip.Exception, pytest.fail.Exception):
                 continue  # the fixture meets the same, and reports it
 
@@ -159,9 +141,3 @@ class PluginSession(RunSession):
         from wflo_testkit.run.config import RunConfig
 
         return RunConfig.of(self.run, self.rootdir, self.settings)
-
-    def close(self) -> None:
-        """Hang up: the broker gives back what this process still holds."""
-        if "_declared_leases" in self.__dict__:
-            self._declared_leases.close()
-        super().close()

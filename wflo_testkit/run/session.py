@@ -12,18 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 from wflo_testkit import services, settings
 from wflo_testkit.errors import SettingError, TestkitError
+from wflo_testkit.model import Spec
 from wflo_testkit.outline import CONTAINER
 from wflo_testkit.run import needs
 from wflo_testkit.run.asker_tasks import AskerTasks
+from wflo_testkit.run.declared import DeclaredLeases
 from wflo_testkit.service import fixtures
 from wflo_testkit.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from wflo_testkit.broker.api import BrokerApi
-    from wflo_testkit.model import Server, Spec
-    from wflo_testkit.service import Option, Service
+    from wflo_testkit.model import Server
+    from wflo_testkit.run.leasing import Leased
+    from wflo_testkit.service import LeaseKind, Option, Service
+    from wflo_testkit.settings.leases import DeclaredLease
 
 
 class RunSession:
@@ -40,6 +44,7 @@ class RunSession:
         self.count = count
         self.tasks = AskerTasks()
         self._broker: BrokerApi | None = None
+        self._declared = DeclaredLeases(self)
         self._specs: dict[str, Spec] = {}
         self._resolving: list[str] = []
         self._ready: dict[tuple[str, str], Server] = {}
@@ -73,6 +78,21 @@ class RunSession:
     def servers(self) -> Mapping[str, str]:
         """Server -> service: one per service, and those that the project's file declares."""
         return {name: name for name in self.table} | dict(self.settings.servers)
+
+    @property
+    def leases(self) -> Mapping[str, DeclaredLease]:
+        """The leases that the project's file declares."""
+        return self.settings.leases
+
+    @cached_property
+    def records(self) -> Path | None:
+        """The folder for what services know of earlier runs; None for a user without a home."""
+        from wflo_testkit.runtime.reuse.user_folder import UserFolder
+
+        try:
+            return UserFolder().folder.with_name("records")
+        except RuntimeError:  # of Path.home, for a number that is nobody's
+            return None
 
     @property
     def broker(self) -> BrokerApi:
@@ -109,7 +129,9 @@ class RunSession:
         self._resolving.append(name)
         try:
             spec = self.first_spec(service, name, words)
-            return needs.added(spec, self.servers, lambda each: self.unique(self.spec(each)))
+            return needs.added(
+                spec, self.servers, self.leases, lambda each: self.unique(self.spec(each))
+            )
         finally:
             self._resolving.pop()
 
@@ -133,6 +155,43 @@ class RunSession:
             self._ready[name, unique] = self.running(spec, self.service(name))
         return self._ready[name, unique]
 
+    def begin(self, spec: Spec) -> None:
+        """Begin to start a server in the background; where it holds leases, what else it needs."""
+        if not needs.leases_of(spec, self.leases):
+            self.broker.prefetch(spec)
+            return
+        for need in spec.needs.values():
+            self.begin(Spec.from_json(need))
+
+    def declared_lease(self, name: str) -> Any:
+        """Return the handle of a lease that the project's file declares, for no test in particular.
+
+        Made when first asked for, once in this process, and given back when the process ends.
+        Raises TestkitError; KeyError for a name that is not in `leases`.
+        """
+        return self._declared.get(self.leases[name])
+
+    def name_in_run(self, server: str, what: str) -> str:
+        """Return under which name all processes of the run ask for one lease, which is `what`.
+
+        Raises SettingError where each process has a server to itself.
+        """
+        if self.spec(server).per_process and self.count > 1:
+            raise SettingError(
+                f"there is no lease of {server} for the whole run",
+                cause="its tests may change what is server-wide, so each worker has its own server",
+                looked_at=what,
+                fix='make it one per worker (scope "worker", or "session" of `scoped`)',
+            )
+        return what
+
+    def took(self, name: str, kind: LeaseKind, leased: Leased) -> Callable[[], bool]:  # noqa: ARG002
+        """Note a declared lease; what is returned says at its end whether it is to be kept."""
+        return lambda: False
+
+    def learn_of_lease(self, told: Mapping[str, Any]) -> None:
+        """Take note of what a lease's data hold, passwords among it."""
+
     def discard(self, name: str, unique: str) -> None:
         """Remove the server that was started for `unique` alone."""
         self._ready.pop((name, unique), None)
@@ -143,6 +202,7 @@ class RunSession:
 
         Raises the TestkitError of its start.
         """
+        spec = needs.with_leases(spec, self.leases, self.declared_lease)
         got: Any = self.broker.server(spec)
         while hasattr(got, "token"):  # not by its class: a test may import the kit anew
             server = self._server_of(got.data["server"])
@@ -165,6 +225,7 @@ class RunSession:
 
     def close(self) -> None:
         """Hang up: the broker gives back what this process still holds."""
+        self._declared.close()
         if self._broker is not None:
             self._broker.close()
 
