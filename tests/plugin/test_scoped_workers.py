@@ -33,8 +33,8 @@ shop_session = scoped("postgres_session", scope="session", on="shop")
 @pytest.fixture
 def tell(worker_id, cart, module_cart, shop, request):
     with (HERE / "told").open("a") as told:
-        urls = f"{cart.url} {module_cart.url} {shop.url}"
-        told.write(f"{worker_id} {urls} {request.module.__name__}\\n")
+        words = (worker_id, cart.url, module_cart.url, shop.url, request.module.__name__)
+        told.write(" ".join(words) + "\\n")
 """
 SUITE = """
 import pytest

@@ -1,7 +1,7 @@
 """Names that only one test uses, for whatever the kit has no lease of: a bucket, a queue, an index.
 
-Lower-case letters and digits that begin with a letter, at most 63 of them: what RabbitMQ, S3 (at
-least 3), Elasticsearch, Kafka and Postgres all take for a name.
+Lower-case letters and digits that begin with a letter, at most 63 of them: what object stores,
+message brokers, search engines and databases all take for a name.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wflo_testkit.plugin.process import PytestProcess
 
 LONGEST = 63
-"""Characters: of a bucket (S3), of an identifier of Postgres."""
+"""Characters: of a bucket (S3 guide, Bucket naming rules), and of a database's identifier."""
 _LONGEST_PROCESS = 12
 """Characters of a worker's name in what it makes."""
 

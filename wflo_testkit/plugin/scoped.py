@@ -57,8 +57,8 @@ def scoped(
 ) -> Any:
     """Return a fixture like the kit's `fixture` that lasts for `scope`; assign it to its name.
 
-        shop_database = scoped("postgres_database", scope="session", schema=Base.metadata)
-        shop_engine = scoped("postgres_engine", scope="session", on="shop_database")
+        shop_database = scoped("orders_database", scope="session", schema=Base.metadata)
+        shop_engine = scoped("orders_engine", scope="session", on="shop_database")
 
     scope: one of pytest's, "session" being one per worker of xdist; or "run", for a lease that all
         workers of a run share.
