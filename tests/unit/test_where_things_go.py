@@ -199,6 +199,22 @@ def it_runs(copy: Copy, _run: Run) -> str:
     return "" if (done.returncode, done.stdout) == (0, "planted!\n") else f"{done}"
 
 
+def a_lease_lasts_for_it(_copy: Copy, run: Run) -> str:
+    test = """
+        from wflo_testkit import scoped
+
+        cart = scoped("redis_database", scope="planted")
+        found = []
+
+        def test_first(cart):
+            found.append(cart)
+
+        def test_second(cart):
+            assert found == [cart]
+    """
+    return outcome(run(test, "--wflo-require"))
+
+
 MODE = """
 from wflo_testkit.model import Build
 from wflo_testkit.services.postgres.modes.database import DatabaseMode
@@ -251,6 +267,7 @@ ADDITIONS = {
     "a general setting": Addition(
         entry='Option(key="planted", default="", help="nothing")', proof=its_flag_is_shown
     ),
+    "a scope": Addition(entry='"planted": Lasts("module")', proof=a_lease_lasts_for_it),
     "a command": Addition(name="planted.py", text=COMMAND, entry='"planted"', proof=it_runs),
 }
 QUICK = "a command"

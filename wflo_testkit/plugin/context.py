@@ -67,7 +67,7 @@ class Context:
 
     @property
     def scope(self) -> str:
-        """One of pytest's, or "run"."""
+        """One of `scoped`'s or, where that did not make the fixture, of pytest's."""
         return self._made.scope if self._made is not None else self._request.scope
 
     @property
@@ -81,7 +81,7 @@ class Context:
 
         Raises SettingError.
         """
-        if self._made is None or self.scope != "run":
+        if self._made is None or not self._made.lasts.is_shared:
             return ""
         what = f"{self.fixture} of {self._made.place}"
         return self.session.name_in_run(self.name, what)

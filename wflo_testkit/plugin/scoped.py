@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, Signature
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -22,10 +22,25 @@ from wflo_testkit.plugin.process import CURRENT, MADE_BY_SCOPED, Part, find_part
 if TYPE_CHECKING:
     from wflo_testkit.plugin.process import PytestProcess
 
-Scope = Literal["function", "class", "module", "package", "session", "run"]
-LoopScope = Literal["", "function", "class", "module", "package", "session"]
-SCOPES = ("function", "class", "module", "package", "session", "run")
+OF_PYTEST = ("function", "class", "module", "package", "session")
 """From the narrowest to the widest."""
+
+
+class Lasts(NamedTuple):
+    """How long a scope lasts: as one of pytest's; and whether all processes of the run share it."""
+
+    scope: str
+    is_shared: bool = False
+
+
+SCOPES = {
+    "function": Lasts("function"),
+    "class": Lasts("class"),
+    "module": Lasts("module"),
+    "package": Lasts("package"),
+    "session": Lasts("session"),
+    "run": Lasts("session", is_shared=True),
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -46,15 +61,18 @@ class Scoped:
     part: Part | None = None
 
     @property
+    def lasts(self) -> Lasts:
+        """How long it does."""
+        return SCOPES[self.scope]
+
+    @property
     def text(self) -> str:
         """The call, for people."""
         on = f', on="{self.on}"' if self.on else ""
         return f'scoped("{self.fixture}", scope="{self.scope}"{on})'
 
 
-def scoped(
-    fixture: str, *, scope: Scope, on: str = "", loop_scope: LoopScope = "", **inputs: Any
-) -> Any:
+def scoped(fixture: str, *, scope: str, on: str = "", loop_scope: str = "", **inputs: Any) -> Any:
     """Return a fixture like the kit's `fixture` that lasts for `scope`; assign it to its name.
 
         shop_database = scoped("orders_database", scope="session", schema=Base.metadata)
@@ -75,7 +93,7 @@ def scoped(
     _check_words(made)
     function = _function(made)
     _finish(made, function, CURRENT[-1] if CURRENT else None)
-    lasts: Any = "session" if scope == "run" else scope
+    lasts: Any = made.lasts.scope
     # In the body of a class pytest would bind it to an instance.
     in_class = caller is not None and "__qualname__" in caller.f_locals
     given: Any = staticmethod(function) if in_class else function
@@ -145,21 +163,23 @@ def _check_words(made: Scoped) -> None:
         raise _refused(
             made, f"there is no scope {made.scope!r}", f"write one of {', '.join(SCOPES)}"
         )
-    if made.loop_scope and made.loop_scope not in SCOPES[:-1]:
-        fix = f"write one of {', '.join(SCOPES[:-1])}"
+    if not made.loop_scope:
+        return
+    if made.loop_scope not in OF_PYTEST:
+        fix = f"write one of {', '.join(OF_PYTEST)}"
         raise _refused(made, f"there is no loop_scope {made.loop_scope!r}", fix)
-    if made.loop_scope and SCOPES.index(made.scope) > SCOPES.index(made.loop_scope):
+    if OF_PYTEST.index(made.lasts.scope) > OF_PYTEST.index(made.loop_scope):
         raise _refused(
             made,
             f"it would outlast its event loop, which lasts for {made.loop_scope!r}",
-            f'write loop_scope="{made.scope}", for the tests that use it as well',
+            f'write loop_scope="{made.lasts.scope}", for the tests that use it as well',
         )
 
 
 def _check_part(made: Scoped, part: Part) -> None:
     if part.kind == "convenience":
-        if made.scope == "run":
-            fix = 'give its lease scope="run", and this one scope="session"'
+        if made.lasts.is_shared:
+            fix = f'give its lease scope="{made.scope}", and this one scope="session"'
             raise _refused(made, "what one process has open cannot be the whole run's", fix)
         if made.inputs:
             fix = f'give it to the lease: scoped("{part.needs[0]}", ...), and that\'s name as on='
