@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import Run
 from wflo_testkit import scoped
 from wflo_testkit.errors import SettingError
 from wflo_testkit.plugin.process import MADE_BY_SCOPED
@@ -49,3 +50,21 @@ def test_a_fixture_of_the_kit_can_be_called_whatever_one_likes() -> None:
     made = getattr(shop._get_wrapped_function(), MADE_BY_SCOPED)
     assert made.part[:3] == ("postgres", "database", "lease")
     assert "A database that only this test sees" in shop._get_wrapped_function().__doc__
+
+
+MISSPELT = 'from wflo_testkit import scoped\nshop = scoped("ordrs_database", scope="module")\n'
+USE = "def test(shop): pass"
+DECLARED = '[tool.wflo-testkit.servers.orders]\nservice = "redis"\n'
+
+
+@pytest.mark.slow
+def test_a_server_that_nobody_declares_is_told_once_the_settings_are_known(run_suite: Run) -> None:
+    """A server's name may be one of the file's, which is read after the first conftest.py."""
+    first = run_suite(USE, conftest=MISSPELT, pyproject=DECLARED)
+    later = {"conftest.py": "# empty", "test_it.py": "# none", "a/conftest.py": MISSPELT}
+    below = run_suite(files=later | {"a/test_a.py": USE})
+
+    assert first.ret == pytest.ExitCode.USAGE_ERROR
+    assert "did you mean 'orders_database'?" in first.stderr.str()
+    below.assert_outcomes(errors=1)
+    assert "did you mean 'orders_database'?" in below.stdout.str()

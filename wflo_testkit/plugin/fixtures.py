@@ -74,8 +74,12 @@ def lease(
 
 def scoped(request: pytest.FixtureRequest, made: Scoped, needs: Mapping[str, Any]) -> Iterator[Any]:
     """Yield what a fixture made by `scoped` stands for. needs: what it takes, by name."""
-    part = made.part
-    assert part is not None, "pytest has been configured by now"
+    if (part := made.part) is None:
+        process = request.config.stash[PROCESS]
+        with report_errors(process.session):
+            from wflo_testkit.plugin.scoped import unknown
+
+            raise unknown(made, process)
     if part.kind == "lease":
         given = {f"{part.server}_{name}": value for name, value in made.inputs.items()}
         yield from lease(request, part.server, part.suffix, {**needs, **given}, made)

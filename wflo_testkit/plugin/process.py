@@ -205,8 +205,8 @@ class PytestProcess:
         for name in getattr(item, "fixturenames", ()):
             if name in self.owners and self._is_reached(item, name):
                 found[name] = self.owners[name]
-            elif may_be_scoped and (made := scoped_definition(item, name)) is not None:
-                found[name] = self.owners[made.fixture]
+            elif may_be_scoped and (server := self.owners.get(scoped_like(item, name))):
+                found[name] = server
         return found
 
     def _is_reached(self, item: pytest.Item, name: str) -> bool:
@@ -220,10 +220,13 @@ class PytestProcess:
         return True
 
 
-def scoped_definition(item: pytest.Item, name: str) -> Scoped | None:
-    """Return what `scoped` was asked for, if the fixture that `item` sees is one of those."""
+def scoped_like(item: pytest.Item, name: str) -> str:
+    """Return which fixture of the kit `scoped` has made the one like that `item` sees, or ""."""
     known = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
-    return getattr(known[name][-1].func, MADE_BY_SCOPED, None) if known.get(name) else None
+    made: Scoped | None = None
+    if definitions := known.get(name):
+        made = getattr(definitions[-1].func, MADE_BY_SCOPED, None)
+    return made.fixture if made is not None else ""
 
 
 def _scoped_is_loaded() -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -92,7 +92,9 @@ def scoped(fixture: str, *, scope: str, on: str = "", loop_scope: str = "", **in
     made = Scoped(fixture, scope, on, loop_scope, inputs, place)
     _check_words(made)
     function = _function(made)
-    _finish(made, function, CURRENT[-1] if CURRENT else None)
+    if not _finish(made, function, CURRENT[-1] if CURRENT else None):
+        _refuse_misspelt(made)
+        _UNFINISHED.append((made, function))
     lasts: Any = made.lasts.scope
     # In the body of a class pytest would bind it to an instance.
     in_class = caller is not None and "__qualname__" in caller.f_locals
@@ -108,7 +110,8 @@ def finish(process: PytestProcess) -> None:
     unfinished = _UNFINISHED[:]
     _UNFINISHED.clear()
     for made, function in unfinished:
-        _finish(made, function, process)
+        if not _finish(made, function, process):
+            raise unknown(made, process)
 
 
 _UNFINISHED: list[tuple[Scoped, Callable[..., Any]]] = []
@@ -126,26 +129,22 @@ def _function(made: Scoped) -> Callable[..., Any]:
     return fixture
 
 
-def _finish(made: Scoped, function: Callable[..., Any], process: PytestProcess | None) -> None:
-    """Give `function` the signature and docstring of what it stands for, once that is known."""
+def _finish(made: Scoped, function: Callable[..., Any], process: PytestProcess | None) -> bool:
+    """Give `function` the signature and docstring of what it stands for; False if unknown yet."""
     if process is None:
         known = services.fixtures()
         part = find_part(made.fixture, {name: name for name in known}, known)
     else:
         part = process.part(made.fixture)
     if part is None:
-        if process is not None:
-            raise _unknown(made, process.owners)
-        _UNFINISHED.append((made, function))
-        part = Part("", "", "lease", (), "")
-    else:
-        made.part = part
-        _check_part(made, part)
+        function.__signature__ = _signature([])  # type: ignore[attr-defined]
+        return False
+    _check_part(made, part)
+    made.part = part
     needs = [name for name in part.needs if _word(part, name) not in made.inputs]
-    if made.on:
-        needs = [made.on]
-    function.__doc__ = part.doc or None
-    function.__signature__ = _signature(needs)  # type: ignore[attr-defined]
+    function.__doc__ = part.doc
+    function.__signature__ = _signature([made.on] if made.on else needs)  # type: ignore[attr-defined]
+    return True
 
 
 def _signature(needs: list[str]) -> Signature:
@@ -196,7 +195,19 @@ def _check_part(made: Scoped, part: Part) -> None:
             raise _refused(made, f"a lease like {made.fixture} contains no {key!r}", fix)
 
 
-def _unknown(made: Scoped, known: Mapping[str, str]) -> SettingError:
+def unknown(made: Scoped, process: PytestProcess) -> SettingError:
+    """Return the error of a fixture that the kit does not have."""
+    return _no_such(made, process.owners)
+
+
+def _refuse_misspelt(made: Scoped) -> None:
+    """Raise SettingError for what no server has, whatever it is called."""
+    parts = [(name, part[0]) for name, own in services.fixtures().items() for part in own]
+    if not any(made.fixture.endswith(f"_{suffix}") for _name, suffix in parts):
+        raise _no_such(made, [f"{name}_{suffix}" for name, suffix in parts])
+
+
+def _no_such(made: Scoped, known: Iterable[str]) -> SettingError:
     near = difflib.get_close_matches(made.fixture, known, n=1)
     fix = f"did you mean {near[0]!r}?" if near else "name a lease or a convenience of the kit"
     return _refused(made, f"the kit has no fixture {made.fixture!r}", fix)
