@@ -51,7 +51,7 @@ applied as in a run, and ends: no test is collected, nothing is started. Of conf
 that pytest loads before it collects: in its root folder, in `testpaths` or the folders given, and
 in folders `test*` of these. A server whose tests the hook skips is left out. An error of the
 settings or the hook is under `error`, and the exit code is 4. What you have put into a spec
-stands there as it is, **passwords too**.
+stands there as it is, **passwords too**. Under `leases` are those that the file declares.
 
 `wflo-testkit doctor`, `clean` and `images warm` ask the `pytest` of their Python the same
 question in the current folder, so they go by what a plain `pytest` there would do. What conftests
@@ -74,7 +74,8 @@ max_connections = 50
 ```
 
 This gives `orders_server`, `orders_database`, `orders_session` and so on, beside `postgres_server`
-and its family. `WFLO_TESTKIT_ORDERS_MAX_CONNECTIONS` overrides the table.
+and its family. `WFLO_TESTKIT_ORDERS_MAX_CONNECTIONS` overrides the table. A table
+`[tool.wflo-testkit.leases.<name>]` declares [a lease by name](scopes.md#leases-by-name-in-pyprojecttoml).
 """
 
 
