@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
@@ -23,6 +24,31 @@ class HeldLease:
     owner: str
     data: Mapping[str, Json] = field(repr=False)
     notes: dict[str, Json] = field(default_factory=dict, repr=False)
+
+
+AGAIN = "again: "
+"""Begins a sentence about a leftover of a kind that this run has been told of: see ToldOnce."""
+
+
+class ToldOnce:
+    """Idle connections of one server that people know of. Safe to use from several threads.
+
+    An application's pool leaves some open behind every test, and to be told once is enough.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: set[str] = set()
+
+    def mark(self, whose: str, sentence: str) -> str:
+        """Return the sentence about an idle connection, marked if one of the same client is known.
+
+        whose: what the client calls itself.
+        """
+        with self._lock:
+            is_known = whose in self._known
+            self._known.add(whose)
+        return f"{AGAIN}{sentence}" if is_known else f"{sentence} (told once a run: it was idle)"
 
 
 class Isolation(Protocol):
@@ -50,7 +76,8 @@ class Isolation(Protocol):
         """Take a lease back; close and clear what the test left.
 
         keep: leave the data in place for a person to look at.
-        Returns one sentence per leftover, to be warned about with the test's name.
+        Returns one sentence per leftover, to be warned about with the test's name; one that
+        begins with AGAIN is passed over, unless leftovers are errors.
         """
 
     def close(self, kept: Sequence[HeldLease] = ()) -> None:
@@ -100,6 +127,37 @@ class Counts(Protocol):
 
     def figures(self) -> Mapping[str, int]:
         """Return word -> number, such as {"recycled": 40}; called at any time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dump:
+    """How what a lease holds is written as text, which can be loaded elsewhere.
+
+    command: prints it; outline: prints it without the data, for what is too large. Both are run in
+    the server's container, those of an external server on this machine, with `environment` besides.
+    suffix: of the file, such as "sql". opens: a script for `sh` that loads the file named `{file}`
+    beside it, and lets a person look at it.
+    """
+
+    command: tuple[str, ...]
+    outline: tuple[str, ...]
+    suffix: str
+    opens: str
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@runtime_checkable
+class Dumps(Protocol):
+    """An Isolation of which a failed test's data can be taken away before the server goes."""
+
+    def dump(self, lease: HeldLease) -> Dump | None:
+        """Return how the data of a lease is dumped, before it is released; None if it is not.
+
+        The dump itself comes once it has been released with `keep`, or at once.
+        """
+
+    def drop_kept(self, lease: HeldLease) -> None:
+        """Drop what was released with `keep`, and has been dumped. May raise; returns at once."""
 
 
 @runtime_checkable

@@ -35,7 +35,11 @@ FLAGS: tuple[Flag, ...] = (
         "Start from images in which the slow part of a start is done already, and make missing "
         "ones after the run, in the background; in CI they are used, but not made.",
     ),
-    ("keep", True, "Leave containers and failed tests' data in place at the end, to look at."),
+    (
+        "keep",
+        True,
+        "Leave the kit's containers, with failed tests' data inside, at the end, to look at.",
+    ),
     (
         "without_docker",
         False,

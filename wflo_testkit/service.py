@@ -90,8 +90,12 @@ class TestContext(Protocol):
     def variables(self, handle: Any) -> Mapping[str, str]:
         """Return the user's variables that name no other server, filled from `handle`."""
 
-    def warn(self, message: str) -> None:
-        """Warn about something that the test left open, with the test's name."""
+    @property
+    def has_failed(self) -> bool:
+        """Whether the test's set-up or call has failed, so that what is there is evidence."""
+
+    def warn(self, *messages: str) -> None:
+        """Warn about what the test left open, with the test's name: see Isolation.release."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +181,19 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogLines:
+    """Whose a line of a server's log is, for the report of a failed test: regular expressions.
+
+    kits: found in what the kit's own doing has caused. lease: finds what leases are called, in a
+    line and in a lease's data; a line with the names of other leases alone is another test's.
+    "" finds nothing.
+    """
+
+    kits: str = ""
+    lease: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """One row of the table of services.
 
@@ -194,6 +211,7 @@ class Service:
     start_seconds: how long a start typically takes; what takes longest is begun first.
     hints: words that people write in a server's table, and what is nearest to them there.
     modes: names accepted by `@pytest.mark.wflo(<service>=...)`, default first.
+    log: whose the lines of its log are.
     """
 
     name: str
@@ -210,6 +228,7 @@ class Service:
     start_seconds: float = 1.0
     modes: tuple[str, ...] = ()
     hints: Mapping[str, str] = field(default_factory=dict)
+    log: LogLines = LogLines()
 
 
 def fixtures(service: Service) -> tuple[Fixture, ...]:

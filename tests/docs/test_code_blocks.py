@@ -216,6 +216,7 @@ CHECKS = {
     "pip": is_extra,
     "python": is_anything,
     "psql": is_anything,
+    "sh": is_anything,
     "docker": is_anything,
     "sudo": is_anything,
     "git": is_anything,

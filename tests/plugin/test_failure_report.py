@@ -68,6 +68,77 @@ def test_of_four_servers_a_screen_is_shown_with_complaints_and_the_rest_is_in_fi
     assert f"lines in all, in .wflo/failures/{folder.name})" in report
     assert "table_that_is_missing" in (folder / "postgres.log").read_text()
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    assert not [line for line in shown if "wflo-testkit@" in line or "is starting up" in line]
+    assert not [line for line in shown if "Memory overcommit" in line or "__transaction" in line]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", ["postgres", "redis"])
+def test_a_server_that_the_test_has_killed_comes_first_with_how_it_ended(
+    run_suite: Run, server: str
+) -> None:
+    result = run_suite(
+        f"""
+        import subprocess
+
+        def test_failing({server}_server, temporal_server):
+            subprocess.run(["docker", "kill", {server}_server.container_id], check=True)
+            assert 1 == 2
+        """
+    )
+
+    result.assert_outcomes(failed=1)
+    log = result.stdout.str().partition("assert 1 == 2")[2]
+    title = f" {server} ended: exited with code 137 "
+    assert title in log
+    assert "ready to accept connections" in log.lower().partition(title)[2].partition("\n---")[0]
+
+
+@pytest.mark.slow
+def test_the_connections_of_a_pool_are_told_once_for_all_workers(run_suite: Run) -> None:
+    suite = """
+        import psycopg
+        import pytest
+
+        OPEN = []
+
+        @pytest.mark.parametrize("number", range(6))
+        def test_uses_a_pool(postgres_database, redis_database, number):
+            import redis
+
+            OPEN.append(psycopg.connect(postgres_database.url, autocommit=True))
+            OPEN[-1].execute(f"select {number}")
+            OPEN.append(redis.Redis.from_url(redis_database.url))
+            OPEN[-1].ping()
+        """
+    warns = ("-n2", "-W", "default::wflo_testkit.errors.LeftoverWarning")
+    result = run_suite(suite, *warns, "-W", "ignore::ResourceWarning")
+
+    result.assert_outcomes(passed=6, warnings=2)
+    assert result.stdout.str().count("was left open") == 2
+    result.stdout.fnmatch_lines(["*a connection was left open;* (told once a run: it was idle)"])
+    strict = run_suite(suite, "-W", "ignore::ResourceWarning", "--wflo-leftovers=error")
+    strict.assert_outcomes(passed=6, errors=6)
+
+
+@pytest.mark.slow
+def test_what_is_no_pools_is_told_for_each_test(run_suite: Run) -> None:
+    result = run_suite(
+        """
+        import psycopg
+        import pytest
+
+        OPEN = []
+
+        @pytest.mark.parametrize("number", range(3))
+        def test_forgets(postgres_database, number):
+            OPEN.append(psycopg.connect(postgres_database.url))
+            OPEN[-1].execute(f"select {number}")
+        """,
+        *("-W", "default::wflo_testkit.errors.LeftoverWarning", "-W", "ignore::ResourceWarning"),
+    )
+
+    result.assert_outcomes(passed=3, warnings=3)
 
 
 @pytest.mark.slow
@@ -93,6 +164,8 @@ def test_tests_that_fail_in_two_workers_have_a_folder_each(
     for folder in folders:
         number = folder.name.rpartition("-")[0].rpartition("-")[2]
         assert f'"table_{number}"' in (folder / "postgres.log").read_text()
+    log = [line for line in log_lines(result.stdout.str()) if "ERROR" in line]
+    assert len(log) == len(set(log)) == 12  # of each test its own, and no other test's
 
 
 @pytest.mark.slow
@@ -104,21 +177,24 @@ def test_a_passing_test_shows_no_log(run_suite: Run) -> None:
 
 
 FAKED_LOSS = """
-from wflo_testkit.broker.servers import Servers
+from wflo_testkit.broker.client import BrokerClient
 from wflo_testkit.errors import BrokerLost
 
 def lost(*_args):
     raise BrokerLost("whoever could tell is gone")
 
-Servers.logs = lost
+BrokerClient.logs = BrokerClient.ended = BrokerClient.dump = lost
 """
 
 
 @pytest.mark.slow
 def test_a_log_that_a_faked_loss_keeps_from_it_costs_no_report(run_suite: Run) -> None:
-    result = run_suite("def test(redis_server):\n    assert 1 == 2\n", conftest=FAKED_LOSS)
+    suite = "def test(redis_server, postgres_database):\n    assert 1 == 2\n"
+    result = run_suite(suite, conftest=FAKED_LOSS)
 
     result.assert_outcomes(failed=1)
+    result.stdout.no_fnmatch_line("* for you to look at*")
+    result.stdout.no_fnmatch_line("*log since the test began*")
     result.stdout.fnmatch_lines(["E * assert 1 == 2"])
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
 
@@ -134,32 +210,6 @@ def test_a_report_file_that_cannot_be_written_costs_a_warning_and_not_the_run(
 
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["warning: the report could not be written: *test_it.py*"])
-
-
-def test_a_failed_tests_database_is_kept_and_its_address_shown(run_suite: Run) -> None:
-    result = run_suite(
-        """
-        import re, subprocess
-        import psycopg
-        from sqlalchemy import text
-
-        kept = {}
-
-        def test_failing(postgres_database, postgres_session):
-            postgres_session.execute(text("create table evidence (fact text)"))
-            postgres_session.execute(text("insert into evidence values ('it was me')"))
-            postgres_session.commit()
-            kept["url"] = postgres_database.url
-            assert False
-
-        def test_later():
-            with psycopg.connect(kept["url"]) as connection:
-                [row] = connection.execute("select fact from evidence").fetchall()
-            assert row == ("it was me",)
-        """
-    )
-    result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*kept for you to look at*", "postgres_database: *postgresql://*"])
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from typing import Any
 
 from wflo_testkit.broker.api import Ask, BrokerApi
 from wflo_testkit.broker.broker import Broker
+from wflo_testkit.isolation import AGAIN
 from wflo_testkit.model import Grant, Server
 from wflo_testkit.runtime.docker_session import DockerSession
 from wflo_testkit.service import Lease, Service
@@ -35,6 +36,7 @@ class Asker:
     records: Path | None = None
     root: Path = field(default_factory=Path.cwd)
     warnings: list[str] = field(default_factory=list)
+    has_failed: bool = False
 
     __test__ = False
 
@@ -49,8 +51,8 @@ class Asker:
     def inputs(self) -> Mapping[str, Any]:
         return {"schema": None}
 
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
+    def warn(self, *messages: str) -> None:
+        self.warnings += [each.removeprefix(AGAIN) for each in messages]
 
     @contextmanager
     def lease(self, mode: str = "", keep: bool = False) -> Iterator[Any]:
@@ -74,7 +76,7 @@ class Asker:
             with kind.handle(lease, self) as handle:
                 yield handle
         finally:
-            self.warnings += self.broker.release(grant.id, keep)
+            self.warn(*self.broker.release(grant.id, keep))
 
     @contextmanager
     def opened(self, name: str, handle: Any) -> Iterator[Any]:

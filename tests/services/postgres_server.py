@@ -20,7 +20,7 @@ from tests.images_at_hand import MAY_BE_BUILT, image_of
 from wflo_testkit.broker.api import Ask
 from wflo_testkit.broker.leases import Leases
 from wflo_testkit.errors import StartFailed
-from wflo_testkit.isolation import HeldLease
+from wflo_testkit.isolation import AGAIN, HeldLease
 from wflo_testkit.model import MAIN, Build, Grant, Server
 from wflo_testkit.service import Convenience, Lease, LeaseRequest
 from wflo_testkit.services.postgres import SERVICE, PostgresDatabase, PostgresServer
@@ -178,8 +178,12 @@ class Asker:
         """Return the setting `env` of these tests, filled."""
         return {name: text.format(postgres=handle) for name, text in self.env.items()}
 
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
+    @property
+    def has_failed(self) -> bool:
+        return self.keep
+
+    def warn(self, *messages: str) -> None:
+        self.warnings += [each.removeprefix(AGAIN) for each in messages]
 
     @contextmanager
     def database(self, kind: str = "database", **changes: Any) -> Iterator[PostgresDatabase]:
@@ -192,7 +196,7 @@ class Asker:
             with row.handle(lease, self) as handle:
                 yield handle
         finally:
-            self.warnings += self.leases.release(lease.id, keep=self.keep)
+            self.warn(*self.leases.release(lease.id, keep=self.keep))
 
     def take(self, row: Any) -> Lease:
         while True:

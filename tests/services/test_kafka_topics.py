@@ -158,6 +158,7 @@ def test_too_few_records_are_told_with_those_that_came(kafka_asker: Asker) -> No
         with pytest.raises(TestkitError, match="nothing arrived"):
             handle.read(handle.create("none"), timeout=0.2)
 
+    assert "no more has come to this one" in caught.value.text
     assert f"2 of 3 records arrived in '{topic}' within 0.5 s" in caught.value.text
     assert "arrived: b'one', b'two'" in caught.value.text
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wflo_testkit.plugin.log_excerpt import QUIET_LINES, WIDTH, excerpt, worst
+from wflo_testkit.plugin.log_excerpt import QUIET_LINES, WIDTH, Graded
 
 POSTGRES = """\
 2026-11-29 11:00:00.123 UTC [71] LOG:  checkpoint starting: time
@@ -47,6 +47,10 @@ NGINX = """\
 """
 
 
+def excerpt(log: str, room: int) -> list[str]:
+    return Graded.of(log).excerpt(room)
+
+
 @pytest.mark.parametrize(
     ("log", "lines"),
     [
@@ -85,6 +89,25 @@ def test_a_long_line_is_cut() -> None:
     assert excerpt("x" * 10_000, 1) == ["x" * WIDTH + "..."]
 
 
+def test_what_is_left_out_takes_along_what_goes_on_with_it() -> None:
+    lines = POSTGRES.splitlines()
+    graded = Graded.of(POSTGRES, lambda line: "ERROR" in line)
+
+    assert graded.excerpt(100) == [lines[4]]
+    assert graded.end(100) == [lines[0], *lines[4:]]
+    assert graded.worst == 1
+
+
+def test_a_session_named_in_the_line_changes_no_level() -> None:
+    named = POSTGRES.replace("[72] ", "[72] shop worker@wflo_5f3c0a1b_12 ")
+
+    assert [line[:10] for line in excerpt(named, 100)] == [
+        *["2026-11-29"] * 2,
+        "\twhere kin",
+        "2026-11-29",
+    ]
+
+
 @given(st.text(st.sampled_from('a \t\n[]:#="ERORWANIFLGlev'), max_size=300), st.integers(-3, 30))
 def test_any_text_gives_lines_of_its_own_and_no_more_than_there_is_room(
     log: str, room: int
@@ -93,4 +116,4 @@ def test_any_text_gives_lines_of_its_own_and_no_more_than_there_is_room(
 
     assert len(found) <= max(room, 0)
     assert set(found) <= set(log.splitlines())
-    assert worst(log) in (0, 1, 2)
+    assert Graded.of(log).worst in (0, 1, 2)

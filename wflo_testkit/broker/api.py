@@ -51,6 +51,9 @@ class BrokerApi(Protocol):
     def logs(self, key: str, since: float | None) -> str:
         """Return a server's output since `since`, seconds since the epoch."""
 
+    def ended(self, key: str) -> str:
+        """Return how a server's container has ended, "" while it runs and for an external one."""
+
     def do(self, key: str, action: str, given: Mapping[str, Json]) -> Json:
         """Do something with the containers of a server: see broker/control.py."""
 
@@ -76,6 +79,15 @@ class BrokerApi(Protocol):
         """Give a lease back; returns a sentence per leftover that was closed.
 
         ahead: what this owner is going to `lease` next; it may be begun behind the release.
+        """
+
+    def dump(self, lease_id: str, place: str, at_once: bool) -> bool:
+        """Have what a lease of a failed test holds written to `place`, an absolute path without
+        suffix, in the background; False where nothing can be. Beside it goes a script, `.sh`, that
+        opens it.
+
+        at_once: for a lease that other tests use after this one, whose next call waits for it;
+        else it comes once the lease is released with `keep`, and the data is dropped then.
         """
 
     def summary(self) -> list[dict[str, Json]]:

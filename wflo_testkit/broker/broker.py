@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from wflo_testkit.broker.api import Ask
+from wflo_testkit.broker.dumps import DumpWriter
 from wflo_testkit.broker.external import MAX_AGE, External
 from wflo_testkit.broker.leases import Leases
 from wflo_testkit.broker.servers import Servers
@@ -40,7 +41,8 @@ class Broker:
         self._warming = warming
         external, containers = External(session.run, external_max_age), Containers(session)
         self.servers = Servers(services, containers, session.run, reuse, warming, external=external)
-        self.leases = Leases(self.servers)
+        self.dumps = DumpWriter(self.servers)
+        self.leases = Leases(self.servers, self.dumps)
 
     def owner(self, name: str) -> LocalBroker:
         """Return the broker as the process `name` sees it."""
@@ -49,7 +51,8 @@ class Broker:
     @property
     def notes(self) -> list[str]:
         """Return what a person should know about how this run is guarded and was started."""
-        return [*self._session.notes, *(self._warming.notes if self._warming is not None else [])]
+        warming = self._warming.notes if self._warming is not None else []
+        return [*self._session.notes, *warming, *self.dumps.notes()]
 
     def close(self, patience: float = REMOVAL_TIMEOUT) -> None:
         """Remove every container and network of the run; a second call tries again.
@@ -60,6 +63,7 @@ class Broker:
         # servers, makes a folder all the same.
         folders.sweep()
         self.leases.close()
+        self.dumps.close()
         try:
             self.servers.close()
         finally:
@@ -85,10 +89,13 @@ class LocalBroker:
 
     def discard(self, key: str) -> None:
         self._broker.leases.drop_server(key)
-        self._broker.servers.discard(key)
+        self._broker.dumps.then(key, lambda: self._broker.servers.discard(key))
 
     def logs(self, key: str, since: float | None) -> str:
         return self._broker.servers.logs(key, since)
+
+    def ended(self, key: str) -> str:
+        return self._broker.servers.ended(key)
 
     def do(self, key: str, action: str, given: Mapping[str, Json]) -> Json:
         return self._broker.servers.do(key, action, given)
@@ -111,6 +118,9 @@ class LocalBroker:
 
     def release(self, lease_id: str, keep: bool, ahead: Ask | None = None) -> list[str]:  # noqa: ARG002
         return self._broker.leases.release(lease_id, keep=keep)
+
+    def dump(self, lease_id: str, place: str, at_once: bool) -> bool:
+        return self._broker.leases.dump(lease_id, place, at_once=at_once)
 
     def summary(self) -> list[dict[str, Json]]:
         return self._broker.servers.summary()

@@ -7,12 +7,14 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from wflo_testkit.broker.api import Ask
+from wflo_testkit.broker.dumps import DumpWriter, Order
 from wflo_testkit.broker.servers import Servers
 from wflo_testkit.broker.shared import Shared, name_of
 from wflo_testkit.errors import IsolationFailed
-from wflo_testkit.isolation import HeldLease, Isolation
+from wflo_testkit.isolation import Dumps, HeldLease, Isolation
 from wflo_testkit.model import Build, Grant, Json
 from wflo_testkit.service import LeaseRequest
 
@@ -26,7 +28,7 @@ class Held:
 
     number: of the ask. turn: held by whoever does something with the lease.
     has_come: whether the answer is noted; lease, token: what there is to end. A build has a token,
-        the isolation's.
+        the isolation's. dump: of a failed test, under way or for when it is given back.
     shared: the lease of the run that this is a hold on, if it is one: nothing to end but the hold.
     """
 
@@ -39,6 +41,7 @@ class Held:
     has_come: bool = False
     lease: HeldLease | None = None
     token: str = ""
+    dump: Order | None = None
 
     def note(self, request: LeaseRequest, answer: Mapping[str, Json] | Build) -> None:
         """Note what the isolation has answered."""
@@ -60,11 +63,17 @@ class Held:
         Waits for a call that is under way; later ones find no lease. A second end does nothing.
         """
         with self.turn:
+            self.await_dump()
             lease, self.lease = self.lease, None
             token, self.token = self.token, ""
             if token:
                 self.isolation.built(token, why)
             return [] if lease is None else self.isolation.release(lease, keep=keep)
+
+    def await_dump(self) -> None:
+        """Return once a dump that is under way is written: what it reads must not change."""
+        if self.dump is not None and not self.dump.drops:
+            self.dump.wait()
 
 
 class Leases:
@@ -74,8 +83,9 @@ class Leases:
     when its owner dies, is ended by the thread that makes it, once it is there.
     """
 
-    def __init__(self, servers: Servers) -> None:
+    def __init__(self, servers: Servers, dumps: DumpWriter | None = None) -> None:
         self._servers = servers
+        self._dumps = dumps or DumpWriter(servers)
         self._lock = threading.Lock()
         self._held: dict[str, Held] = {}
         self._shared: dict[str, Shared] = {}
@@ -131,6 +141,7 @@ class Leases:
         if held is not None:
             with held.turn:
                 if held.lease is not None:
+                    held.await_dump()
                     return held.isolation.call(held.lease, verb, args)
         raise IsolationFailed(
             f"the lease {lease_id} was used after it had been given back",
@@ -148,7 +159,28 @@ class Leases:
                 held.shared.keep = True
             if keep and held.lease is not None:
                 self._servers.note_kept(held.key, held.lease)
-            return held.end("", keep=keep)
+            try:
+                return held.end("", keep=keep)
+            finally:
+                if keep and held.dump is not None and held.dump.drops:
+                    self._dumps.begin(held.dump)
+
+    def dump(self, lease_id: str, place: str, *, at_once: bool) -> bool:
+        """Have a lease's data dumped; False if it is gone, or has none to dump. See BrokerApi."""
+        with self._lock:
+            held = self._held.get(lease_id)
+        if held is None or not isinstance(held.isolation, Dumps):
+            return False
+        with held.turn:
+            whose = held.shared or held
+            lease, isolation = whose.lease, held.isolation
+            if lease is None or (dump := isolation.dump(lease)) is None:
+                return False
+            drops = not at_once and held.shared is None
+            whose.dump = Order(held.key, isolation, lease, dump, Path(place), drops=drops)
+            if not drops:
+                self._dumps.begin(whose.dump)
+        return True
 
     def drop_owner(self, owner: str) -> None:
         """End all that `owner` holds: it is gone. Raises what one of the ends raised, after all."""

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wflo_testkit import references
+from wflo_testkit.broker import readiness
 from wflo_testkit.broker.external import External
 from wflo_testkit.broker.started import Started, difference, keys, may_be_kept, row
 from wflo_testkit.broker.starting import Starter, connect
@@ -23,6 +24,7 @@ from wflo_testkit.errors import (
 from wflo_testkit.isolation import HeldLease, Isolation, Prepares, Repeats
 from wflo_testkit.model import Build, Json, Server, Spec
 from wflo_testkit.runtime.containers import Containers, Running
+from wflo_testkit.runtime.printing import printed_here
 from wflo_testkit.service import Service
 from wflo_testkit.wait import clock
 
@@ -152,21 +154,51 @@ class Servers:
 
     def logs(self, key: str, since: float | None) -> str:
         """Return a container's output; empty for an external server or one that never ran."""
-        started = self._started.get(key)
-        if started is None or not started.ready.done() or started.ready.exception():
+        server = self._ready(key)
+        if server is None or server.is_external:
             return ""
-        server = started.ready.result()
-        if server.is_external:
-            return ""
-        containers = self._home(server)
-        if len(started.running) < 2:
+        containers, running = self._home(server), self._started[key].running
+        if len(running) < 2:
             return containers.logs(server.container_id, since)
-        texts = ((each.number, containers.logs(each.id, since)) for each in started.running)
+        texts = ((each.number, containers.logs(each.id, since)) for each in running)
         return "".join(
             f"{number} | {line}"
             for number, text in texts
             for line in text.splitlines(keepends=True)
         )
+
+    def ended(self, key: str) -> str:
+        """Return how a container that was ready has ended, "" while it runs or where there is none.
+
+        Nor is told of a job that has done its work. Raises nothing, as `logs`.
+        """
+        server = self._ready(key)
+        if server is None or server.is_external:
+            return ""
+        started, containers = self._started[key], self._home(server)
+        ends: dict[int, str] = {}
+        try:
+            for each in started.running:
+                state = containers.state(each.id)
+                if not (readiness.is_job(started.spec) and state.has_succeeded):
+                    ends[each.number] = state.end
+        except Exception:  # noqa: BLE001 - of docker-py, of a lost daemon: it is not known
+            return ""
+        if len(ends) == 1:
+            return ends.popitem()[1]
+        return ", ".join(f"replica {number} {end}" for number, end in ends.items() if end)
+
+    def printed(
+        self, key: str, command: tuple[str, ...], environment: Mapping[str, str], limit: int
+    ) -> bytes:
+        """Return what a command prints in the container of a server; here, if it is external.
+
+        See `printing`. environment: variables for the latter.
+        """
+        server = self._started[key].ready.result()
+        if server.is_external:
+            return printed_here(command, environment, limit)
+        return self._home(server).printed(server.container_id, command, limit)
 
     def network(self, key: str) -> str:
         """Return the network on which the server `key` is from now on; "" for an external one."""
@@ -244,6 +276,13 @@ class Servers:
         if self._reuse is None or not started.ready.done() or started.ready.exception():
             return
         self._reuse.end_use(started.ready.result(), kept=kept)
+
+    def _ready(self, key: str) -> Server | None:
+        """Return the server `key`; None for one that is not there, or never was ready."""
+        started = self._started.get(key)
+        if started is None or not started.ready.done() or started.ready.exception():
+            return None
+        return started.ready.result()
 
     def _home(self, server: Server) -> Containers:
         if server.is_shared and self._reuse is not None:

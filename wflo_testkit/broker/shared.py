@@ -8,6 +8,7 @@ import threading
 from collections.abc import Collection, Mapping
 
 from wflo_testkit.broker.api import Ask
+from wflo_testkit.broker.dumps import Order
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.isolation import HeldLease, Isolation
 from wflo_testkit.model import Build, Json
@@ -23,12 +24,14 @@ class Shared:
     """Made for whoever asks first, given to all who ask, given back when the run ends.
 
     key: the server's. lease: None before it is made. keep: whether a test that used it has failed.
+    dump: of such a test, under way.
     """
 
     def __init__(self, key: str, isolation: Isolation) -> None:
         self.key = key
         self.lease: HeldLease | None = None
         self.keep = False
+        self.dump: Order | None = None
         self._isolation = isolation
         self._is_over = False
         self._turn = threading.Lock()  # of whoever makes it, or does something with it
@@ -68,11 +71,15 @@ class Shared:
         with self._turn:
             if self.lease is None or self._is_over:
                 raise IsolationFailed("a lease of the run was used after the run's end")
+            if self.dump is not None:
+                self.dump.wait()
             return self._isolation.call(self.lease, verb, args)
 
     def end(self) -> None:
         """Give it back, once; whoever asks later gets an error."""
         with self._turn:
+            if self.dump is not None:
+                self.dump.wait()
             lease, self.lease, self._is_over = self.lease, None, True
             if lease is not None:
                 self._isolation.release(lease, keep=self.keep)

@@ -149,7 +149,8 @@ class Starter:
         state = self.containers.state(running.id)
         is_done = readiness.is_job(spec) and state.has_succeeded
         if not state.alive and not is_done:
-            raise self._failed(f"{spec.name} ({running.image}) {state}", running, None)
+            remedy = "give Docker more memory, or " if state.out_of_memory else ""
+            raise self._failed(f"{spec.name} ({running.image}) {state}", running, None, remedy)
 
     def _too_slow(
         self, spec: Spec, running: Running, last: BaseException | None, warm: Warm | None

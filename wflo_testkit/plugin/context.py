@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wflo_testkit.errors import LeftoverFound, LeftoverWarning, SettingError
+from wflo_testkit.isolation import AGAIN
 from wflo_testkit.plugin import outcome
 from wflo_testkit.plugin.prefetch import OWN_SERVER, chosen_mode
 from wflo_testkit.plugin.process import OWN_SERVERS, PROCESS
@@ -129,9 +130,21 @@ class Context:
         """Return the variables of the setting `env` that name no other server, from `handle`."""
         return variables.filled_from(handle, self.name, self.session)
 
-    def warn(self, message: str) -> None:
-        """Tell of a leftover, naming the test. Raises LeftoverFound where the setting says so."""
+    @property
+    def has_failed(self) -> bool:
+        """Whether a set-up or call has failed."""
+        return self.noted.failed
+
+    def warn(self, *messages: str) -> None:
+        """Tell of leftovers, naming the test. Raises LeftoverFound where the setting says so.
+
+        What is told once a run is an error in every test: which one fails must not depend on which
+        ones ran before.
+        """
         wanted = self.session.settings["leftovers"]
+        if wanted != "error":
+            messages = tuple(each for each in messages if not each.startswith(AGAIN))
+        message = "; ".join(each.removeprefix(AGAIN) for each in messages)
         where = self.nodeid
         if self.is_wide:
             where += f" ({self.fixture}, scope {self.scope})"
@@ -142,7 +155,7 @@ class Context:
                 looked_at=f"setting leftovers ({self.session.settings.source('leftovers')})",
                 fix="close it in the test or in a fixture; the kit has closed it this time",
             )
-        if wanted == "warn":
+        if wanted == "warn" and message:
             warnings.warn(LeftoverWarning(f"{where}: {message}"), stacklevel=2)
 
     @cached_property

@@ -87,5 +87,5 @@ class Failures:
 
 def folder_name(test: str) -> str:
     """Return a folder's name for a node id: readable, and of one test alone."""
-    plain = re.sub(r"[^\w.-]+", "-", test, flags=re.ASCII).strip("-.")[-_LONGEST:]
+    plain = re.sub(r"[^\w.-]+", "-", test, flags=re.ASCII)[-_LONGEST:].strip("-.")
     return f"{plain}-{hashlib.sha256(test.encode(errors='replace')).hexdigest()[:6]}"

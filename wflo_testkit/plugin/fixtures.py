@@ -15,6 +15,7 @@ from wflo_testkit.errors import MissingExtra, SettingError
 from wflo_testkit.plugin import outcome
 from wflo_testkit.plugin.asking import Asked
 from wflo_testkit.plugin.context import Context
+from wflo_testkit.plugin.outcome import NotedLease
 from wflo_testkit.plugin.process import PROCESS
 from wflo_testkit.plugin.reporting import report_errors
 from wflo_testkit.run import leasing
@@ -59,9 +60,10 @@ def lease(
         ask = leasing.ask_for(kind, context, number=asked.number, shared=context.name_in_run)
         ask = asked.settled(ask)
         lease = leasing.take(broker, kind, context, ask, session.passwords.learn_of_lease)
+        # Before there is a handle: to apply a schema may fail the test.
+        noted = context.noted.leases[context.fixture] = NotedLease(kind, lease)
         leased = leasing.Leased(kind, lease, context)
-    context.noted.handles[context.fixture] = leased.handle
-    context.noted.refusals[context.fixture] = partial(kind.refused, lease)
+        noted.handle = leased.handle
     if context.is_wide:
         session.wide.add(leased.handle, context.noted)
     try:
@@ -69,7 +71,7 @@ def lease(
     finally:
         with report_errors(session):
             if leftovers := leased.give_back(lambda: _release(context, lease, ask, asked)):
-                context.warn("; ".join(leftovers))
+                context.warn(*leftovers)
 
 
 def scoped(request: pytest.FixtureRequest, made: Scoped, needs: Mapping[str, Any]) -> Iterator[Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 QUIET_LINES = 5
 """Last lines of a log in which nothing is complained about."""
@@ -25,36 +26,61 @@ _NAMES = "|".join(_LEVELS)
 _LEVEL = re.compile(rf'(?i:level"?\s*[=:]\s*"?|\[)(?i:({_NAMES}))\b|\b({_NAMES.upper()})\d?\b')
 _SIGN = re.compile(r"\d+:[XCSM] \d\d \w{3} \d{4} [\d:.]+ ([-.*#]) ")
 """`1:M 29 Nov 2026 11:00:00.123 # text`: a level may be a sign, of which `#` is the highest."""
-_DETAIL = re.compile(r"\t|  |.{0,80}\b(?:DETAIL|HINT|CONTEXT|STATEMENT|QUERY|LOCATION):  ")
+_DETAIL = re.compile(r"\t|  |.{0,120}\b(?:DETAIL|HINT|CONTEXT|STATEMENT|QUERY|LOCATION):  ")
 """Belongs to the line before whatever it says: indented (one blank may pad a level), or another
 field of an SQL server's error."""
 _GOES_ON = re.compile(r"\s|Traceback|Caused by|[\w.$]*(?:Exception|Error)\b")
 """Belongs to it unless it has a level of its own: tracebacks, as Python and Java write them."""
 
 
-def excerpt(log: str, room: int) -> list[str]:
-    """Return at most `room` lines: the last errors, then the last warnings, else the last lines."""
-    graded = list(_graded(log))
-    errors = _last([line for level, line in graded if level == ERROR], room)
-    warnings = _last([line for level, line in graded if level == WARNING], room - len(errors))
-    if errors or warnings:
-        return [*errors, *warnings]
-    return _last([line for _level, line in graded], min(room, QUIET_LINES))
+def nobody(_line: str) -> bool:
+    """Say of every line that it is to be seen."""
+    return False
 
 
-def worst(log: str) -> int:
-    """Return the level of the worst line."""
-    return max((level for level, _line in _graded(log)), default=OTHER)
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """A log's lines, each with its level, but for those that are left out."""
+
+    lines: list[tuple[int, str]]
+
+    @classmethod
+    def of(cls, log: str, is_left_out: Callable[[str], bool] = nobody) -> Graded:
+        """Grade a log. is_left_out: asked of each line that begins something; what goes on with
+        it has its lot."""
+        lots = _lots(log, is_left_out)
+        return cls([(level, line) for level, line, left_out in lots if not left_out])
+
+    @property
+    def worst(self) -> int:
+        """The level of the worst line."""
+        return max((level for level, _line in self.lines), default=OTHER)
+
+    def excerpt(self, room: int) -> list[str]:
+        """Return at most `room` lines: the last errors, then the last warnings, else the last."""
+        errors = _last(self._at(ERROR), room)
+        warnings = _last(self._at(WARNING), room - len(errors))
+        if errors or warnings:
+            return [*errors, *warnings]
+        return self.end(min(room, QUIET_LINES))
+
+    def end(self, room: int) -> list[str]:
+        """Return the last lines, whatever they say, at most `room`."""
+        return _last([line for _level, line in self.lines], room)
+
+    def _at(self, wanted: int) -> list[str]:
+        return [line for level, line in self.lines if level == wanted]
 
 
-def _graded(log: str) -> Iterator[tuple[int, str]]:
-    """Yield each line with its level; one that goes on has that of the line before it."""
-    level = OTHER
+def _lots(log: str, is_left_out: Callable[[str], bool]) -> Iterator[tuple[int, str, bool]]:
+    """Yield each line, its level, and whether it is left out, as the line that it goes on with."""
+    level, left_out = OTHER, False
     for line in log.splitlines():
         if not _DETAIL.match(line):
             own = _level(line)
-            level = level if own is None and _GOES_ON.match(line) else own or OTHER
-        yield level, line if len(line) <= WIDTH else f"{line[:WIDTH]}..."
+            if own is not None or not _GOES_ON.match(line):
+                level, left_out = own or OTHER, is_left_out(line)
+        yield level, line if len(line) <= WIDTH else f"{line[:WIDTH]}...", left_out
 
 
 def _level(line: str) -> int | None:

@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from wflo_testkit import services
 from wflo_testkit.errors import TestkitError
-from wflo_testkit.plugin import failure_logs, mismatch, reporting
+from wflo_testkit.plugin import failed_data, failure_logs, mismatch, reporting
+from wflo_testkit.plugin.failure_logs import Logging
 from wflo_testkit.plugin.process import PROCESS
 from wflo_testkit.wait import clock
 
 if TYPE_CHECKING:
     from wflo_testkit.model import Server
+    from wflo_testkit.plugin.session import PluginSession
+    from wflo_testkit.service import Lease, LeaseKind
+
+
+@dataclass(slots=True)
+class NotedLease:
+    """A lease, and the handle of it once there is one."""
+
+    kind: LeaseKind
+    lease: Lease
+    handle: Any = None
 
 
 @dataclass(slots=True)
 class Outcome:
     """One test: when it began, whether its set-up or call has failed, what it uses.
 
-    servers: by key. handles: by fixture. refusals: fixture -> tells what the server has refused
-    its account, given a failure's text. names: those that it was given by a word.
+    servers: by key. leases: by fixture; wider: those that outlast it, once it has failed.
+    names: those that it was given by a word.
     """
 
     began: float = field(default_factory=clock.wall)
     failed: bool = False
     servers: dict[str, Server] = field(default_factory=dict)
-    handles: dict[str, Any] = field(default_factory=dict)
-    refusals: dict[str, Callable[[str], Sequence[str]]] = field(default_factory=dict)
+    leases: dict[str, NotedLease] = field(default_factory=dict)
+    wider: dict[str, NotedLease] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
 
     def take_in(self, wide: Iterable[Outcome]) -> None:
@@ -37,8 +51,12 @@ class Outcome:
         for each in wide:
             each.failed |= self.failed
             self.servers |= each.servers
-            self.handles |= each.handles
-            self.refusals |= each.refusals
+            self.wider |= each.leases
+
+    @property
+    def every(self) -> dict[str, NotedLease]:
+        """All leases that it has used."""
+        return self.wider | self.leases
 
 
 _OUTCOME = pytest.StashKey[Outcome]()
@@ -103,23 +121,34 @@ def record(item: pytest.Item, report: pytest.TestReport) -> None:
         outcome.failed = True
     session = item.config.stash[PROCESS].session
     outcome.take_in(session.wide.used_by(item))
-    servers = (outcome.servers | _used_as_a_whole(item)).values()
+    used = outcome.servers | _used_as_a_whole(item)
+    servers = [_logging(session, outcome, each) for each in used.values()]
     report.sections += failure_logs.sections(
         item.nodeid, servers, outcome.began, session.failures, session.passwords.mask
     )
-    for fixture, refused in outcome.refusals.items():
-        if lines := _refused(refused, report.longreprtext):
+    for fixture, each in outcome.every.items():
+        if lines := _refused(each, report.longreprtext):
             report.sections.append((f"what {fixture} was refused", "\n".join(lines)))
     if outcome.names:
         report.sections.append(("names given out by wflo_name", ", ".join(outcome.names)))
-    if kept := _kept(outcome):
-        report.sections.append(("kept for you to look at, while the server lives", kept))
+    if report.when != "teardown":  # what has been given back is gone
+        report.sections += failed_data.sections(session, item.nodeid, outcome.leases, outcome.wider)
 
 
-def _refused(refused: Callable[[str], Sequence[str]], failure: str) -> Sequence[str]:
+def _logging(session: PluginSession, outcome: Outcome, server: Server) -> Logging:
+    """Say what of a server's log concerns a test."""
+    ended = ""
+    with suppress(TestkitError):  # the broker is lost, which the test's own error tells
+        ended = session.broker.ended(server.key)
+    told = " ".join(str(each.lease.data) for each in outcome.every.values())
+    left_out = failure_logs.foreign(services.row(server.service).log, told)
+    return Logging(server, session.got(server), left_out, ended)
+
+
+def _refused(leased: NotedLease, failure: str) -> Sequence[str]:
     """Ask a service's own code, which must not cost the report."""
     try:
-        return refused(failure)
+        return leased.kind.refused(leased.lease, failure)
     except TestkitError:  # it cannot be asked, or is given back already
         return ()
     except Exception as error:  # noqa: BLE001 - another package's
@@ -133,9 +162,3 @@ def _used_as_a_whole(item: pytest.Item) -> dict[str, Server]:
     found = getattr(item, "funcargs", {}).values()
     values = (getattr(each, "wflo", each) for each in found)  # of a Testcontainers object
     return {each.key: each for each in values if isinstance(each, Server)}
-
-
-def _kept(outcome: Outcome) -> str:
-    """Return a line for each handle that can be opened after the test."""
-    commands = ((name, getattr(h, "kept_command", "")) for name, h in outcome.handles.items())
-    return "\n".join(f"{name}: {command}" for name, command in commands if command)

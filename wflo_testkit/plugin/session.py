@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +21,7 @@ from wflo_testkit.plugin.passwords import Passwords
 from wflo_testkit.plugin.process import dest
 from wflo_testkit.plugin.wide import WideLeases
 from wflo_testkit.run.session import RunSession
+from wflo_testkit.wait import clock
 
 if TYPE_CHECKING:
     from wflo_testkit.model import Server, Spec
@@ -43,6 +44,7 @@ class PluginSession(RunSession):
         self.failures = Failures(str(root), process.began)
         self.wide = WideLeases()
         outcome.watch(process.config)
+        self._got: dict[str, float] = {}
 
     def command_line(self, options: Sequence[Option]) -> Mapping[str, Any]:
         """Return key -> what was given for each of `options`."""
@@ -95,8 +97,7 @@ class PluginSession(RunSession):
         server = leased.lease.server
         noted = outcome.Outcome(
             servers={server.key: server},
-            handles={name: leased.handle},
-            refusals={name: partial(kind.refused, leased.lease)},
+            leases={name: outcome.NotedLease(kind, leased.lease, leased.handle)},
         )
         self.wide.add(leased.handle, noted)
         return lambda: noted.failed
@@ -112,6 +113,16 @@ class PluginSession(RunSession):
     def learn(self, told: Mapping[str, Any]) -> None:
         """Take note of the passwords that are to be masked."""
         self.passwords.learn_of_server(told)
+
+    def running(self, spec: Spec, service: Service) -> Server:
+        """Return the ready server for `spec`, and note when. Raises what its start raised."""
+        server = super().running(spec, service)
+        self._got.setdefault(server.key, clock.wall())
+        return server
+
+    def got(self, server: Server) -> float:
+        """Return when this process got a server first, in seconds since the epoch."""
+        return self._got.get(server.key, 0.0)
 
     def own(self, spec: Spec, service: Service) -> Server:
         """Return a ready container that a fixture describes; one that holds a lease of this

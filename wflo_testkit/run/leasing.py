@@ -101,6 +101,7 @@ class WithoutTest:
     fill: Callable[[Any], Mapping[str, str]]
     records: Path | None = None
     loop_scope: str = ""
+    has_failed: bool = False
     warnings: list[str] = field(default_factory=list)
 
     __test__ = False
@@ -116,6 +117,6 @@ class WithoutTest:
     def variables(self, handle: Any) -> Mapping[str, str]:
         return self.fill(handle)
 
-    def warn(self, message: str) -> None:
+    def warn(self, *messages: str) -> None:
         """Note it: no test is to blame."""
-        self.warnings.append(message)
+        self.warnings += messages

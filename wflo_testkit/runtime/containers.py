@@ -11,6 +11,7 @@ from wflo_testkit.model import Json, Server, Spec
 from wflo_testkit.runtime import configuration, images, labels, logs, ports
 from wflo_testkit.runtime.inputs import archive
 from wflo_testkit.runtime.placeholders import with_address, with_password
+from wflo_testkit.runtime.printing import printed
 from wflo_testkit.wait import WaitTimeout, wait_until
 
 if TYPE_CHECKING:
@@ -95,6 +96,16 @@ class State:
         """Whether its process has come to an end that nobody brought about from outside."""
         is_killed = self.out_of_memory or self.exit_code in STOPPED
         return self.status in ("exited", "dead") and not is_killed
+
+    @property
+    def end(self) -> str:
+        """How it has ended, "" for one that has not."""
+        if self.alive or self.status == "paused":
+            return ""
+        if self.status == "gone":
+            return "its container is gone"
+        memory = " (out of memory)" if self.out_of_memory else ""
+        return f"{self.status} with code {self.exit_code}{memory}"
 
     def __str__(self) -> str:
         if self.alive or self.status == "paused":
@@ -214,6 +225,10 @@ class Containers:
         if not text.endswith(WHOLE):
             raise StartFailed(f"Docker has lost a part of what {command[0]} printed")
         return text.removesuffix(WHOLE)
+
+    def printed(self, container_id: str, command: tuple[str, ...], limit: int) -> bytes:
+        """Run a command in a container and return what it prints; see `printing.printed`."""
+        return printed(self.client.containers.get(container_id), command, limit)
 
     def execute(self, container_id: str, command: list[str]) -> tuple[int, str]:
         """Run a command in a container; return its exit code and all that it prints.

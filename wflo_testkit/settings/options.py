@@ -49,7 +49,7 @@ GENERAL: tuple[Option, ...] = (
     Option(
         key="keep",
         default=False,
-        help="Leave containers and failed tests' data in place at the end, to look at.",
+        help="Leave the kit's containers, with failed tests' data inside, at the end, to look at.",
     ),
     Option(
         key="without_docker",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wflo_testkit.service import LeaseKind, Service, conveniences, lazy
+from wflo_testkit.service import LeaseKind, LogLines, Service, conveniences, lazy
 from wflo_testkit.services.kafka.handle import KafkaTopics, topics
 from wflo_testkit.services.kafka.probe import probe
 from wflo_testkit.services.kafka.server import KafkaServer
@@ -36,4 +36,10 @@ SERVICE = Service(
     ),
     options=OPTIONS,
     start_seconds=2.0,
+    log=LogLines(
+        # The topics behind groups and transactions: the kit has them made.
+        kits=r"\bINFO\b.*__(?:transaction_state|consumer_offsets)"
+        r"|Auto topic creation failed for __|\bwflo-(?:warm-up|testkit)\b",
+        lease="wflo-[0-9a-f]+-(?:p[0-9]+|[0-9a-f]{8})-",
+    ),
 )

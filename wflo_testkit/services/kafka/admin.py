@@ -21,6 +21,13 @@ TIMEOUT = 15.0
 # Error codes of Kafka's protocol (Apache Kafka, protocol guide).
 _UNKNOWN = 3
 _DENIED = (29, 30, 31)  # topic, group, cluster
+_REMEDIES = {
+    17: "give it a legal name: letters, digits, '.', '_' and '-'",
+    37: "correct the number of partitions that `create` was called with",
+    38: "correct the replication factor: no more than the cluster has brokers",
+    40: "correct the settings that `create` was called with",
+}
+"""What to do about some of them; the others' own words say it."""
 
 
 class Admin:
@@ -139,7 +146,7 @@ class Admin:
                     f"Kafka {self._server.name} refused the topic {topic['name']!r}",
                     cause=cause,
                     looked_at=self._server.bootstrap_servers,
-                    fix="correct the partitions or the settings that `create` was called with",
+                    fix=_REMEDIES.get(code),
                 )
 
     def denied(self, cause: str | Exception) -> ServiceUnavailable:
@@ -164,5 +171,16 @@ class Admin:
             f"Kafka {self._server.name}: {what}",
             cause=error.__cause__ if isinstance(error, WaitTimeout) and error.__cause__ else error,
             looked_at=self._server.bootstrap_servers,
-            fix="see the broker's log; it may have stopped",
+            fix=_remedy(error),
         )
+
+
+def _remedy(error: Exception) -> str:
+    """Return what to do, as far as an error tells what has happened."""
+    from kafka import errors
+
+    if isinstance(error, (WaitTimeout, errors.KafkaTimeoutError, errors.RequestTimedOutError)):
+        return "look what keeps the broker from answering: a pause, a full disk, a busy machine"
+    if isinstance(error, (OSError, errors.KafkaConnectionError, errors.NodeNotReadyError)):
+        return "look whether the broker still runs: a test may have stopped it"
+    return "see the broker's log"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.errors import TestkitError
@@ -61,18 +62,36 @@ def _records(
     records: list[Any] = []
     while len(records) < count:
         if deadline.passed:
-            raise _too_few(topic, records, count, deadline.seconds)
+            raise _too_few(topic, records, count, deadline.seconds, _offsets(consumer))
         # At least a millisecond: with 0 the client only looks at what it has already.
         for batch in consumer.poll(timeout_ms=max(1, int(deadline.left * 1000))).values():
             records.extend(batch)
     return records[:count]
 
 
-def _too_few(topic: str, records: list[Any], count: int, seconds: float) -> TestkitError:
+def _offsets(consumer: KafkaConsumer) -> int:
+    """Return how many offsets the topic has: one for each record, and for what ends a transaction.
+
+    0 where nobody answers any more.
+    """
+    from kafka.errors import KafkaError
+
+    with suppress(KafkaError):
+        return sum(consumer.end_offsets(list(consumer.assignment()), timeout_ms=1000).values())
+    return 0
+
+
+def _too_few(
+    topic: str, records: list[Any], count: int, seconds: float, offsets: int
+) -> TestkitError:
+    """Return the error that tells what arrived. offsets: that the topic has by now."""
+    remedy = "flush the producer, and look which topic it writes to: no more has come to this one"
+    if offsets > len(records):
+        remedy = f"raise `timeout`: the topic has {offsets} offsets, of records and transactions"
     values = ", ".join(repr(record.value) for record in records[:SHOWN])
     more = f", and {len(records) - SHOWN} more" if len(records) > SHOWN else ""
     return TestkitError(
         f"{len(records)} of {count} records arrived in {topic!r} within {seconds:g} s",
         cause=f"arrived: {values}{more}" if records else "nothing arrived",
-        fix="was the producer flushed, and does it write to this topic? else raise `timeout`",
+        fix=remedy,
     )

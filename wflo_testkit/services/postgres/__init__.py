@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wflo_testkit.service import Input, LeaseKind, Service, conveniences, lazy
+from wflo_testkit.service import Input, LeaseKind, LogLines, Service, conveniences, lazy
 from wflo_testkit.services.postgres.handle import (
     PostgresDatabase,
     build,
@@ -71,4 +71,9 @@ SERVICE = Service(
     options=OPTIONS,
     start_seconds=0.6,
     modes=tuple(MODES),
+    log=LogLines(
+        # Of a session the line says `application@database`, see spec.
+        kits="wflo-testkit@|FATAL:  the database system is starting up|received SIGHUP, reloading",
+        lease="wflo_[0-9a-f]+_(?:[0-9]+|s_[0-9a-z]+)",
+    ),
 )

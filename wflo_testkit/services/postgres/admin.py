@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.errors import IsolationFailed, MissingExtra
+from wflo_testkit.services.postgres.remedies import remedy
 from wflo_testkit.services.postgres.server import PostgresServer
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Admin:
                 f"the kit could not connect to {self._server.name}, database {database!r}",
                 cause=str(error).strip(),
                 looked_at=f"{self._server.host}:{self._server.port} as {self._server.user!r}",
-                fix="see the server's log; it may have stopped or run out of connections",
+                fix=remedy(error, self._server),
             ) from None
 
 

@@ -6,6 +6,7 @@ import itertools
 import threading
 from functools import cached_property
 
+from wflo_testkit.isolation import ToldOnce
 from wflo_testkit.services.postgres import extensions, host_based_access
 from wflo_testkit.services.postgres.accounts import Account, Accounts, quoted
 from wflo_testkit.services.postgres.admin import APPLICATION, Admin
@@ -31,6 +32,7 @@ class Cluster:
         application = self.names.role if server.is_external else APPLICATION
         self.admin = admin or Admin(server, application)
         self.databases = Databases(self.admin, server)
+        self.told = ToldOnce()
         self._lock = threading.Lock()
         self._extensions: list[str] = server.options.get("extensions") or []
         self._empty = "" if self._extensions else "template1"

@@ -8,6 +8,7 @@ from wflo_testkit.errors import IsolationFailed, ServiceUnavailable
 from wflo_testkit.services.postgres import sessions
 from wflo_testkit.services.postgres.accounts import quoted
 from wflo_testkit.services.postgres.admin import Admin
+from wflo_testkit.services.postgres.remedies import remedy
 from wflo_testkit.services.postgres.server import PostgresServer
 
 # A copy of a database leaves ALTER DATABASE ... SET behind (PostgreSQL manual, Template Databases),
@@ -130,5 +131,5 @@ class Databases:
                 f"Postgres {self._server.name}: {' '.join(sql.split()[:3])} failed",
                 cause=str(error).strip(),
                 looked_at=f"{self._server.host}:{self._server.port} as {self._server.user!r}",
-                fix="see the server's log; a full disk or tmpfs is the usual reason",
+                fix=remedy(error, self._server),
             ) from None

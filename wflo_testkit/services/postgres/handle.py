@@ -223,17 +223,17 @@ def database(lease: Lease, test: TestContext) -> Iterator[PostgresDatabase]:
     try:
         yield handle
     finally:
-        if lease.data["removes_schema"]:
+        if lease.data["removes_schema"] and not test.has_failed:
             # An open transaction of the test would hold up the drop of its tables.
             leftovers = lease.call("end_sessions")
             schema.remove(handle.url)
             if leftovers:
-                test.warn("; ".join(leftovers))
+                test.warn(*leftovers)
 
 
-def refused(_lease: Lease, failure: str) -> list[str]:
+def refused(lease: Lease, failure: str) -> list[str]:
     """Return what to do where a test failed for want of an administrator's right, else nothing."""
-    known = advice(failure)
+    known = advice(failure, is_external=lease.server.is_external)
     return [known] if known else []
 
 

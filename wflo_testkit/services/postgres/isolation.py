@@ -9,14 +9,16 @@ from functools import partial
 from typing import TypeVar
 
 from wflo_testkit.errors import IsolationFailed
-from wflo_testkit.isolation import HeldLease
+from wflo_testkit.isolation import Dump, HeldLease
 from wflo_testkit.model import Build, Content, Json, Server
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.cluster import Cluster
+from wflo_testkit.services.postgres.dump import dump
 from wflo_testkit.services.postgres.logins import Logins
 from wflo_testkit.services.postgres.mode_context import Mode, ModeContext
 from wflo_testkit.services.postgres.pool import Pool
 from wflo_testkit.services.postgres.recycling.recycler import Recycler
+from wflo_testkit.services.postgres.remedies import remedy
 from wflo_testkit.services.postgres.server import PostgresServer
 from wflo_testkit.services.postgres.server_state import ServerState
 from wflo_testkit.services.postgres.spec import MODES
@@ -125,6 +127,15 @@ class PostgresIsolation:
         self._spoilt = ""
         return told
 
+    def dump(self, lease: HeldLease) -> Dump | None:
+        """Return how a lease's database is dumped; None where nothing is, as after a rollback."""
+        return dump(self._cluster.server, lease.data)
+
+    def drop_kept(self, lease: HeldLease) -> None:
+        """Drop, in the background, what was kept of a lease: it takes memory of the server's."""
+        if not lease.data["schema"]:
+            self._pool.drop(lease.data["database"])
+
     def content(self) -> Content | None:
         """Return the schema of most leases, unless it came with the server or lasts for one run.
 
@@ -222,5 +233,5 @@ class PostgresIsolation:
                 f"Postgres {server.name} refused what a test's private part needs",
                 cause=f"{type(error).__name__}: {str(error).strip()}",
                 looked_at=f"{server.host}:{server.port} as {server.user!r}",
-                fix="see the server's log: it has the statement",
+                fix=remedy(error, server),
             ) from None

@@ -144,7 +144,12 @@ class Logins:
         for user in users:
             _together(connection, f"ALTER ROLE {quoted(user)} NOLOGIN")  # then look who is in
         admin = self._cluster.admin
-        left = [each for user in users for each in end_sessions(admin, Where(OF_ROLE, (user,)))]
+        told = self._context.cluster.told
+        left = [
+            each
+            for user in users
+            for each in end_sessions(admin, Where(OF_ROLE, (user,)), told=told)
+        ]
         # Others', too: a transaction that has changed a table would hold up what follows.
         left += self._context.end_sessions(lease.data)
         heir = quoted(self._cluster.account(lease.data["database"]).user)

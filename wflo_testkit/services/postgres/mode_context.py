@@ -61,9 +61,8 @@ class ModeContext:
         data: what `grant` returned.
         """
         if name := data["schema"]:
-            return end_sessions(
-                self.cluster.admin, Where(IN_SCHEMA, (name, name), data["database"])
-            )
+            where = Where(IN_SCHEMA, (name, name), data["database"])
+            return end_sessions(self.cluster.admin, where, told=self.cluster.told)
         return self.recycler.end_sessions(data["database"])
 
     def grant(

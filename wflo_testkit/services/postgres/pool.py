@@ -112,6 +112,10 @@ class Pool:
         else:
             self._replace(name, "it was not to be recycled")
 
+    def drop(self, name: str) -> None:
+        """Drop a database that was kept, in the background."""
+        self._discard(name)
+
     def later(self, work: Callable[[], None]) -> None:
         """Do `work` in the background, or at once when too much is waiting already."""
         with self._changed:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
-from wflo_testkit.services.postgres.admin import Admin
+from wflo_testkit.isolation import ToldOnce
+from wflo_testkit.services.postgres.admin import Admin, Row
 from wflo_testkit.wait import WaitTimeout, wait_until
 
 GRACE = 0.75
@@ -45,27 +46,26 @@ class Where:
     database: str = ""
 
 
-def end_sessions(admin: Admin, where: Where, grace: float = GRACE) -> list[str]:
+def end_sessions(
+    admin: Admin, where: Where, grace: float = GRACE, told: ToldOnce | None = None
+) -> list[str]:
     """End every session in `where` and return a sentence for each that was left open.
 
-    grace: seconds to wait for those that are closing by themselves.
+    grace: seconds to wait for those that are closing by themselves. told: which are known.
     """
-    left: list[tuple[int, str]] = []
+    left: list[Row] = []
 
     def nobody() -> bool:
-        left[:] = [
-            (row[0], _sentence(*row[1:]))
-            for row in admin.rows(where.sql, where.parameters, database=where.database)
-        ]
+        left[:] = admin.rows(where.sql, where.parameters, database=where.database)
         return not left
 
     try:
         wait_until(nobody, timeout=grace, poll=0.002, catch=())
     except WaitTimeout:
-        pids = [pid for pid, _sentence_ in left]
+        pids = [row[0] for row in left]
         admin.rows("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) pid", (pids,))
         _wait_for_end(admin, pids)
-    return [sentence for _pid, sentence in left]
+    return [_told(told, *row[1:]) for row in left]
 
 
 def _wait_for_end(admin: Admin, pids: list[int]) -> None:
@@ -76,6 +76,11 @@ def _wait_for_end(admin: Admin, pids: list[int]) -> None:
     query = "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = ANY(%s::int[])"
     with suppress(WaitTimeout):
         wait_until(lambda: admin.rows(query, (pids,))[0][0], timeout=5, poll=0.005, catch=())
+
+
+def _told(told: ToldOnce | None, application: str, state: str, query: str, seconds: float) -> str:
+    sentence = _sentence(application, state, query, seconds)
+    return told.mark(application, sentence) if told is not None and state == "idle" else sentence
 
 
 def _sentence(application: str, state: str, query: str, seconds: float) -> str:

@@ -90,7 +90,9 @@ _TUNED: dict[str, str] = {
     "jit": "off",
     # The image's own folder stays the first: that is where clients in the container look.
     "unix_socket_directories": f"/var/run/postgresql,{SOCKETS}",
-    "log_checkpoints": "off",  # each clone makes two; a failed test's log should show its own
+    # A failed test's report should show what its own sessions have done.
+    "log_checkpoints": "off",  # each clone makes two
+    "log_line_prefix": "%m [%p] %q%a@%d ",  # the image's own, and of a session whose it is
 }
 DATABASE = "postgres"
 # Outside every VOLUME of the images, and portable from 14 to 18, whose default paths differ.

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from wflo_testkit.errors import IsolationFailed, MissingExtra, ServiceUnavailable
+from wflo_testkit.services.redis.remedies import remedy
 from wflo_testkit.services.redis.server import RedisServer
 from wflo_testkit.wait import WaitTimeout, wait_until
 
@@ -67,6 +68,7 @@ class Admin:
         )
         self._connection: Any = self._client.connection_pool.make_connection()
         self._is_named = False
+        self._has_written = False
 
     def run(self, *commands: Command, patience: float | None = None) -> list[Any]:
         """Send `commands` in one round trip and return an answer for each.
@@ -114,7 +116,8 @@ class Admin:
         if not self._others():
             # An error says that it has ended by itself, or that it has written and cannot be ended.
             with contextlib.suppress(*self._errors):
-                self._exchange((("SCRIPT KILL",), ("FUNCTION KILL",)))
+                told = self._exchange((("SCRIPT KILL",), ("FUNCTION KILL",)))
+                self._has_written = any("UNKILLABLE" in str(each) for each in told)
         return []
 
     def _send(self, commands: tuple[Command, ...]) -> list[Any]:
@@ -183,14 +186,18 @@ class Admin:
             f"Redis {server.name} refused what a test's private part needs",
             cause=error,
             looked_at=self._place(),
-            fix="see the server's log",
+            fix=remedy(error, server),
         )
 
     def _busy(self) -> IsolationFailed:
         """Return the error of a script that did not end in time; it says whose that may be."""
         others, name = self._others(), self._server.name
         whose = f"it may be of {' or '.join(others)}" if others else "a test that is over left it"
-        why = "no script is ended while it may be another test's" if others else "it has written"
+        why = "it was told to end"
+        if others:
+            why = "no script is ended while it may be another test's"
+        elif self._has_written:
+            why = "it has written, and such a script Redis ends by SHUTDOWN NOSAVE alone"
         return IsolationFailed(
             f"a script keeps Redis {name} busy and did not end",
             cause=f"{whose}; {why}",

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from wflo_testkit.errors import IsolationFailed
-from wflo_testkit.isolation import HeldLease
+from wflo_testkit.isolation import HeldLease, ToldOnce
 from wflo_testkit.model import Json, Server
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.redis import number_zero
@@ -36,6 +36,7 @@ class RedisIsolation:
             each.name: each for each in (self._databases, self._prefixes)
         }
         self._start = names.start.encode()
+        self._told = ToldOnce()
         self._users: dict[str, str] = {}  # accounts -> whose they are, for people to read
         self._is_alone = not (server.is_shared or server.is_external)
 
@@ -76,7 +77,7 @@ class RedisIsolation:
 
     def _released(self, lease: HeldLease, *, keep: bool) -> list[str]:
         mode = self._mode(lease.mode)
-        found = look(self._server, self._admin, lease.data["username"])
+        found = look(self._server, self._admin, lease.data["username"], self._told)
         if self._server.is_shared:
             self._is_alone = found.runs <= 1
         is_clean = not found.connections and not found.keys

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wflo_testkit.errors import TestkitError
+from wflo_testkit.isolation import ToldOnce
 from wflo_testkit.probing import NotReady
 from wflo_testkit.services.redis.admin import NAME, Admin
 from wflo_testkit.services.redis.probe import probe
@@ -18,6 +19,8 @@ PASSES = 6
 MORE_TIME = 0.004
 """Seconds more between two of them each time; 0.06 in all for what is really left open."""
 
+_BUSY = frozenset("bxPO")
+"""Flags of a client that is blocked, in MULTI, subscribed, or in MONITOR (Redis, CLIENT LIST)."""
 _KITS = f" name={NAME} ".encode()
 
 
@@ -35,8 +38,11 @@ class Look:
     runs: int
 
 
-def look(server: RedisServer, admin: Admin, user: str) -> Look:
-    """Look what `user` has left: one round trip where it has closed its connections."""
+def look(server: RedisServer, admin: Admin, user: str, told: ToldOnce | None = None) -> Look:
+    """Look what `user` has left: one round trip where it has closed its connections.
+
+    told: which idle ones are known.
+    """
     clients, text, keys = _clients(server, admin, user)
     for turn in range(PASSES):
         if not clients:
@@ -44,7 +50,7 @@ def look(server: RedisServer, admin: Admin, user: str) -> Look:
         pause(turn * MORE_TIME)  # first none: the end has come by then, but on a busy machine
         _let_ends_pass(server)
         clients, text, keys = _clients(server, admin, user)
-    return Look([_sentence(client) for client in clients], keys, text.count(_KITS))
+    return Look([_told(told, client) for client in clients], keys, text.count(_KITS))
 
 
 def runs(admin: Admin) -> int:
@@ -77,6 +83,13 @@ def _let_ends_pass(server: RedisServer) -> None:
 
     with contextlib.suppress(OSError, NotReady, TestkitError, redis.RedisError):
         probe(server)
+
+
+def _told(told: ToldOnce | None, client: dict[str, Any]) -> str:
+    """Return the sentence about a connection; idle is one that neither waits nor listens."""
+    whose, sentence = f"{client.get('name')} {client.get('lib-name')}", _sentence(client)
+    is_idle = _BUSY.isdisjoint(client.get("flags", ""))
+    return told.mark(whose, sentence) if told is not None and is_idle else sentence
 
 
 def _sentence(client: dict[str, Any]) -> str:

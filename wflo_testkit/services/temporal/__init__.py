@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from wflo_testkit.service import Lease, LeaseKind, Service, TestContext, conveniences, lazy, plain
+from wflo_testkit.service import (
+    Lease,
+    LeaseKind,
+    LogLines,
+    Service,
+    TestContext,
+    conveniences,
+    lazy,
+    plain,
+)
 from wflo_testkit.services.temporal.handle import TemporalNamespace
 from wflo_testkit.services.temporal.probe import probe
 from wflo_testkit.services.temporal.server import TemporalServer
@@ -49,4 +58,5 @@ SERVICE = Service(
     options=OPTIONS,
     start_seconds=0.5,
     modes=("namespace",),
+    log=LogLines(lease=r"\bwflo-(?:[0-9a-f]{8}-)?[0-9]+\b"),
 )

@@ -12,7 +12,7 @@ from wflo_testkit.model import Json, Server
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.temporal import leftovers
 from wflo_testkit.services.temporal.connection import TemporalConnection
-from wflo_testkit.services.temporal.pool import NamespacePool
+from wflo_testkit.services.temporal.pool import GRANT, NamespacePool
 from wflo_testkit.services.temporal.spec import launch_names
 from wflo_testkit.services.temporal.sweep import TAGGED, abandoned, delete, end_all, sweep
 
@@ -42,6 +42,7 @@ class TemporalIsolation:
             attributes=server.options.get("search_attributes", {}),
             # Nobody wants spare namespaces on a server that outlives the run.
             batch=1 if external else 4 if shared else 16,
+            remedy=GRANT if external else "see the server's log",
             low=0 if external else 2 if shared else 8,
         )
 
@@ -85,8 +86,9 @@ class TemporalIsolation:
                 f"what a test left running in the namespace {namespace!r} could not be ended",
                 cause=error,
                 looked_at=f"Temporal server {self._connection.address}",
-                fix="see the server's log; on an external one the kit has to be allowed to list "
-                "and terminate workflows, and to list and delete schedules",
+                fix="let the kit list and terminate workflows, and list and delete schedules"
+                if self._server.is_external
+                else "see the server's log",
             ) from None
 
     def sweep(self, runs: Sequence[str]) -> Iterator[None]:

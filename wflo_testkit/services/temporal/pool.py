@@ -35,6 +35,7 @@ class NamespacePool:
     launched: names that the server made at launch. Should another run have used them already,
         nobody must again: the run that registers CLAIM has them.
     attributes: search attributes (name -> type) of namespaces that are registered here.
+    remedy: what to do where none can be registered.
     batch: how many are registered at once, in the background, when at most `low` are left.
     """
 
@@ -47,8 +48,10 @@ class NamespacePool:
         attributes: Mapping[str, str],
         batch: int,
         low: int,
+        remedy: str = GRANT,
     ) -> None:
         self._connection = link
+        self._remedy = remedy
         self._run = run
         self._launched = launched
         self._attributes = attributes
@@ -82,7 +85,7 @@ class NamespacePool:
                         "no namespace could be registered",
                         cause=_error(filling) or f"no answer after {TAKE_TIMEOUT:g} s",
                         looked_at=f"Temporal server {self._connection.address}",
-                        fix=f"on an external server {GRANT}",
+                        fix=self._remedy,
                     )
 
     def _refill(self) -> Future[None] | None:

@@ -117,8 +117,8 @@ class Recycler:
             else:
                 return []
             where = Where(f"{IN_DATABASE} AND pid <> {watched.link.pid}", (database,))
-            return end_sessions(self._cluster.admin, where, grace=0)
-        return end_sessions(self._cluster.admin, where)
+            return end_sessions(self._cluster.admin, where, 0, self._cluster.told)
+        return end_sessions(self._cluster.admin, where, told=self._cluster.told)
 
     def is_quiet(self, database: str) -> bool:
         """Whether `database` is still as it was when it was proven, one round trip before use.

@@ -22,17 +22,23 @@ def failed(what: str, cause: object, *, looked_at: str = "", fix: str = "") -> S
     )
 
 
-def advice(cause: object) -> str:
-    """Return what to do about an error that is about the right to make something; else ""."""
+def advice(cause: object, *, is_external: bool | None = None) -> str:
+    """Return what to do about an error that is about the right to make something; else "".
+
+    is_external: whether the server is, None where that is not known.
+    """
     if found := _EXTENSION.search(str(cause)):
+        if is_external:
+            return f'let the administrator of the server run CREATE EXTENSION "{found[1]}" there'
         return (
             f'set postgres_extensions = ["{found[1]}"] in [tool.wflo-testkit]: then the '
             "administrator of the kit's server makes it before the schema is applied"
         )
     if _ROLE.search(str(cause)):
-        return (
-            "roles belong to the whole server: to let the schema make them on the kit's, set "
-            'postgres_role = "superuser" in [tool.wflo-testkit]; on an external one let its '
-            "administrator make them"
-        )
+        own = 'set postgres_role = "superuser" in [tool.wflo-testkit]'
+        theirs = "let its administrator make them"
+        either = f"to let the schema make them on the kit's, {own}; on an external one {theirs}"
+        if is_external is not None:
+            either = theirs if is_external else f"to let the schema make them, {own}"
+        return f"roles belong to the whole server: {either}"
     return ""
