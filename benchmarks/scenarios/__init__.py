@@ -9,7 +9,7 @@ SECONDS = {
     "back_to_back": 80,
     "first_result": 20,
     "first_use": 30,
-    "own_containers": 90,
+    "own_containers": 50,
     "scale": 160,
     "idle": 40,
     "import_cost": 60,
