@@ -64,11 +64,17 @@ class LoopBound:
         Raises the first exception of `close`, and IsolationFailed when a loop in another thread
         does not answer within LOOP_TIMEOUT seconds.
         """
+        if (here := _running_loop()) in self._open:
+            self._close_later(here)
+        self.close_elsewhere()
+
+    def close_elsewhere(self) -> None:
+        """Close what is open in loops that do not run in this thread. Raises the same."""
         for loop in list(self._open):
             if loop.is_closed():  # closed by hand, without shutdown_asyncgens: too late for it
                 self._open.pop(loop, None)
             elif loop is _running_loop():
-                self._close_later(loop)
+                continue
             elif loop.is_running():
                 self._close_from_outside(loop)
             else:

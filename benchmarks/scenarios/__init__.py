@@ -6,6 +6,7 @@ SECONDS = {
     "suite": 75,
     "peers": 120,
     "handout": 120,
+    "reset": 60,
     "back_to_back": 80,
     "first_result": 20,
     "first_use": 30,

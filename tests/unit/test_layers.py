@@ -29,6 +29,7 @@ FLOOR = {
     "grpc_call",
     "ready",
     "references",
+    "reset",
 }
 BELOW = {
     "services": FLOOR,

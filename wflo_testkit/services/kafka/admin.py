@@ -103,6 +103,8 @@ class Admin:
                 # Every thread of the broker asks over this one connection; past the library's
                 # default of five requests at once it refuses instead of waiting.
                 max_in_flight_requests_per_connection=256,
+                # For a new topic that does not answer yet; by default a tenth of a second.
+                retry_backoff_ms=10,
             )
         except (KafkaError, OSError) as error:
             raise self._failed("the kit could not connect", error) from None
@@ -112,16 +114,19 @@ class Admin:
         from kafka.admin import OffsetSpec
         from kafka.errors import KafkaError
 
-        self._raise_refused(
-            client.create_topics(
-                {name: dict(options) for name, options in topics.items()}, raise_errors=False
-            )
+        answer = client.create_topics(
+            {name: dict(options) for name, options in topics.items()}, raise_errors=False
         )
+        self._raise_refused(answer)
+        made = {each["name"]: each.get("topic_id") for each in answer["topics"]}
 
         def led() -> bool:
             found = client.describe_topics(list(topics))
             parts = [(each["name"], part) for each in found for part in each["partitions"]]
             if {name for name, _part in parts} != set(topics):
+                return False
+            # The broker may still know one of the same name that has just been deleted.
+            if any(made[each["name"]] not in (None, each.get("topic_id")) for each in found):
                 return False
             if any(part["error_code"] or part["leader_id"] < 0 for _name, part in parts):
                 return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.service import TestContext
@@ -34,7 +35,8 @@ def producer(handle: KafkaTopics, test: TestContext) -> Iterator[KafkaProducer]:
         metrics_enabled=False,
     )
     try:
-        yield made
+        with handle.resets.taking_part(lambda: made.flush(timeout=READ_TIMEOUT)):
+            yield made
     finally:
         made.close(timeout=READ_TIMEOUT)
 
@@ -47,8 +49,7 @@ def consumer(handle: KafkaTopics, _test: TestContext) -> Iterator[Callable[..., 
     ends after READ_TIMEOUT without a record. All are closed at the end.
     """
     importing.load()
-    from kafka import KafkaConsumer
-
+    consumers = consumer_class()
     made: list[Any] = []
 
     def make(*topics: str, group: str | None = None, **given: Any) -> KafkaConsumer:
@@ -62,14 +63,68 @@ def consumer(handle: KafkaTopics, _test: TestContext) -> Iterator[Callable[..., 
             "allow_auto_create_topics": False,
             "metrics_enabled": False,
         }
-        made.append(KafkaConsumer(*topics, **settings | given))
+        made.append(consumers(*topics, **settings | given))
         return made[-1]
 
+    def leave() -> None:
+        for each in made:
+            each.leave()
+
+    def anew() -> None:
+        for each in made:
+            each.begin_anew()
+
     try:
-        yield make
+        with handle.resets.taking_part(leave, anew):
+            yield make
     finally:
         for each in made:
             each.close(autocommit=False)
+
+
+@cache
+def consumer_class() -> type[Any]:  # noqa: C901 - a class of small methods
+    """Return the class; made at first use, since it needs kafka-python to be imported."""
+    from kafka import KafkaConsumer
+
+    class ResettableConsumer(KafkaConsumer):  # type: ignore[misc]  # it has no types
+        """A KafkaConsumer that knows what it has subscribed to; not in the middle of a `poll`."""
+
+        _wanted: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+        _is_open = True
+
+        def __init__(self, *topics: str, **settings: Any) -> None:
+            super().__init__(*topics, **settings)
+            if topics:
+                self._wanted = (topics,), {}
+
+        def subscribe(self, *given: Any, **named: Any) -> None:
+            super().subscribe(*given, **named)
+            self._wanted = given, named
+
+        def unsubscribe(self) -> None:
+            super().unsubscribe()
+            self._wanted = None
+
+        def close(self, *given: Any, **named: Any) -> None:
+            self._is_open = False
+            super().close(*given, **named)
+
+        def leave(self) -> None:
+            """Leave its group, if it is in one."""
+            if self._is_open and self._wanted is not None:
+                super().unsubscribe()
+
+        def begin_anew(self) -> None:
+            """Go to the first record of what was subscribed, or assigned by hand."""
+            if not self._is_open:
+                return
+            if self._wanted is not None:
+                super().subscribe(*self._wanted[0], **self._wanted[1])
+            elif assigned := self.assignment():
+                self.seek_to_beginning(*assigned)
+
+    return ResettableConsumer
 
 
 def admin(handle: KafkaTopics, _test: TestContext) -> Iterator[KafkaAdminClient]:

@@ -17,11 +17,13 @@ GRACE = 0.5
 _OVER = ("Empty", "Dead")
 
 
-def put_out(admin: Admin, stem: str, is_ours: Callable[[str], bool] | None = None) -> list[str]:
+def put_out(
+    admin: Admin, stem: str, is_ours: Callable[[str], bool] | None = None, grace: float = GRACE
+) -> list[str]:
     """Remove the members of every group under `stem`; return a sentence for each.
 
     A consumer that goes on polling joins again: nothing can end it from outside its process.
-    is_ours: says of which of them, by their names.
+    is_ours: says of which of them, by their names. grace: seconds for those that are leaving.
     """
     busy: list[str] = []
     chosen = is_ours or (lambda name: name.startswith(stem))
@@ -31,7 +33,7 @@ def put_out(admin: Admin, stem: str, is_ours: Callable[[str], bool] | None = Non
         return not busy
 
     with contextlib.suppress(WaitTimeout):
-        wait_until(nobody, timeout=GRACE, poll=0.01, catch=())
+        wait_until(nobody, timeout=grace, poll=0.01, catch=())
     return [sentence for group in busy for sentence in _emptied(admin, stem, group)]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wflo_testkit.model import Json
+from wflo_testkit.reset import Reset
 from wflo_testkit.service import Lease, TestContext, plain
 from wflo_testkit.services.kafka.names import under
 from wflo_testkit.services.kafka.server import KafkaServer, environment
@@ -25,7 +26,7 @@ class KafkaTopics:
 
     bootstrap_servers: host:port for a client on this machine; internal_bootstrap_servers: for a
     container on the kit's network. stem: what all names of this test begin with, and no name of
-    another test; topics under it that this test did not `create` are empty.
+    another test; topics under it that this test did not `create` are empty. resets: see `reset`.
     """
 
     bootstrap_servers: str
@@ -33,6 +34,16 @@ class KafkaTopics:
     stem: str
     call: Callable[..., Json] = field(repr=False, compare=False)
     tell: Callable[[], None] = field(repr=False, compare=False)
+    resets: Reset = field(default_factory=Reset, repr=False, compare=False)
+
+    def reset(self) -> None:
+        """Begin anew: topics that `create` returned are there and new, nothing else is.
+
+        Records, settings and committed offsets are gone, and so are topics that the test has made
+        itself. The kit's own consumers begin at the first record again; others are put out of
+        their groups and warned about. Raises IsolationFailed.
+        """
+        self.resets()
 
     @property
     def url(self) -> str:
@@ -100,7 +111,7 @@ class KafkaTopics:
         return environment(self.internal_bootstrap_servers)
 
 
-def topics(lease: Lease, _test: TestContext) -> AbstractContextManager[KafkaTopics]:
+def topics(lease: Lease, test: TestContext) -> AbstractContextManager[KafkaTopics]:
     """Build the handle from what the isolation said."""
     server = lease.server
     assert isinstance(server, KafkaServer)
@@ -111,5 +122,6 @@ def topics(lease: Lease, _test: TestContext) -> AbstractContextManager[KafkaTopi
             stem=lease.data["stem"],
             call=lease.call,
             tell=lease.calling_once("told"),
+            resets=Reset(lease.call, test.warn),
         )
     )

@@ -10,12 +10,14 @@ from functools import partial
 from wflo_testkit.errors import IsolationFailed, TestkitError
 from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Json, Server
+from wflo_testkit.reset import VERB
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.kafka import groups
 from wflo_testkit.services.kafka.admin import Admin
 from wflo_testkit.services.kafka.janitor import Janitor
 from wflo_testkit.services.kafka.names import lease_stem, pooled_stem, under
 from wflo_testkit.services.kafka.pool import Pool
+from wflo_testkit.services.kafka.resetting import begin_anew
 from wflo_testkit.services.kafka.server import KafkaServer
 from wflo_testkit.services.kafka.sweep import abandoned, sweep
 from wflo_testkit.services.kafka.warm import warm_up
@@ -24,7 +26,7 @@ from wflo_testkit.services.kafka.warm import warm_up
 class KafkaIsolation:
     """The isolation of one cluster; lives in the broker's process, used by several threads.
 
-    A lease's data say what its names begin with; its notes, which topics were made for it by name,
+    A lease's data say what its names begin with; its notes, which topics were made for it, and how,
     and whether it was given names that a consumer group may have.
     """
 
@@ -56,7 +58,10 @@ class KafkaIsolation:
         """`create`: name (a base), partitions, configs (str -> str); returns the topic's name.
 
         `told`: notes that the test got a name which a consumer group may have.
+        `reset`: makes its topics anew; returns a sentence per consumer.
         """
+        if verb == VERB:
+            return self._reset(lease)
         if verb not in ("create", "told"):
             raise IsolationFailed(f"Kafka topics know no {verb!r}", fix="use `create`")
         if verb == "told":
@@ -103,16 +108,26 @@ class KafkaIsolation:
     ) -> str:
         """Make a topic: one of the pool, or `base` under the stem, numbered from the second on."""
         stem = lease.data["stem"]
+        made = lease.notes.setdefault("made", {})
+        options = {"num_partitions": partitions, "configs": dict(configs)}
         if partitions == 1 and not configs and not self._server.is_external:
-            return self._pool.topic(stem, base)
-        named = lease.notes.setdefault("named", [])
-        topic, number = under(stem, base), 1
-        while topic in named:
-            number += 1
-            topic = under(stem, f"{base}-{number}")
-        self._admin.create({topic: {"num_partitions": partitions, "configs": dict(configs)}})
-        named.append(topic)
+            topic = self._pool.topic(stem, base)
+        else:
+            topic, number = under(stem, base), 1
+            while topic in made:
+                number += 1
+                topic = under(stem, f"{base}-{number}")
+            self._admin.create({topic: options})
+        made[topic] = options
         return topic
+
+    def _reset(self, lease: HeldLease) -> list[str]:
+        """Replace the topics that were made for a lease; delete its groups and all others."""
+        stem, made = lease.data["stem"], lease.notes.get("made", {})
+        unseen = [] if self._server.is_external else self._pool.unseen(stem)
+        left = begin_anew(self._admin, stem, made, unseen)
+        lease.notes["told"] = True  # a group with this name may be there, whoever named it
+        return left
 
     def _warm_up(self) -> None:
         # Nobody waits for it, and whoever needs the same later meets the same error.

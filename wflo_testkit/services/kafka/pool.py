@@ -38,6 +38,11 @@ class Stem:
         """How many topics lie ready."""
         return sum(map(len, self._ready.values()))
 
+    @property
+    def ready(self) -> list[str]:
+        """The topics that lie ready."""
+        return [topic for shelf in self._ready.values() for topic in shelf]
+
     def pick(self, base: str) -> str | None:
         """Take out a topic that carries `base`, or a nameless one."""
         shelf = self._ready[base] or self._ready[NAMELESS]
@@ -89,6 +94,11 @@ class Pool:
         """End the use of a stem that `take` returned; no name comes back."""
         with self._changed:
             self._taken.pop(text, None)
+
+    def unseen(self, text: str) -> list[str]:
+        """Return the topics of a stem that `take` returned and nobody has asked for yet."""
+        with self._changed:
+            return self._taken[text].ready
 
     def topic(self, text: str, base: str) -> str:
         """Return a topic of a stem that `take` returned; it carries `base` or no name at all.

@@ -17,6 +17,7 @@ import secrets
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.services.postgres.admin import Admin
@@ -136,6 +137,26 @@ class Accounts:
         if next(self._renamed) % RENAMED == 0:
             self._admin.rows(_VACUUM)
 
+    def handing_over(self, used: str, fresh: str, gone: str) -> list[str]:
+        """Return what gives the role of the database `fresh` the account of `used`.
+
+        The other role is called `gone` then. Call `handed_over` once that is done.
+        """
+        with self._lock:
+            account, other = self._of[used], self._of[fresh]
+        login, spare = quoted(account.user), quoted(gone)
+        return [
+            f"ALTER ROLE {login} RENAME TO {spare}",
+            f"ALTER ROLE {quoted(other.user)} RENAME TO {login}",
+            f"ALTER ROLE {login} PASSWORD '{account.verifier}'",
+        ]
+
+    def handed_over(self, fresh: str, gone: str) -> None:
+        """Note it; no database is called `fresh` any more."""
+        with self._lock:
+            if (other := self._of.pop(fresh, None)) is not None:
+                self._of[gone] = replace(other, user=gone)
+
     def drop(self, database: str) -> None:
         """Drop the role of a database that is gone.
 
@@ -191,6 +212,7 @@ class Accounts:
         return True
 
 
+@lru_cache(maxsize=64)
 def verifier(password: str, iterations: int) -> str:
     """Return the SCRAM verifier of a random password; Postgres takes it wherever it takes one.
 

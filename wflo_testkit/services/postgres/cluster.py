@@ -215,6 +215,19 @@ class Cluster:
         if self.databases.has_settings(template):
             self.databases.copy_settings(name, template, self._applier(template))
 
+    def reserve_name(self) -> str:
+        """Return a new name for a database that there is; it will be dropped."""
+        name = self.new_name()
+        with self._lock:
+            self._made.add(name)
+        return name
+
+    def exchanged(self, fresh: str, gone: str) -> None:
+        """Note that what was called `fresh` has the name of the one that is now called `gone`."""
+        self.accounts.handed_over(fresh, gone)
+        with self._lock:
+            self._made.discard(fresh)
+
     def seal(self, name: str) -> None:
         """Turn a database into a finished template; see Databases.seal."""
         self.databases.seal(name, self._applier(name))

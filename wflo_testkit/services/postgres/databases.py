@@ -109,6 +109,19 @@ class Databases:
             self.run(f"ALTER DATABASE {quoted(name)} OWNER TO {quoted(self._server.user)}")
         self.run(f"ALTER DATABASE {quoted(name)} IS_TEMPLATE true ALLOW_CONNECTIONS false")
 
+    def rename(self, *names: tuple[str, str]) -> None:
+        """Rename databases that nobody can enter, all or none; then anybody can.
+
+        Raises IsolationFailed.
+        """
+        self.run(
+            "; ".join(
+                f"ALTER DATABASE {quoted(old)} RENAME TO {quoted(new)};"
+                f" ALTER DATABASE {quoted(new)} ALLOW_CONNECTIONS true"
+                for old, new in names
+            )
+        )
+
     def drop(self, name: str) -> None:
         """Drop a database of whichever run, templates included; harmless if it is gone."""
         self._admin.close_database(name)

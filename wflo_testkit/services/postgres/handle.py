@@ -8,12 +8,19 @@ from dataclasses import dataclass, field, replace
 
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.model import Json
+from wflo_testkit.reset import Reset
 from wflo_testkit.service import Lease, TestContext
 from wflo_testkit.services.postgres.address import Address, parse
 from wflo_testkit.services.postgres.schema import Schema, schema_of
 from wflo_testkit.services.postgres.schema.failure import advice
 from wflo_testkit.services.postgres.schema.project import Project
 from wflo_testkit.services.postgres.server import environment
+
+_APPLIED_HERE = "in this isolation the test's process applies the schema, which it alone has"
+
+
+def _nothing() -> None:
+    """Let go of nothing."""
 
 
 def _nobody(verb: str, **_args: Json) -> Json:
@@ -38,7 +45,7 @@ class PostgresDatabase:
         connect; "" where there is none.
     container, administrator: id of the server's container, and who needs no password in there;
         "" if external.
-    call: asks the broker for something, by a verb, while the test runs.
+    call: asks the broker for something, by a verb, while the test runs. resets: see `reset`.
     """
 
     name: str
@@ -57,6 +64,17 @@ class PostgresDatabase:
     administrator: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
     call: Callable[..., Json] = field(default=_nobody, repr=False, compare=False)
+    resets: Reset = field(default_factory=Reset, repr=False, compare=False)
+
+    def reset(self) -> None:
+        """Make the database what it was when it was given out, schema and seed included.
+
+        Name, address and account stay. All sessions in it end: those of the kit's own engines and
+        sessions are closed before, and begin anew; a pool of the application's needs
+        `pool_pre_ping`. Who was in the middle of something is warned about. Logins of `as_role`
+        go. Raises IsolationFailed.
+        """
+        self.resets()
 
     @property
     def url(self) -> str:
@@ -214,14 +232,16 @@ def database(lease: Lease, test: TestContext) -> Iterator[PostgresDatabase]:
 
     Where the mode does not bring it with the database, it is applied here.
     """
-    handle = handle_of(lease)
     schema = None if lease.data["brings_schema"] else wanted(test)
+    only_here = _APPLIED_HERE if schema is not None else ""
+    handle = handle_of(lease, Reset(lease.call, test.warn, only_here=only_here))
     if schema is None:
         yield handle
         return
     schema.apply(handle.url)
     try:
-        yield handle
+        with handle.resets.taking_part(_nothing, lambda: schema.apply(handle.url)):
+            yield handle
     finally:
         if lease.data["removes_schema"] and not test.has_failed:
             # An open transaction of the test would hold up the drop of its tables.
@@ -238,12 +258,12 @@ def refused(lease: Lease, failure: str) -> list[str]:
 
 
 @contextmanager
-def empty_database(lease: Lease, _test: TestContext) -> Iterator[PostgresDatabase]:
+def empty_database(lease: Lease, test: TestContext) -> Iterator[PostgresDatabase]:
     """Yield the handle of a database without any schema."""
-    yield handle_of(lease)
+    yield handle_of(lease, Reset(lease.call, test.warn))
 
 
-def handle_of(lease: Lease) -> PostgresDatabase:
+def handle_of(lease: Lease, resets: Reset | None = None) -> PostgresDatabase:
     """Return the handle that a lease's data describe."""
     server, data = lease.server, lease.data
     return PostgresDatabase(
@@ -263,4 +283,5 @@ def handle_of(lease: Lease) -> PostgresDatabase:
         administrator="" if server.is_external else server.username,
         parameters=data["parameters"],
         call=lease.call,
+        resets=resets or Reset(lease.call),
     )

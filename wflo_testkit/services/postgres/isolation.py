@@ -11,6 +11,7 @@ from typing import TypeVar
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.isolation import Dump, HeldLease
 from wflo_testkit.model import Build, Content, Json, Server
+from wflo_testkit.reset import VERB
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.dump import dump
@@ -90,10 +91,13 @@ class PostgresIsolation:
         """Do something for a lease.
 
         `end_sessions`: end the sessions in its database; returns a sentence per session.
+        `reset`, with `released`: see `Mode.reset`.
         `as_role`, with `role`: return account and parameters of a login besides the test's own.
         """
         if verb == "as_role":
             return self._asked(lambda: self._logins.get(lease, args["role"]))
+        if verb == VERB:
+            return self._asked(lambda: self._reset(lease, args["released"]))
         if verb == "end_sessions":
             return self._context.end_sessions(lease.data)
         raise IsolationFailed(f"a Postgres database knows no {verb!r}", fix="use `end_sessions`")
@@ -115,6 +119,16 @@ class PostgresIsolation:
         self._spoilt = name = lease.data["database"]
         left = [] if lease.data["schema"] else self._recycler.end_sessions(name)
         return [*left, *self._undo(name), *mode.release(lease, keep)]
+
+    def _reset(self, lease: HeldLease, released: Sequence[int]) -> list[str]:
+        """Make a lease what it was; the logins that its test has asked for go, as at its end."""
+        left: list[str] = []
+        if self._logins.has_any(lease) or self._server_state is not None:
+            name = lease.data["database"]
+            if not lease.data["schema"]:
+                left += self._context.recycler.end_all(name, released)
+            left += [*self._logins.end(lease), *self._undo(name)]
+        return left + self._modes[lease.data["mode"]].reset(lease, released)
 
     def _undo(self, database: str) -> list[str]:
         """Undo what the test in `database` has changed on the server; a sentence if it has.

@@ -61,11 +61,17 @@ class Logins:
         account = self._login(lease, connection, role, found)
         return _answer(account.user, account.password, lease.data["parameters"])
 
+    def has_any(self, lease: HeldLease) -> bool:
+        """Whether a lease's database was entered for them, and so is no longer watched."""
+        return lease.id in self._inside
+
     def end(self, lease: HeldLease) -> list[str]:
         """Drop a lease's and end their sessions; return a sentence for each that was left open."""
         try:
             return self._end(lease) if lease.notes.get(_USERS) else []
         finally:
+            lease.notes.pop(_MADE, None)
+            lease.notes.pop(_USERS, None)
             if connection := self._inside.pop(lease.id, None):
                 connection.close()
 

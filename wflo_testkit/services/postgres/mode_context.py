@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.pool import Pool
 from wflo_testkit.services.postgres.recycling.recycler import Recycler
+from wflo_testkit.services.postgres.replacing import exchange, roll_back_prepared
 from wflo_testkit.services.postgres.sessions import IN_SCHEMA, Where, end_sessions
 from wflo_testkit.services.postgres.templates import Templates
 
@@ -36,6 +37,12 @@ class Mode(Protocol):
 
     def release(self, lease: HeldLease, keep: bool) -> list[str]:
         """Take back what `lease` returned; a sentence per leftover."""
+
+    def reset(self, lease: HeldLease, released: Sequence[int]) -> list[str]:
+        """Make it what `lease` returned, under the same names; a sentence per leftover.
+
+        released: ids of sessions that the test's process has let go of.
+        """
 
     def close(self) -> None:
         """Drop what it has left on an external server besides databases: by default nothing."""
@@ -64,6 +71,26 @@ class ModeContext:
             where = Where(IN_SCHEMA, (name, name), data["database"])
             return end_sessions(self.cluster.admin, where, told=self.cluster.told)
         return self.recycler.end_sessions(data["database"])
+
+    def replace(self, name: str, template: str) -> list[str]:
+        """Put a new clone of `template` in the place of the database `name`: see `exchange`.
+
+        Returns a sentence for each transaction that was prepared in the old one.
+        """
+        told = self._roll_back_prepared(name)
+        fresh = self.pool.take(template)
+        gone = fresh
+        try:
+            gone = exchange(self.cluster, self.recycler, name, fresh)
+        finally:
+            self.pool.give_back(template, gone, used=False)
+        return told
+
+    def _roll_back_prepared(self, name: str) -> list[str]:
+        if watched := self.recycler.find(name):
+            link = watched.link
+            return roll_back_prepared(lambda sql: next(iter(link.ask(sql)), []))
+        return roll_back_prepared(lambda sql: self.cluster.admin.rows(sql, database=name))
 
     def grant(
         self, mode: Mode, database: str, *, schema: str = "", template: str = ""

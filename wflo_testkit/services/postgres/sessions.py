@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -13,8 +15,17 @@ GRACE = 0.75
 """Seconds for backends whose client has just hung up: 1.9 ms, p99 3.5 (measured), and over 100 on
 a machine with ten times more to do than it has cores."""
 
+SHORT_GRACE = 0.1
+"""The same at a reset, for sessions that hold state: the others are ended at once."""
+
 _COLUMNS = """pid, application_name, coalesce(state, ''), left(coalesce(query, ''), 120),
     coalesce(extract(epoch from clock_timestamp() - xact_start), 0)::float"""
+_HOLDS_LOCKS = """EXISTS (SELECT FROM pg_locks l
+    WHERE l.pid = pg_stat_activity.pid AND l.locktype <> 'virtualxid')"""
+_LEAVES_STATE = re.compile(
+    r"\s*(listen|prepare|declare|set(?!\s+local)|create\s+(local\s+|global\s+)?temp(orary)?)\b",
+    re.IGNORECASE,
+)
 _FROM = (
     f"SELECT {_COLUMNS} FROM pg_stat_activity"  # noqa: S608 - constants only
     " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
@@ -68,14 +79,47 @@ def end_sessions(
     return [_told(told, *row[1:]) for row in left]
 
 
-def _wait_for_end(admin: Admin, pids: list[int]) -> None:
+def end_all(admin: Admin, where: Where, released: Collection[int] = ()) -> list[str]:
+    """End every session in `where`; return a sentence for each that could be seen to hold state.
+
+    For a database that goes on: what an idle session has SET, prepared or listens to cannot be
+    seen from here, nor what it has written and not counted yet. So none may live.
+    released: process ids of sessions whose owners have let go of them.
+    """
+    sql = where.sql.replace(_COLUMNS, f"{_COLUMNS}, {_HOLDS_LOCKS}", 1)
+    ended: set[int] = set()
+
+    def look(*, spare: bool) -> list[str]:
+        rows = admin.rows(sql, where.parameters, database=where.database)
+        busy = {r[0]: _sentence(*r[1:-1]) for r in rows if r[0] not in released and _holds(*r[1:])}
+        end = [row[0] for row in rows if not (spare and row[0] in busy)]
+        if end:
+            admin.rows("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) pid", (end,))
+            ended.update(end)
+        return list(busy.values())
+
+    with suppress(WaitTimeout):
+        wait_until(lambda: not look(spare=True), timeout=SHORT_GRACE, poll=0.005, catch=())
+        _wait_for_end(admin, list(ended), 0.001)
+        return []
+    told = look(spare=False)
+    _wait_for_end(admin, list(ended), 0.001)
+    return told
+
+
+def _holds(_name: str, state: str, query: str, _seconds: float, has_locks: bool) -> bool:
+    """Whether a session is in the middle of something, or its last statement left something."""
+    return state not in ("", "idle") or has_locks or bool(_LEAVES_STATE.match(query))
+
+
+def _wait_for_end(admin: Admin, pids: list[int], poll: float = 0.005) -> None:
     """Wait until the ended backends are gone: until then they keep locks and their database.
 
     One that takes longer than this is left to DROP DATABASE WITH (FORCE).
     """
     query = "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = ANY(%s::int[])"
     with suppress(WaitTimeout):
-        wait_until(lambda: admin.rows(query, (pids,))[0][0], timeout=5, poll=0.005, catch=())
+        wait_until(lambda: admin.rows(query, (pids,))[0][0], timeout=5, poll=poll, catch=())
 
 
 def _told(told: ToldOnce | None, application: str, state: str, query: str, seconds: float) -> str:

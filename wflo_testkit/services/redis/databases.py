@@ -107,6 +107,12 @@ class Databases:
             if not clean:
                 done.result()
 
+    def reset(self, data: Mapping[str, Json], *, end_sessions: bool) -> None:
+        """Empty the number; end_sessions: its account ends, and is made anew, before that."""
+        made = Made(data["db"], data["username"], data["password"])
+        anew = (end_user(made.user), *self._accounts(made)) if end_sessions else ()
+        self._admin.run(*anew, *_emptied(made.number, ""))
+
     def close(self) -> None:
         """Finish what is under way; end the claims on numbers that were given back.
 

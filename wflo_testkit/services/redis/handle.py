@@ -6,6 +6,7 @@ import shlex
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
+from wflo_testkit.reset import Reset
 from wflo_testkit.service import Lease, TestContext, plain
 from wflo_testkit.services.redis.address import Address
 from wflo_testkit.services.redis.server import RedisServer, environment
@@ -17,7 +18,7 @@ class RedisDatabase:
 
     prefix: what every key and channel of the test has to begin with; "" in isolation `database`.
     username: may select `db` only and, with a prefix, use nothing outside it.
-    kept_command: opens the database after a failed test.
+    kept_command: opens the database after a failed test. resets: see `reset`.
     It holds no live connection.
     """
 
@@ -30,6 +31,16 @@ class RedisDatabase:
     password: str = field(repr=False)
     prefix: str
     kept_command: str = field(default="", repr=False)
+    resets: Reset = field(default_factory=Reset, repr=False, compare=False)
+
+    def reset(self) -> None:
+        """Make it what it was when it was given out: empty, under the same address and account.
+
+        Idle connections live; where one is in the middle of something (a transaction, a watch, a
+        subscription, a wait) all of the account's end, and that one is warned about. Functions
+        that were loaded go, unless another test may have loaded them. Raises IsolationFailed.
+        """
+        self.resets()
 
     @property
     def url(self) -> str:
@@ -50,7 +61,7 @@ class RedisDatabase:
         return environment(self.internal_address) | {"REDIS_PREFIX": self.prefix}
 
 
-def database(lease: Lease, _test: TestContext) -> AbstractContextManager[RedisDatabase]:
+def database(lease: Lease, test: TestContext) -> AbstractContextManager[RedisDatabase]:
     """Build the handle from what the isolation said."""
     server, data = lease.server, lease.data
     assert isinstance(server, RedisServer)
@@ -67,6 +78,7 @@ def database(lease: Lease, _test: TestContext) -> AbstractContextManager[RedisDa
             password=address.password,
             prefix=data["prefix"],
             kept_command=_opening(server, address.db),
+            resets=Reset(lease.call, test.warn),
         )
     )
 

@@ -8,17 +8,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.isolation import HeldLease, ToldOnce
 from wflo_testkit.model import Json, Server
+from wflo_testkit.reset import VERB
 from wflo_testkit.service import LeaseRequest
-from wflo_testkit.services.redis import number_zero
+from wflo_testkit.services.redis import functions, number_zero
 from wflo_testkit.services.redis.admin import NAME, Admin
 from wflo_testkit.services.redis.databases import Databases
-from wflo_testkit.services.redis.leftovers import look, refused, runs
+from wflo_testkit.services.redis.leftovers import busy, look, refused, runs
 from wflo_testkit.services.redis.names import Names
 from wflo_testkit.services.redis.prefixes import Prefixes
 from wflo_testkit.services.redis.server import RedisServer
 from wflo_testkit.services.redis.sweep import abandoned, sweep
+from wflo_testkit.services.redis.whole_server import WholeServer
 
 Mode = Databases | Prefixes
+ANOTHER_RUN = "a test of another run"
 
 
 class RedisIsolation:
@@ -32,6 +35,7 @@ class RedisIsolation:
         self._admin = Admin(server, self._others, own_name)
         self._databases = Databases(server, self._admin, names)
         self._prefixes = Prefixes(server, self._admin, names)
+        self._whole = WholeServer(self._admin)
         self._modes: dict[str, Mode] = {
             each.name: each for each in (self._databases, self._prefixes)
         }
@@ -54,6 +58,8 @@ class RedisIsolation:
         Raises IsolationFailed, and ServiceUnavailable for what an external server denies.
         """
         data = self._mode(request.mode).lease(request)
+        if self._server.is_for_one_test:
+            self._whole.note()
         self._users[data["username"]] = f"{request.test} ({request.owner})"
         return data
 
@@ -61,7 +67,9 @@ class RedisIsolation:
         """Nothing is ever built."""
 
     def call(self, lease: HeldLease, verb: str, args: Mapping[str, Json]) -> Json:  # noqa: ARG002
-        """Tell what the lease's account was `refused`."""
+        """`reset`: make it empty; `refused`: tell what the lease's account was refused."""
+        if verb == VERB:
+            return self._reset(lease)
         if verb != "refused":
             raise IsolationFailed(f"a Redis database knows no {verb!r}")
         return refused(self._admin, lease.data["username"])
@@ -89,6 +97,21 @@ class RedisIsolation:
         told = [number_zero.sentence(strays, self._others())] if strays else []
         return [*found.connections, *told]
 
+    def _reset(self, lease: HeldLease) -> list[str]:
+        """Make a lease's part empty; the connections that hold state end before."""
+        mode, user = self._mode(lease.mode), lease.data["username"]
+        found = busy(self._server, self._admin, user)
+        mode.reset(lease.data, end_sessions=found.any)
+        if self._server.is_for_one_test:
+            return [*found.named, *self._whole.reset()]
+        others = [test for name, test in self._users.items() if name != user]
+        whose = others if self._is_alone else [*others, ANOTHER_RUN]
+        told = [] if self._server.is_external else functions.reset(self._admin, whose)
+        if mode.enters_number_zero and found.keys:
+            strays = number_zero.empty(self._admin, self._start)
+            told += [number_zero.sentence(strays, whose)] if strays else []
+        return [*found.named, *told]
+
     def close(self, kept: Sequence[HeldLease] = ()) -> None:
         """Drop the connection; on an external server first remove what is kept there.
 
@@ -113,7 +136,7 @@ class RedisIsolation:
     def _others(self) -> list[str]:
         """Return the tests that have not ended, for people to read."""
         tests = list(self._users.values())
-        return tests if self._is_alone else [*tests, "a test of another run"]
+        return tests if self._is_alone else [*tests, ANOTHER_RUN]
 
     def _mode(self, name: str) -> Mode:
         """Return the mode of this name; on an external server a prefix is all there is."""

@@ -21,6 +21,8 @@ MORE_TIME = 0.004
 
 _BUSY = frozenset("bxPO")
 """Flags of a client that is blocked, in MULTI, subscribed, or in MONITOR (Redis, CLIENT LIST)."""
+_IDLE = {"flags": "N", "multi": "-1", "sub": "0", "psub": "0", "ssub": "0", "watch": "0"}
+"""What CLIENT LIST says of a connection without any state."""
 _KITS = f" name={NAME} ".encode()
 
 
@@ -51,6 +53,30 @@ def look(server: RedisServer, admin: Admin, user: str, told: ToldOnce | None = N
         _let_ends_pass(server)
         clients, text, keys = _clients(server, admin, user)
     return Look([_told(told, client) for client in clients], keys, text.count(_KITS))
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Which connections of an account hold state.
+
+    any: whether one may; named: a sentence for each that does, as far as the server tells.
+    keys: see Look.
+    """
+
+    any: bool
+    named: list[str]
+    keys: int
+
+
+def busy(server: RedisServer, admin: Admin, user: str) -> Busy:
+    """Look for connections of `user` that are more than logged in and idle."""
+    size = () if server.is_external else (("DBSIZE",),)
+    clients, *keys = admin.run(("CLIENT LIST",), *size)
+    mine = [client for client in clients if client.get("user") == user]
+    holding = [client for client in mine if any(client.get(k, v) != v for k, v in _IDLE.items())]
+    # Redis up to 7.2 does not tell what is watched.
+    unknown = any(key not in client for client in mine for key in _IDLE)
+    return Busy(bool(holding) or unknown, [_sentence(client) for client in holding], sum(keys))
 
 
 def runs(admin: Admin) -> int:

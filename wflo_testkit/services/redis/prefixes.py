@@ -59,5 +59,16 @@ class Prefixes:
             self._admin.run(end_user(user), make_user(user, data["password"], rules))
         else:
             self._admin.run(end_user(user))
-            for page in self._admin.pages(f"{glob_quoted(prefix)}*"):
-                self._admin.run(("UNLINK", *page))
+            self._delete(prefix)
+
+    def reset(self, data: Mapping[str, Json], *, end_sessions: bool) -> None:
+        """Delete the keys; end_sessions: the account ends, and is made anew, before that."""
+        user, prefix = data["username"], data["prefix"]
+        if end_sessions:
+            rules = rules_of_prefix(prefix, self._db)
+            self._admin.run(end_user(user), make_user(user, data["password"], rules))
+        self._delete(prefix)
+
+    def _delete(self, prefix: str) -> None:
+        for page in self._admin.pages(f"{glob_quoted(prefix)}*"):
+            self._admin.run(("UNLINK", *page))

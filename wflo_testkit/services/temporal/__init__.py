@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wflo_testkit.reset import Reset
 from wflo_testkit.service import (
     Lease,
     LeaseKind,
@@ -20,7 +21,7 @@ from wflo_testkit.services.temporal.spec import OPTIONS, external, spec
 __all__ = ["SERVICE", "TemporalNamespace", "TemporalServer"]
 
 
-def _handle(lease: Lease, _test: TestContext) -> TemporalNamespace:
+def _handle(lease: Lease, test: TestContext) -> TemporalNamespace:
     server = lease.server
     assert isinstance(server, TemporalServer)
     return TemporalNamespace(
@@ -30,6 +31,7 @@ def _handle(lease: Lease, _test: TestContext) -> TemporalNamespace:
         name=lease.data["namespace"],
         tag=lease.data["tag"],
         tell=lease.calling_once("told"),
+        resets=Reset(lease.call, test.warn),
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from wflo_testkit.reset import Reset
+
 if TYPE_CHECKING:
     from temporalio.client import Client
 
@@ -15,7 +17,7 @@ class TemporalNamespace:
     """A namespace that no other test uses.
 
     address: host:port; internal_address: the same for a container on the kit's network.
-    tag: part of every name that `task_queue` and `workflow_id` make.
+    tag: part of every name that `task_queue` and `workflow_id` make. resets: see `reset`.
     """
 
     address: str
@@ -24,6 +26,15 @@ class TemporalNamespace:
     tell: Callable[[], None] = field(repr=False, compare=False)
     internal_address: str = ""
     ui_url: str = ""
+    resets: Reset = field(default_factory=Reset, repr=False, compare=False)
+
+    def reset(self) -> None:
+        """Empty the namespace: no workflow, no history, no schedule; workers go on.
+
+        What ran is terminated, and warned about, as schedules are. Raises IsolationFailed, also
+        where tests share a namespace: there nobody can tell whose a schedule is.
+        """
+        self.resets()
 
     @property
     def namespace(self) -> str:

@@ -9,11 +9,13 @@ from functools import partial
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Json, Server
+from wflo_testkit.reset import VERB
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.temporal import leftovers
 from wflo_testkit.services.temporal.connection import TemporalConnection
+from wflo_testkit.services.temporal.forgetting import LIMIT, forget
 from wflo_testkit.services.temporal.pool import GRANT, NamespacePool
-from wflo_testkit.services.temporal.spec import launch_names
+from wflo_testkit.services.temporal.spec import NOTED, launch_names
 from wflo_testkit.services.temporal.sweep import TAGGED, abandoned, delete, end_all, sweep
 
 # Seconds that deleting this run's namespaces may take at its end.
@@ -60,7 +62,12 @@ class TemporalIsolation:
         """Nothing is ever built for a namespace."""
 
     def call(self, lease: HeldLease, verb: str, args: Mapping[str, Json]) -> Json:
-        """`told`: notes that the test has learnt a name under which something may run."""
+        """`told`: notes that the test has learnt a name under which something may run.
+
+        `reset`: empties the namespace; returns a sentence for each thing that was there to end.
+        """
+        if verb == VERB:
+            return self._reset(lease)
         if verb != "told":
             raise IsolationFailed(
                 f"a Temporal namespace cannot {verb!r}", cause=f"{lease.id}: {args}"
@@ -72,6 +79,37 @@ class TemporalIsolation:
         """End what still runs. With `keep` it is left as it is, for a person to look at."""
         if keep or "told" not in lease.notes:
             return []
+        return self._ended(lease)
+
+    def _reset(self, lease: HeldLease) -> list[str]:
+        namespace = lease.data["namespace"]
+        if self._shared:
+            raise IsolationFailed(
+                f"the namespace {namespace!r} cannot be reset",
+                cause="tests share it, and nobody can tell whose a schedule is",
+                looked_at="setting temporal_namespace",
+                fix="unset it, so that each test has a namespace of its own",
+            )
+        if "told" not in lease.notes:
+            return []
+        left = self._ended(lease)
+        external = self._server.is_external
+        lag = leftovers.LAG_EXTERNAL if external else leftovers.LAG_OWN
+        work = partial(forget, namespace=namespace, noted=0.0 if external else NOTED, lag=lag)
+        try:
+            self._connection.call(work, timeout=LIMIT + 5)
+        except Exception as error:  # noqa: BLE001 - told in the kit's words
+            raise IsolationFailed(
+                f"the workflows of the namespace {namespace!r} could not be deleted",
+                cause=error,
+                looked_at=f"Temporal server {self._connection.address}",
+                fix="see the server's log; on an external one the kit has to be allowed to list "
+                "and delete workflows",
+            ) from None
+        return left
+
+    def _ended(self, lease: HeldLease) -> list[str]:
+        """End what runs, and the schedules; return a sentence for each."""
         namespace = lease.data["namespace"]
         clear = partial(
             leftovers.clear,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import _socket
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,8 @@ def async_engine(handle: PostgresDatabase, test: TestContext) -> Iterator[AsyncE
     bound = LoopBound(close)
     only = _only_loop(handle, test, "postgres_async_engine")
     try:
-        yield _engine(handle, opened, bound, only)
+        with handle.resets.taking_part(lambda: _let_go(bound, opened)):
+            yield _engine(handle, opened, bound, only)
     finally:
         bound.finish()
 
@@ -74,8 +75,16 @@ def async_session(handle: PostgresDatabase, test: TestContext) -> Iterator[Async
         )
     else:
         made = AsyncSession(base, expire_on_commit=False)
+
+    def let_go() -> list[int]:
+        return _let_go(bound, opened, made.sync_session.invalidate if handle.gives_url else drop)
+
+    def drop() -> None:
+        made.sync_session.end(invalidate=True)  # type: ignore[attr-defined]
+
     try:
-        yield made
+        with handle.resets.taking_part(let_go):
+            yield made
     finally:
         bound.finish()
 
@@ -85,6 +94,21 @@ def _only_loop(handle: PostgresDatabase, test: TestContext, what: str) -> OneLoo
     if not handle.gives_url:
         return OneLoop(of_rollback)
     return OneLoop(partial(of_scope, what, test.loop_scope)) if test.loop_scope else None
+
+
+def _let_go(
+    bound: LoopBound, opened: Checkouts, invalidate: Callable[[], None] = lambda: None
+) -> list[int]:
+    """Close what is open in each loop, in that loop; return what could not be closed.
+
+    Where the loop runs in this very thread nothing can be awaited: its connections are cut off.
+    Until it goes on, the server takes them for open; these are their process ids there.
+    """
+    bound.close_elsewhere()
+    left = opened.pids()
+    invalidate()
+    opened.close_left()
+    return left
 
 
 def _engine(

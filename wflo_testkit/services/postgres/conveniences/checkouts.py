@@ -37,6 +37,11 @@ class Checkouts:
             what = "a connection was" if len(left) == 1 else f"{len(left)} connections were"
             self._test.warn(f"{what} left open by the code that uses {self._fixture}")
 
+    def pids(self) -> list[int]:
+        """Return by which process ids the server knows what asyncpg has still out."""
+        drivers = [each.driver_connection for each in self._out.values()]
+        return [each.get_server_pid() for each in drivers if each is not None]
+
     def _went_out(self, _driver: Any, record: Any, connection: PoolProxiedConnection) -> None:
         self._out[record] = connection
 

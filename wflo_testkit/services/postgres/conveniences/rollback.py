@@ -36,13 +36,17 @@ def session_class() -> type[Session]:
                 self._outer.begin()
             return self._outer
 
-        def end(self) -> None:
+        def end(self, *, invalidate: bool = False) -> None:
             """Close the session, roll back, and close the connection.
+
+            invalidate: cut it off, which rolls back as well, and asks nothing of the server.
 
             Where the test has ended the outer transaction by other means there is nothing left
             to roll back to; the check of the database (modes/rollback) reports what came of it.
             """
             outer, self._outer = self._outer, None
+            if invalidate and outer is not None:
+                outer.invalidate()
             try:
                 self.close()
             except DBAPIError:

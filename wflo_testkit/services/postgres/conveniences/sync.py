@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -32,12 +32,14 @@ def session(handle: PostgresDatabase, test: TestContext) -> Iterator[Session]:
     with _engine(handle, test, "postgres_session") as made:
         if not handle.gives_url:
             rollback = session_class()(engine=lambda: made)  # type: ignore[call-arg]
+            end: Callable[[], None] = rollback.end  # type: ignore[attr-defined]
             try:
-                yield rollback
+                with handle.resets.taking_part(end):
+                    yield rollback
             finally:
-                rollback.end()  # type: ignore[attr-defined]
+                end()
         else:
-            with Session(made) as plain:
+            with Session(made) as plain, handle.resets.taking_part(plain.invalidate):
                 yield plain
 
 
@@ -51,11 +53,16 @@ def _engine(handle: PostgresDatabase, test: TestContext, fixture: str) -> Iterat
     )
     opened.watch(made)
     share(made, handle)
-    try:
-        yield made
-    finally:
+
+    def close() -> None:
         made.dispose()
         opened.close_left()
+
+    try:
+        with handle.resets.taking_part(close):
+            yield made
+    finally:
+        close()
 
 
 def _quickest(handle: PostgresDatabase) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Build, Json
@@ -36,6 +36,14 @@ class DatabaseMode(Mode):
             clean = not left
         finally:
             self._context.pool.give_back(template, name, keep=keep, used=clean)
+        return left
+
+    def reset(self, lease: HeldLease, released: Sequence[int]) -> list[str]:
+        """Put it back where that can be proven, else put a new clone in its place."""
+        name, template = lease.data["database"], lease.data["template"]
+        left = self._context.recycler.end_all(name, released)
+        if self._context.recycler.put_back(name):
+            left += self._context.replace(name, template)
         return left
 
     def _template(self, request: LeaseRequest) -> str | Build:

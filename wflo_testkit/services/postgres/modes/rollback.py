@@ -7,7 +7,7 @@ database is given out, and taken back only when nothing in it has changed.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -76,7 +76,19 @@ class RollbackMode(Mode):
                 with self._lock:
                     self._free.setdefault((lease.owner, shared.template), []).append(shared)
         if found:
-            left.append(f"{found} was changed for good, past the rollback: data was committed")
+            left.append(_committed(found))
+        return left
+
+    def reset(self, lease: HeldLease, released: Sequence[int]) -> list[str]:
+        """Check it as at the end; what was committed past the rollback goes with the database."""
+        name = lease.data["database"]
+        shared = self._shared[name]
+        left = self._context.recycler.end_all(name, released)
+        if found := self._changed(shared):
+            left += self._context.replace(name, shared.template)
+            shared.proof = Proof.of(partial(self._ask, name))
+            left.append(_committed(found))
+        shared.visits = ""
         return left
 
     def _take(self, owner: str, template: str) -> Shared | None:
@@ -118,6 +130,10 @@ class RollbackMode(Mode):
         return self._context.cluster.admin.rows(sql, database=database)
 
 
+def _committed(found: str) -> str:
+    return f"{found} was changed for good, past the rollback: data was committed"
+
+
 def _changed(watched: Watched, proof: Proof) -> str:
     """Return what is no longer as it was, as words for a message; "" if nothing.
 
@@ -139,7 +155,7 @@ def _changed(watched: Watched, proof: Proof) -> str:
         found := proof.changed(lambda sql: watched.link.ask(sql)[0], () if everything else parts)
     ):
         return found
-    restore(watched.link, watched.blueprint, sequences, watched.lasts)
+    restore(watched.link, watched.blueprint, sequences, watched.elsewhere)
     tidy(watched.link, watched.blueprint, outgrown(watched.link, watched.blueprint, tables))
     watched.before = Reading.take(watched.link)
     return ""

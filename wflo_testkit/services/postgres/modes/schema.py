@@ -7,12 +7,15 @@ be found there, and "create if it does not exist" would find it too.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Json
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.mode_context import Mode, ModeContext
+from wflo_testkit.services.postgres.replacing import roll_back_prepared
+from wflo_testkit.services.postgres.sessions import IN_SCHEMA, Where, end_all
 
 
 class SchemaMode(Mode):
@@ -34,7 +37,7 @@ class SchemaMode(Mode):
         with self._lock:
             self._made.add(name)
         # The name is made of lower-case letters, digits and underscores.
-        self._cluster.admin.rows(f'CREATE SCHEMA {name} AUTHORIZATION "{owner}"', database=database)
+        self._cluster.admin.rows(_create(name, owner), database=database)
         return self._context.grant(self, database, schema=name)
 
     def release(self, lease: HeldLease, keep: bool) -> list[str]:
@@ -45,6 +48,20 @@ class SchemaMode(Mode):
             self._cluster.keep(database)
         else:
             self._context.pool.later(lambda: self._drop(name, database))
+        return left
+
+    def reset(self, lease: HeldLease, released: Sequence[int]) -> list[str]:
+        """Make the schema anew; what goes into it is for the test's process to apply."""
+        name, database = lease.data["schema"], lease.data["database"]
+        admin, where = self._cluster.admin, Where(IN_SCHEMA, (name, name), database)
+        left = end_all(admin, where, released)
+        left += roll_back_prepared(partial(admin.rows, database=database), name)
+        owner = self._cluster.account(database).user
+        with admin.connection(database) as connection:
+            connection.execute(
+                f"SET LOCAL lock_timeout = '10s'; DROP SCHEMA IF EXISTS {name} CASCADE;"
+                f" {_create(name, owner)}".encode()
+            )
         return left
 
     def close(self) -> None:
@@ -72,3 +89,7 @@ class SchemaMode(Mode):
             cluster.require("create schemas", self.name)
             return cluster.server.database
         return cluster.create(cluster.names.shared)
+
+
+def _create(name: str, owner: str) -> str:
+    return f'CREATE SCHEMA {name} AUTHORIZATION "{owner}"'

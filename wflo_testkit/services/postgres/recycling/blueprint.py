@@ -29,17 +29,31 @@ _TOLD_SINCE_18 = {"relallfrozen": "int"}
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a table's rows of the template's are, in one database.
+
+    last: where the last of them lies (ctid), "" if there is none.
+    writers: known by which transactions wrote them, and how many each. Of what one has written and
+        committed no more than that can ever be seen, and nothing else as the same row: so while
+        these are equal, so are the rows. To look takes a tenth of what their content takes.
+    """
+
+    last: str = ""
+    writers: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table of the template. rows: what to put back; content: how it is known.
 
-    size: bytes, with indexes and all. last: where its last row lies (ctid), "" if there is none.
+    size: bytes, with indexes and all. place: as it is in a clone that nobody has used.
     """
 
     name: str
     size: int
     rows: bytes = b""
     content: str = ""
-    last: str = ""
+    place: Place = Place()
 
     @property
     def look(self) -> str:
@@ -50,6 +64,13 @@ class Table:
         if self.rows:
             return _content(self.name)
         return f"CASE WHEN EXISTS (SELECT FROM ONLY {self.name}) THEN 'rows' ELSE '' END"
+
+    def quick_look(self, place: Place) -> str:
+        """SQL for `content`, or what it is not, where these rows are not all there is."""
+        if not self.rows:
+            return self.look
+        is_same = f"{_writers(self.name)} = '{place.writers}'"
+        return f"CASE WHEN {is_same} THEN '{self.content}' ELSE 'others' END"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +134,18 @@ def query(looks: Mapping[int, str]) -> str:
     return "VALUES " + ", ".join(f"({oid}::int8, {look})" for oid, look in looks.items())
 
 
-def place_of_last(name: str) -> str:
-    """Return SQL for where a table's last row lies (ctid); there must be one."""
-    return f"(SELECT max(ctid)::text FROM ONLY {name})"  # noqa: S608 - quoted
+def places(link: WatchingConnection, names: Mapping[int, str]) -> dict[int, Place]:
+    """Return where the rows of tables are, in one round trip. names: by object id."""
+    looks = {
+        oid: f"concat_ws(' ', (SELECT max(ctid) FROM ONLY {name}), {_writers(name)})"  # noqa: S608
+        for oid, name in names.items()
+    }
+    return {oid: Place(*found.split()) for oid, found in state(link, looks).items()}
+
+
+def _writers(name: str) -> str:
+    return f"""(SELECT md5(string_agg(concat_ws('/', xid, n), ' ' ORDER BY xid))
+        FROM (SELECT xmin::text, count(*) FROM ONLY {name} GROUP BY xmin) each(xid, n))"""  # noqa: S608
 
 
 def _planner(told: Mapping[str, str]) -> str:
@@ -135,14 +165,13 @@ def _tables(
     restorable = [(oid, name, own, size) for oid, _, name, own, size, can in relations if can]
     filled = {oid: name for oid, name, own, _size in restorable if 0 < own <= LARGEST}
     content = state(link, {oid: _content(name) for oid, name in filled.items()})
-    lasts = state(link, {oid: place_of_last(name) for oid, name in filled.items()})
+    where = places(link, filled)
     for oid, name, own, size in restorable:
         if not own:
             found[oid] = Table(name, size)
         elif oid in filled and own <= room:
             room -= own
-            last = lasts[oid] or ""
-            found[oid] = Table(name, size, link.copy_out(name), content[oid], last)
+            found[oid] = Table(name, size, link.copy_out(name), content[oid], where[oid])
     return found
 
 

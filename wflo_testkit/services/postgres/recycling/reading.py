@@ -37,7 +37,7 @@ MARKS = {
 A crash throws the counters away and notes the moment (pgstat_discard_stats); one session is the
 kit's own.
 """
-ROLE, SESSION = "the role", "a session"
+DATABASE, ROLE, SESSION = "the database's own row", "the role", "a session"
 _SEEN = ", ".join(
     f"({MARKS[each]})" for each in ("a crash of the server", "a reset of the counters", SESSION)
 )

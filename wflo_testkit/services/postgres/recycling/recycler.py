@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.recycling import reading
-from wflo_testkit.services.postgres.recycling.blueprint import Blueprint, Sequence, Table
-from wflo_testkit.services.postgres.recycling.reading import ROLE, Reading
+from wflo_testkit.services.postgres.recycling.blueprint import (
+    Blueprint,
+    Place,
+    Table,
+)
+from wflo_testkit.services.postgres.recycling.blueprint import Sequence as TemplateSequence
+from wflo_testkit.services.postgres.recycling.reading import DATABASE, ROLE, Reading
 from wflo_testkit.services.postgres.recycling.restore import restore
 from wflo_testkit.services.postgres.recycling.watching_connection import WatchingConnection
-from wflo_testkit.services.postgres.sessions import GRACE, IN_DATABASE, Where, end_sessions
+from wflo_testkit.services.postgres.sessions import (
+    GRACE,
+    IN_DATABASE,
+    Where,
+    end_all,
+    end_sessions,
+)
 from wflo_testkit.wait import Deadline, pause
 
 POLL = 0.0001
 """Seconds between two looks for sessions that are just ending."""
+
+
+SOON = 0.002
+"""Seconds for sessions whose clients have just hung up, before others are looked for at a reset."""
+ENDING = 5.0
+"""Seconds for those that were told to end."""
 
 
 class Changed(Exception):
@@ -29,13 +47,13 @@ class Changed(Exception):
 class Watched:
     """A database under watch: its first state, as far as tests can change it.
 
-    lasts: see restore.
+    elsewhere: see restore.
     """
 
     link: WatchingConnection
     blueprint: Blueprint
     before: Reading
-    lasts: dict[int, str] = field(default_factory=dict)
+    elsewhere: dict[int, Place] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -78,6 +96,22 @@ class Recycler:
         with self._lock:
             self._watched[database] = watched
 
+    def exchange(self, used: str, fresh: str, statements: Sequence[str]) -> None:
+        """Watch, under the name `used`, what is called `fresh` until the `statements` are run.
+
+        They rename it and its role, and nobody can be in there before. Raises psycopg.Error.
+        """
+        self.forget(used)
+        watched = self.find(fresh)
+        if watched is None:
+            self._cluster.admin.rows("; ".join(statements))
+            return
+        [[(marks,)]] = watched.link.ask("BEGIN", *statements, "COMMIT", reading.READ[0])
+        now = Reading.of(marks, []).marks
+        watched.before.marks.update({name: now[name] for name in (DATABASE, ROLE)})
+        with self._lock:
+            self._watched[used] = self._watched.pop(fresh)
+
     def find(self, database: str) -> Watched | None:
         """Return what is known of `database`, if it is watched."""
         with self._lock:
@@ -109,16 +143,24 @@ class Recycler:
         kits = self._cluster.admin.application
         where = Where(f"{IN_DATABASE} AND application_name <> %s", (database, kits))
         if watched := self.find(database):
-            deadline = Deadline(GRACE)
-            while reading.sessions(watched.link) > 0:
-                if deadline.passed:
-                    break
-                pause(POLL)
-            else:
+            if _is_left(watched.link, GRACE):
                 return []
             where = Where(f"{IN_DATABASE} AND pid <> {watched.link.pid}", (database,))
             return end_sessions(self._cluster.admin, where, 0, self._cluster.told)
         return end_sessions(self._cluster.admin, where, told=self._cluster.told)
+
+    def end_all(self, database: str, released: Collection[int] = ()) -> list[str]:
+        """End every session in `database`, which goes on; see `sessions.end_all`."""
+        if watched := self.find(database):
+            if _is_left(watched.link, SOON):
+                return []
+            where = Where(f"{IN_DATABASE} AND pid <> {watched.link.pid}", (database,))
+            left = end_all(self._cluster.admin, where, released)
+            _is_left(watched.link, ENDING)
+            return left
+        kits = self._cluster.admin.application
+        where = Where(f"{IN_DATABASE} AND application_name <> %s", (database, kits))
+        return end_all(self._cluster.admin, where, released)
 
     def is_quiet(self, database: str) -> bool:
         """Whether `database` is still as it was when it was proven, one round trip before use.
@@ -152,20 +194,31 @@ class Recycler:
 
         All sessions in it must have ended.
         """
+        return self._proven(database, partial(self._lock_out, database))
+
+    def put_back(self, database: str) -> str:
+        """Do the same for a database that goes on, with its account.
+
+        No client is locked out: one that has come meanwhile is seen, and is a reason, too. So is
+        that the template's own rows were changed: a new database is there sooner.
+        """
+        return self._proven(database, _looked_at)
+
+    def _proven(self, database: str, prove: Callable[[Watched], None]) -> str:
         import psycopg
 
         watched = self.find(database)
         if watched is None:
             return "it was not watched"
         try:
-            self._lock_out(watched, database)
+            prove(watched)
             return ""
         except Changed as reason:
             return str(reason)
         except (psycopg.Error, IsolationFailed) as error:
             return str(error).splitlines()[0]
 
-    def _lock_out(self, watched: Watched, database: str) -> None:
+    def _lock_out(self, database: str, watched: Watched) -> None:
         """Rename the role, so that no client of the last test can come back; then look."""
         accounts = self._cluster.accounts
         statement, account = accounts.renewed(self._cluster.account(database))
@@ -176,9 +229,7 @@ class Recycler:
         now = Reading.of(marks[0][0], counts)
         if role[0][0] != watched.before.marks[ROLE]:
             raise Changed(f"{ROLE} was changed")
-        if touched := [name for name in now.touched(watched.before) if name != ROLE]:
-            raise Changed(f"{touched[0]} was changed")
-        watched.before = _restored(watched, now)
+        _settle(watched, now, [name for name in now.touched(watched.before) if name != ROLE])
 
     def _blueprint(self, template: str, link: WatchingConnection) -> Blueprint:
         with self._lock:
@@ -189,7 +240,28 @@ class Recycler:
             return known.blueprint
 
 
-def _restored(watched: Watched, now: Reading) -> Reading:
+def _is_left(link: WatchingConnection, seconds: float) -> bool:
+    """Wait until the kit is alone in the database; say whether it is."""
+    deadline = Deadline(seconds)
+    while reading.sessions(link) > 0:
+        if deadline.passed:
+            return False
+        pause(POLL)
+    return True
+
+
+def _looked_at(watched: Watched) -> None:
+    now = Reading.take(watched.link)
+    _settle(watched, now, now.touched(watched.before), reload=False)
+
+
+def _settle(watched: Watched, now: Reading, touched: list[str], *, reload: bool = True) -> None:
+    if touched:
+        raise Changed(f"{touched[0]} was changed")
+    watched.before = _restored(watched, now, reload)
+
+
+def _restored(watched: Watched, now: Reading, reload: bool) -> Reading:
     """Put back what has moved, prove it, and return the reading of the restored database."""
     moved = now.moved(watched.before)
     known = watched.blueprint.find(moved)
@@ -197,7 +269,9 @@ def _restored(watched: Watched, now: Reading) -> Reading:
         raise Changed(_beyond(watched.link, beyond))
     if not moved:
         return now
-    writes, large, found = restore(watched.link, watched.blueprint, moved, watched.lasts)
+    writes, large, found = restore(
+        watched.link, watched.blueprint, moved, watched.elsewhere, reload=reload
+    )
     if large:
         raise Changed("a table has outgrown its template")
     _check_contents(known, found)
@@ -206,7 +280,9 @@ def _restored(watched: Watched, now: Reading) -> Reading:
     return after
 
 
-def _check_contents(known: Mapping[int, Table | Sequence], found: Mapping[int, str]) -> None:
+def _check_contents(
+    known: Mapping[int, Table | TemplateSequence], found: Mapping[int, str]
+) -> None:
     """Raise Changed unless every relation that was put back is what it is in the template."""
     for oid, each in known.items():
         if found[oid] != each.content:

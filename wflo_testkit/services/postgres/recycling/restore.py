@@ -10,9 +10,10 @@ from wflo_testkit.services.postgres.admin import Row
 from wflo_testkit.services.postgres.recycling.blueprint import (
     FLUSH,
     Blueprint,
+    Place,
     Sequence,
     Table,
-    place_of_last,
+    places,
     query,
     state,
 )
@@ -29,12 +30,19 @@ _BEGIN = ("BEGIN", "SET LOCAL search_path TO DEFAULT")
 
 
 def restore(
-    link: WatchingConnection, blueprint: Blueprint, moved: Collection[int], lasts: dict[int, str]
+    link: WatchingConnection,
+    blueprint: Blueprint,
+    moved: Collection[int],
+    elsewhere: dict[int, Place],
+    *,
+    reload: bool = True,
 ) -> tuple[Counter[int], list[int], dict[int, str]]:
     """Give the relations in `moved` the template's rows and values.
 
-    lasts: where a table's last row of the template's lies, if elsewhere than in the template;
-        kept up to date. What lies behind it is the test's, and mostly all that there is to delete.
+    elsewhere: where a table's rows of the template's are, if not where they are in the template;
+        kept up to date. What lies behind them is the test's, and mostly all there is to delete.
+    reload: whether rows of the template's that are gone are to be copied in, and too large tables
+        to be tidied, which may take as long as a new database.
     Returns what the server has counted for this, as `Reading.counts` has it; which tables are too
     large all the same; and what the relations hold now (object id -> content). Raises
     psycopg.Error; the database is then of no more use.
@@ -42,20 +50,20 @@ def restore(
     known = blueprint.find(moved)
     tables = {oid: each for oid, each in known.items() if isinstance(each, Table)}
     sequences = {oid: each for oid, each in known.items() if isinstance(each, Sequence)}
-    writes, large, found = _empty(link, blueprint, tables, sequences, lasts)
+    writes, large, found = _empty(link, blueprint, tables, sequences, elsewhere)
     again = {oid: t for oid, t in tables.items() if t.rows and found[oid] != t.content}
-    if not again and not large:
+    if not reload or (not again and not large):
         return writes, large, found
     if again:  # rows of the template's were changed, or others lie before them
-        lasts.update(dict.fromkeys(again, ""))
-        more, too_large, _found = _empty(link, blueprint, again, {}, lasts)
+        elsewhere.update(dict.fromkeys(again, Place()))
+        more, too_large, _found = _empty(link, blueprint, again, {}, elsewhere)
         writes += more
         large += too_large
     # Rows go into an empty file, so that they lie in the template's order.
     writes += tidy(link, blueprint, set(large))
     if again:
         writes += _fill(link, again)
-        lasts.update(state(link, {oid: place_of_last(t.name) for oid, t in again.items()}))
+        elsewhere.update(places(link, {oid: each.name for oid, each in again.items()}))
     large = outgrown(link, blueprint, tables)
     return writes, large, state(link, {oid: each.look for oid, each in known.items()})
 
@@ -98,21 +106,24 @@ def _empty(
     blueprint: Blueprint,
     tables: Mapping[int, Table],
     sequences: Mapping[int, Sequence],
-    lasts: Mapping[int, str],
+    elsewhere: Mapping[int, Place],
 ) -> tuple[Counter[int], list[int], dict[int, str]]:
     """Delete what lies behind the template's rows and set the sequences, then look, all at once.
 
-    Where `lasts` says "" all rows are deleted. Returns the same as `restore`.
+    Where no place is known all rows are deleted. Returns the same as `restore`.
     """
     known: dict[int, Table | Sequence] = {**tables, **sequences}
     if not known:
         return Counter(), [], {}
-    deletes = [_delete(table.name, lasts.get(oid, table.last)) for oid, table in tables.items()]
+    where = {oid: elsewhere.get(oid, table.place) for oid, table in tables.items()}
+    deletes = [_delete(table.name, where[oid].last) for oid, table in tables.items()]
     sets = [
         f"SELECT setval({literal(each.name)}, {each.last_value}, {each.is_called})"
         for each in sequences.values()
     ]
-    looks = {oid: f"{each.look}, pg_total_relation_size({oid})" for oid, each in known.items()}
+    looks = {oid: each.look for oid, each in sequences.items()}
+    looks |= {oid: table.quick_look(where[oid]) for oid, table in tables.items()}
+    looks = {oid: f"{look}, pg_total_relation_size({oid})" for oid, look in looks.items()}
     done = link.results(*_BEGIN, *deletes, *sets, "COMMIT", query(looks), FLUSH)
     counts = [count for count, _rows in done[len(_BEGIN) :]]
     rows = done[-2][1]
