@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.pages import sections
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 THREE_LINES = {
@@ -63,29 +65,36 @@ def wheel(dist: Path) -> Path:
 
 @pytest.mark.parametrize("extra", THREE_LINES)
 def test_three_lines_pass_in_an_empty_environment(wheel: Path, extra: str, tmp_path: Path) -> None:
-    python = tmp_path / "venv" / "bin" / "python"
-    run(
-        sys.executable,
-        "-m",
-        "uv",
-        "venv",
-        "--quiet",
-        "--python",
-        sys.executable,
-        "venv",
-        at=tmp_path,
-    )
-    run(
-        *(sys.executable, "-m", "uv", "pip", "install", "--quiet"),
-        *("--python", str(python), f"{wheel}[{extra}]"),
-        at=tmp_path,
-    )
+    python = environment(tmp_path, f"{wheel}[{extra}]")
     suite = tmp_path / "suite"
     suite.mkdir()
     (suite / "test_it.py").write_text(THREE_LINES[extra])
     done = run(str(python), "-m", "pytest", "-W", "error", "--wflo-require", at=suite)
 
     assert f"{4 if extra == 'all' else 1} passed" in done.stdout
+
+
+def test_the_tutorial_passes_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "tutorial.md"
+    [tutorial] = [section for section in sections(page) if section.has_tests]
+    [command] = tutorial.of("bash")
+    python = environment(tmp_path, f"{wheel}[postgres]", "pytest-xdist")
+    for name, text in tutorial.files.items():
+        path = tmp_path / "suite" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    done = run(str(python), *command.text.split()[1:], at=tmp_path / "suite")
+
+    assert "12 passed" in done.stdout
+
+
+def environment(folder: Path, *packages: str) -> Path:
+    """Return the Python of a new virtual environment below `folder` that has these packages."""
+    uv, python = (sys.executable, "-m", "uv"), folder / "venv" / "bin" / "python"
+    run(*uv, "venv", "--quiet", "--python", sys.executable, "venv", at=folder)
+    run(*uv, "pip", "install", "--quiet", "--python", str(python), *packages, at=folder)
+    return python
 
 
 def test_the_wheel_brings_types_and_the_images_recipes(wheel: Path) -> None:
