@@ -75,8 +75,9 @@ max_connections = 50
 
 This gives `orders_server`, `orders_database`, `orders_session` and so on, beside `postgres_server`
 and its family. `WFLO_TESTKIT_ORDERS_MAX_CONNECTIONS` overrides the table. A table without `service`
-is [a container of your own](containers.md), and a table `[tool.wflo-testkit.leases.<name>]`
-declares [a lease by name](scopes.md#leases-by-name-in-pyprojecttoml).
+is [a container of your own](containers.md).
+
+A table `[tool.wflo-testkit.leases.<name>]` declares a lease by name: [Scopes](scopes.md).
 """
 
 

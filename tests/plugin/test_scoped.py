@@ -194,10 +194,12 @@ def test_what_is_left_open_is_warned_about_with_the_scope_and_a_failed_test_tell
         from wflo_testkit import scoped
         shop_database = scoped("postgres_database", scope="module")
         shop_engine = scoped("postgres_engine", scope="module", on="shop_database")
+        of_session = scoped("postgres_database", scope="session")
         kept = []
 
-        def test_leaves(shop_database):
+        def test_leaves(shop_database, of_session):
             kept.append(psycopg.connect(shop_database.url))
+            kept.append(psycopg.connect(of_session.url))
 
         def test_leaves_more(shop_engine):
             kept.append(shop_engine.connect())
@@ -216,10 +218,11 @@ def test_what_is_left_open_is_warned_about_with_the_scope_and_a_failed_test_tell
         "-rA",
     )
 
-    result.assert_outcomes(passed=3, failed=2, warnings=2)
+    result.assert_outcomes(passed=3, failed=2, warnings=3)
     text = result.stdout.str()
     assert "test_it.py (shop_engine, scope module): a connection was left open" in text
     assert "test_it.py (shop_database, scope module): " in text
+    assert "session (of_session, scope session): " in text
     first, _, second = text.partition("test_fails_otherwise ___")
     assert 'ERROR:  relation "nowhere" does not exist' in first, "the server's own words"
     assert "shop_database: docker exec -it" in first
@@ -242,3 +245,32 @@ def test_a_failed_set_up_of_a_wide_lease_shows_the_servers_log(
 
     result.assert_outcomes(errors=1)
     assert 'ERROR:  relation "nowhere" does not exist' in result.stdout.str()
+
+
+def test_the_marker_of_a_class_or_module_counts_but_for_a_server_of_ones_own(
+    run_suite: Run, kept_servers: None
+) -> None:
+    result = run_suite(
+        """
+        import pytest
+        from wflo_testkit import scoped
+        shop = scoped("postgres_database", scope="class")
+
+        @pytest.mark.wflo(postgres="schema")
+        class TestInASchema:
+            def test_mode(self, shop, postgres_database):
+                assert (shop.mode, postgres_database.mode) == ("schema", "schema")
+
+            @pytest.mark.wflo(postgres="database")
+            def test_a_tests_own_is_its_own(self, shop, postgres_database):
+                assert (shop.mode, postgres_database.mode) == ("schema", "database")
+
+        @pytest.mark.wflo(postgres="own_server")
+        class TestWithAServer:
+            def test_cannot_be(self, shop): pass
+        """
+    )
+
+    result.assert_outcomes(passed=2, errors=1)
+    assert "shop cannot have a server of its own" in result.stdout.str()
+    assert "its scope is class" in result.stdout.str()

@@ -79,9 +79,7 @@ def scoped(request: pytest.FixtureRequest, made: Scoped, needs: Mapping[str, Any
     if (part := made.part) is None:
         process = request.config.stash[PROCESS]
         with report_errors(process.session):
-            from wflo_testkit.plugin.scoped import unknown
-
-            raise unknown(made, process)
+            raise made.unknown_to(process)
     if part.kind == "lease":
         given = {f"{part.server}_{name}": value for name, value in made.inputs.items()}
         yield from lease(request, part.server, part.suffix, {**needs, **given}, made)

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +22,7 @@ from wflo_testkit.wait import clock  # takes hold of the time before a conftest 
 
 if TYPE_CHECKING:
     from wflo_testkit.outline import Fixture
+    from wflo_testkit.plugin.parts import Part
     from wflo_testkit.plugin.scoped import Scoped
     from wflo_testkit.plugin.session import PluginSession
     from wflo_testkit.run.owner import RunOwner
@@ -32,32 +33,6 @@ MADE_BY_SCOPED = "wflo_scoped"
 """The attribute of a fixture's function that holds what `scoped` was asked for."""
 OWN_SERVERS = "_wflo_own_servers"
 """The fixture that removes one test's own servers after everything that uses them."""
-
-
-class Part(NamedTuple):
-    """A fixture of the kit: of which server, and what of it; see outline.Fixture.
-
-    needs: the fixtures that it takes.
-    """
-
-    server: str
-    suffix: str
-    kind: str
-    needs: tuple[str, ...]
-    doc: str
-
-
-def find_part(
-    fixture: str, servers: Mapping[str, str], fixtures: Mapping[str, Sequence[Fixture]]
-) -> Part | None:
-    """Return what the kit's fixture of that name is; None if there is none."""
-    for server, service in servers.items():
-        if fixture.startswith(server):
-            for suffix, kind, needs, doc in fixtures[service]:
-                if fixture == f"{server}_{suffix}":
-                    taken = tuple(f"{server}_{each}" for each in needs)
-                    return Part(server, suffix, kind, taken, doc)
-    return None
 
 
 class PytestProcess:
@@ -118,6 +93,8 @@ class PytestProcess:
 
     def part(self, fixture: str) -> Part | None:
         """Return what a server's fixture is; None for every other."""
+        from wflo_testkit.plugin.parts import find_part
+
         return find_part(fixture, self.servers, self._fixtures)
 
     @property

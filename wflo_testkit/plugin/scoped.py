@@ -17,7 +17,8 @@ import pytest
 
 from wflo_testkit import services
 from wflo_testkit.errors import SettingError
-from wflo_testkit.plugin.process import CURRENT, MADE_BY_SCOPED, Part, find_part
+from wflo_testkit.plugin.parts import Part, find_part
+from wflo_testkit.plugin.process import CURRENT, MADE_BY_SCOPED
 
 if TYPE_CHECKING:
     from wflo_testkit.plugin.process import PytestProcess
@@ -71,6 +72,10 @@ class Scoped:
         on = f', on="{self.on}"' if self.on else ""
         return f'scoped("{self.fixture}", scope="{self.scope}"{on})'
 
+    def unknown_to(self, process: PytestProcess) -> SettingError:
+        """Return the error of a fixture that no server has."""
+        return _no_such(self, process.owners)
+
 
 def scoped(fixture: str, *, scope: str, on: str = "", loop_scope: str = "", **inputs: Any) -> Any:
     """Return a fixture like the kit's `fixture` that lasts for `scope`; assign it to its name.
@@ -111,7 +116,7 @@ def finish(process: PytestProcess) -> None:
     _UNFINISHED.clear()
     for made, function in unfinished:
         if not _finish(made, function, process):
-            raise unknown(made, process)
+            raise made.unknown_to(process)
 
 
 _UNFINISHED: list[tuple[Scoped, Callable[..., Any]]] = []
@@ -193,11 +198,6 @@ def _check_part(made: Scoped, part: Part) -> None:
         if key not in (known := [_word(part, need) for need in part.needs]):
             fix = f"it takes {' and '.join(known)}" if known else "leave that out"
             raise _refused(made, f"a lease like {made.fixture} contains no {key!r}", fix)
-
-
-def unknown(made: Scoped, process: PytestProcess) -> SettingError:
-    """Return the error of a fixture that the kit does not have."""
-    return _no_such(made, process.owners)
 
 
 def _refuse_misspelt(made: Scoped) -> None:

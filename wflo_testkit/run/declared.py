@@ -44,7 +44,7 @@ class DeclaredLeases:
         while self._held:
             leased, is_kept = self._held.popitem()[1]
             release = partial(self._session.broker.release, leased.lease.id, is_kept())
-            with suppress(TestkitError):
+            with suppress(Exception):
                 leased.give_back(release)
 
     def _take(self, declared: DeclaredLease) -> tuple[leasing.Leased, Callable[[], bool]]:
