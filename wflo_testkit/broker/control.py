@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.broker.starting import Starter
@@ -25,7 +26,7 @@ class Control:
     def __init__(self, started: Started, containers: Containers) -> None:
         self._started = started
         self._containers = containers
-        self._grace = int(started.prepared.options.get("grace", 10))
+        self._grace = ceil(started.prepared.options.get("grace", 10))  # Docker takes whole seconds
 
     def do(self, action: str, given: Mapping[str, Json]) -> Json:
         """Do what `services.container.server.ContainerServer` offers. Raises TestkitError."""
@@ -69,6 +70,10 @@ class Control:
     def _state(self, replica: int = 0) -> str:
         return str(self._containers.state(self._chosen(replica)[0].id))
 
+    def _check(self) -> None:
+        for each in self._started.running:
+            Starter(self._containers).raise_if_dead(self._started.prepared, each)
+
     def _stop(self, replica: int = 0) -> None:
         with self._started.turn:
             for each in self._chosen(replica):
@@ -83,7 +88,7 @@ class Control:
             self._await(self._chosen(0))
 
     def _await(self, chosen: list[Running]) -> None:
-        server = self._started.ready.result()
+        server = self._started.running_server()
         for each in chosen:
             Starter(self._containers).wait(
                 self._started.prepared, self._started.service, server, each
@@ -132,16 +137,27 @@ class Control:
 
     def _scale(self, number: int) -> None:
         """Start what is missing side by side; end the last ones, which get their grace."""
-        if number < 1:
-            raise TestkitError(f"{self._started.spec.name} cannot be scaled to {number}")
+        self._refuse(number)
         with self._started.turn:
             running = self._started.running
             while len(running) > number:
                 self._end(running.pop())
             first = max(each.number for each in running) + 1
             numbers = range(first, first + number - len(running))
-            server = self._started.ready.result()
+            server = self._started.running_server()
             running += more(self._started, server, self._containers, numbers)
+
+    def _refuse(self, number: int) -> None:
+        """Raise TestkitError where there cannot be so many."""
+        name = self._started.spec.name
+        if number < 1:
+            raise TestkitError(f"{name} cannot be scaled to {number}", fix="stop it instead")
+        if self._started.running_server().is_shared:
+            raise TestkitError(
+                f"{name} cannot be scaled: it is kept for other runs",
+                cause="they find the one that it was declared to be",
+                fix="declare `replicas`, or run this test without reuse",
+            )
 
     def _end(self, replica: Running) -> None:
         self._containers.stop(replica.id, self._grace)
@@ -149,7 +165,10 @@ class Control:
 
 
 def more(started: Started, server: Server, containers: Containers, numbers: range) -> list[Running]:
-    """Start replicas side by side; returns them when all are ready. Raises what a start raises."""
+    """Start replicas side by side; returns them when all are ready.
+
+    Raises what a start raises; then none of them is left.
+    """
     if not numbers:
         return []
     starter = Starter(containers)
@@ -158,7 +177,12 @@ def more(started: Started, server: Server, containers: Containers, numbers: rang
             pool.submit(starter.replica, started.prepared, started.service, server, number)
             for number in numbers
         ]
-    return [each.result() for each in futures]
+    try:
+        return [each.result() for each in futures]
+    except BaseException:
+        for number in numbers:
+            containers.remove(containers.name(started.prepared, number))
+        raise
 
 
 _MOVING = ("stop", "start", "restart", "scale")
@@ -167,6 +191,7 @@ _ACTIONS: dict[str, Callable[..., Any]] = {
     for name in (
         "replicas",
         "state",
+        "check",
         "stop",
         "start",
         "restart",

@@ -45,15 +45,16 @@ def _address(condition: Mapping[str, Json], running: Running, port: str = "") ->
 
 def _http(condition: Mapping[str, Json], _containers: Containers, running: Running) -> bool:
     host, port = _address(condition, running)
+    path = condition["http"] if condition["http"] is not True else "/"
     wanted = condition.get("status", 200)
     link = http.client.HTTPConnection(host, port, timeout=SECONDS)
     try:
-        link.request("GET", condition["http"] if condition["http"] is not True else "/")
-        answer = link.getresponse()
-        if answer.status in (wanted if isinstance(wanted, list | tuple) else (wanted,)):
-            return True
-        said = answer.read(200).decode(errors="replace")
-        raise NotReady(f"GET {condition['http']} was answered with {answer.status}: {said}")
+        link.request("GET", path)
+        with link.getresponse() as answer:
+            if answer.status in (wanted if isinstance(wanted, list | tuple) else (wanted,)):
+                return True
+            said = answer.read(200).decode(errors="replace")
+            raise NotReady(f"GET {path} was answered with {answer.status}: {said}")
     finally:
         link.close()
 
@@ -87,7 +88,7 @@ def _log(condition: Mapping[str, Json], containers: Containers, running: Running
         raise SettingError(
             f"ready = {{ log = {condition['log']!r} }} is no regular expression", cause=error
         ) from None
-    if not pattern.search(containers.logs(running.id)):
+    if not pattern.search(containers.output_of_this_start(running.id)):
         raise NotReady(f"no line of its output holds {condition['log']!r} yet")
     return True
 

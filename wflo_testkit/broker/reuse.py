@@ -8,10 +8,11 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from wflo_testkit.broker import readiness
 from wflo_testkit.broker.starting import Starter, answers
 from wflo_testkit.isolation import Isolation, Sweeps
 from wflo_testkit.model import Server, Spec
-from wflo_testkit.runtime.containers import Containers, NameTaken
+from wflo_testkit.runtime.containers import Containers, NameTaken, Running
 from wflo_testkit.runtime.labels import owner_is_dead
 from wflo_testkit.runtime.reuse.check import Finding, is_made_for, owner_of
 from wflo_testkit.runtime.reuse.expiry import remove_idle
@@ -114,7 +115,7 @@ class Reuse:
     def _attach_or_start(self, spec: Spec, service: Service, key: str) -> tuple[Server, bool]:
         deadline = Deadline(spec.startup_timeout + OTHER_START_TIMEOUT)
         while not deadline.passed:
-            if (server := self._attach(service, key)) is not None:
+            if (server := self._attach(spec, service, key)) is not None:
                 return server, True
             try:
                 return self._start(spec, service, key), False
@@ -122,7 +123,7 @@ class Reuse:
                 self._await_rival(spec, key, deadline)
         raise CannotReuse("it came and went again and again")
 
-    def _attach(self, service: Service, key: str) -> Server | None:
+    def _attach(self, spec: Spec, service: Service, key: str) -> Server | None:
         """Return the server that is written down if it is sound; remove it if it is not."""
         began = clock.monotonic()
         record = self._kept_servers.find(key)
@@ -134,18 +135,28 @@ class Reuse:
         except ValueError as error:
             reason = f"its record is of another version ({error})"
             finding = dataclasses.replace(finding, reason=finding.reason or reason)
-        if server and not finding.reason and self._answers(service, server, record):
+        if server and not finding.reason and self._answers(spec, service, server, record):
             self._kept_servers.attached(record)
             return dataclasses.replace(server, seconds=clock.monotonic() - began)
         if finding.is_ours:
             self._replace(record, finding)
         return None
 
-    def _answers(self, service: Service, server: Server, record: Record) -> bool:
+    def _answers(self, spec: Spec, service: Service, server: Server, record: Record) -> bool:
         patience = BUSY_TIMEOUT if self._users(record) else IDLE_TIMEOUT
         with contextlib.suppress(WaitTimeout):
-            return wait_until(lambda: answers(service, server), timeout=patience, poll=POLL)
+            return wait_until(
+                lambda: answers(service, server) and self._is_ready(spec, server),
+                timeout=patience,
+                poll=POLL,
+            )
         return False
+
+    def _is_ready(self, spec: Spec, server: Server) -> bool:
+        """Say whether a container is ready still; a line that it has logged stays."""
+        running = Running.of(server)
+        conditions = (each for each in spec.ready if "log" not in each)
+        return all(readiness.check(each, self.containers, running) for each in conditions)
 
     def _replace(self, record: Record, finding: Finding) -> None:
         """Remove a sick server, but never one that is up and that another run is using."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from wflo_testkit import references
 from wflo_testkit.broker import readiness
 from wflo_testkit.broker.external import External
-from wflo_testkit.broker.started import Started, difference, keys, may_be_kept, row
+from wflo_testkit.broker.started import Started, difference, keys, may_be_kept, on_networks, row
 from wflo_testkit.broker.starting import Starter, connect
 from wflo_testkit.broker.tasks import Tasks
 from wflo_testkit.errors import (
@@ -85,7 +85,7 @@ class Servers:
         from wflo_testkit.broker.control import Control
 
         started = self._started[key]
-        return Control(started, self._home(started.ready.result())).do(action, given)
+        return Control(started, self._home(started.running_server())).do(action, given)
 
     def _refuse_another(self, spec: Spec) -> None:
         """Raise SettingError where another container has that name; the lock is held."""
@@ -154,10 +154,10 @@ class Servers:
 
     def logs(self, key: str, since: float | None) -> str:
         """Return a container's output; empty for an external server or one that never ran."""
-        server = self._ready(key)
-        if server is None or server.is_external:
+        started = self._started.get(key)
+        if started is None or (server := started.server) is None or server.is_external:
             return ""
-        containers, running = self._home(server), self._started[key].running
+        containers, running = self._home(server), started.running
         if len(running) < 2:
             return containers.logs(server.container_id, since)
         texts = ((each.number, containers.logs(each.id, since)) for each in running)
@@ -202,7 +202,7 @@ class Servers:
 
     def network(self, key: str) -> str:
         """Return the network on which the server `key` is from now on; "" for an external one."""
-        server = self._started[key].ready.result()
+        server = self._started[key].running_server()
         return "" if server.is_external else self._home(server).join()
 
     def discard(self, key: str) -> None:
@@ -302,11 +302,13 @@ class Servers:
         """Return the ready server, once all that it refers to is ready. Raises TestkitError."""
         spec, key = started.spec, started.spec.fingerprint
         if spec.external:
-            return connect(spec, started.service)
-        started.prepared = self._containers.built(self._with_addresses(spec))
+            started.server = connect(spec, started.service)
+            return started.server
+        started.prepared = self._containers.built(self._with_addresses(started))
         server = dataclasses.replace(
             self._run_it(started), key=key, join_network=partial(self.network, key)
         )
+        started.server = server
         started.running.append(Running.of(server))
         if spec.replicas > 1:
             from wflo_testkit.broker.control import more
@@ -318,8 +320,9 @@ class Servers:
                 self.tasks.have_done(what, server)
         return server
 
-    def _with_addresses(self, spec: Spec) -> Spec:
-        """Start what `spec` needs, side by side; return it with their addresses in its texts."""
+    def _with_addresses(self, started: Started) -> Spec:
+        """Start what a server needs, side by side; return its spec with their addresses."""
+        spec = started.spec
         needed = {name: self.begin(Spec.from_json(need)).ready for name, need in spec.needs.items()}
         servers = {}
         for name, ready in needed.items():
@@ -330,13 +333,14 @@ class Servers:
                     f"{spec.name} is not started: {name}, which it needs, is not ready",
                     cause=error.text,
                 ) from None
-        return references.filled(spec, servers)
+        started.needs = servers
+        return on_networks(references.filled(spec, servers), servers.values())
 
     def _run_it(self, started: Started) -> Server:
         spec, service = started.prepared, started.service
         if "object" in spec.asked:
             return self._begun_outside(started)
-        if self._reuse is not None and may_be_kept(spec):
+        if self._reuse is not None and may_be_kept(started):
             from wflo_testkit.broker.reuse import CannotReuse
 
             try:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -21,6 +22,8 @@ class Started:
     """One server of the run: its future, and its isolation from when it is ready until `closed`.
 
     prepared: the spec as it is run: with its image, and the addresses that it refers to.
+    server: as it runs; what fills it, or tells that it is ready, asks before `ready` is set.
+    needs: name -> the servers that it needs.
     running: its containers. turn: held by whoever changes them.
     kept: leases whose data stays for people to look at.
     reused: "found" or "started" for a server that outlives the run, else "", and `note` says why
@@ -30,6 +33,8 @@ class Started:
     spec: Spec
     service: Service
     prepared: Spec
+    needs: Mapping[str, Server] = field(default_factory=dict)
+    server: Server | None = None
     running: list[Running] = field(default_factory=list)
     turn: threading.Lock = field(default_factory=threading.Lock)
     ready: Future[Server] = field(default_factory=Future)
@@ -41,11 +46,33 @@ class Started:
     reused: str = ""
     note: str = ""
 
+    def running_server(self) -> Server:
+        """Return the server once its container runs, ready or not. Raises what its start raised."""
+        return self.server or self.ready.result()
 
-def may_be_kept(spec: Spec) -> bool:
-    """Say whether another run could use the same server: not a job, nor one of several."""
+
+def may_be_kept(started: Started) -> bool:
+    """Say whether another run could use the same server: not a job, nor one of several, nor one
+    that refers to what goes with this run."""
+    spec = started.prepared
     is_plain = not (spec.unique or spec.volumes or spec.asked) and spec.replicas == 1
-    return is_plain and not readiness.is_job(spec)
+    stay = (each.is_shared or each.is_external for each in _referred_to(started))
+    return is_plain and not readiness.is_job(spec) and all(stay)
+
+
+def _referred_to(started: Started) -> Iterator[Server]:
+    """Yield the servers that it needs, but for jobs: those are over."""
+    for name, server in started.needs.items():
+        if not readiness.is_job(Spec.from_json(started.spec.needs[name])):
+            yield server
+
+
+def on_networks(spec: Spec, servers: Iterable[Server]) -> Spec:
+    """Return `spec`, told the networks of kept servers that it needs: the run's is another."""
+    networks = sorted({each.on_network for each in servers if each.is_shared})
+    if not networks:
+        return spec
+    return dataclasses.replace(spec, options={**spec.options, "networks": networks})
 
 
 def keys(spec: Spec) -> Iterator[str]:

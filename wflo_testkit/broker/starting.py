@@ -112,16 +112,16 @@ class Starter:
         """Return when a container that was started is ready. Raises StartFailed, SettingError."""
         server = dataclasses.replace(server, host=running.host, ports=dict(running.ports))
         deadline = Deadline(spec.startup_timeout)
-        self._wait_for(lambda: answers(service, server), deadline.left, spec, running, warm)
+        self._wait_for(lambda: answers(service, server), deadline, spec, running, warm)
         for each in spec.ready:
-            seconds = each.get("timeout") or deadline.left
+            own = Deadline(each["timeout"]) if "timeout" in each else deadline
             check = partial(readiness.check, each, self.containers, running)
-            self._wait_for(check, seconds, spec, running, warm)
+            self._wait_for(check, own, spec, running, warm)
 
     def _wait_for(
         self,
         check: Callable[[], bool],
-        seconds: float,
+        deadline: Deadline,
         spec: Spec,
         running: Running,
         warm: Warm | None,
@@ -135,17 +135,18 @@ class Starter:
         try:
             answer = wait_until(
                 is_so,
-                timeout=seconds,
+                timeout=deadline.left,
                 poll=POLL,
                 describe=spec.name,
-                give_up=lambda: self._raise_if_dead(spec, running),
+                give_up=lambda: self.raise_if_dead(spec, running),
             )
         except WaitTimeout as error:
-            raise self._too_slow(spec, running, error.__cause__, warm) from None
+            raise self._too_slow(spec, deadline, running, error.__cause__, warm) from None
         if isinstance(answer, SettingError):
             raise answer
 
-    def _raise_if_dead(self, spec: Spec, running: Running) -> None:
+    def raise_if_dead(self, spec: Spec, running: Running) -> None:
+        """Raise StartFailed with what is known of a container that has ended, but for a job."""
         state = self.containers.state(running.id)
         is_done = readiness.is_job(spec) and state.has_succeeded
         if not state.alive and not is_done:
@@ -153,9 +154,14 @@ class Starter:
             raise self._failed(f"{spec.name} ({running.image}) {state}", running, None, remedy)
 
     def _too_slow(
-        self, spec: Spec, running: Running, last: BaseException | None, warm: Warm | None
+        self,
+        spec: Spec,
+        deadline: Deadline,
+        running: Running,
+        last: BaseException | None,
+        warm: Warm | None,
     ) -> StartFailed:
-        what = f"{spec.name} ({running.image}) was not ready after {spec.startup_timeout:g} s"
+        what = f"{spec.name} ({running.image}) was not ready after {deadline.seconds:g} s"
         cold = "start it without its warm image (warm_images = false), " if warm else ""
         setting = f"the setting {spec.service}_startup_timeout"
         if spec.keeps_ports:

@@ -40,6 +40,11 @@ class Passwords:
         """Note what a server's data hold."""
         self._of_servers |= _passwords_in(told)
 
+    def learn_of_secrets(self, secrets: Mapping[str, str]) -> None:
+        """Note the texts of a container's secrets, by line: so reports quote them."""
+        lines = (line.strip() for text in secrets.values() for line in text.splitlines())
+        self._of_servers |= {line for line in lines if line}
+
     def learn_of_lease(self, told: Mapping[str, Json]) -> None:
         """Note what the data of a lease, or of a build, hold."""
         self._of_leases.extend(_passwords_in(told))

@@ -108,7 +108,9 @@ class PluginSession(RunSession):
 
     def first_spec(self, service: Service, name: str, words: Mapping[str, Any]) -> Spec:
         """Return what the service, and then the hook, make of the words. Raises SettingError."""
-        return spec_hook.resolved(service, name, words, self.process.config.hook.pytest_wflo_spec)
+        spec = spec_hook.resolved(service, name, words, self.process.config.hook.pytest_wflo_spec)
+        self.passwords.learn_of_secrets(spec.secrets)
+        return spec
 
     def learn(self, told: Mapping[str, Any]) -> None:
         """Take note of the passwords that are to be masked."""

@@ -40,7 +40,13 @@ class AskerTasks:
                 made = objects.start(self.object(server), task.data["told"])
             elif what == "ready":
                 for each in self._callables(server, what):
-                    wait_until(partial(each, server), timeout=timeout, poll=POLL)
+                    wait_until(
+                        partial(each, server),
+                        timeout=timeout,
+                        poll=POLL,
+                        describe=getattr(each, "__qualname__", repr(each)),
+                        give_up=partial(server.do, "check"),
+                    )
             else:
                 for each in self._callables(server, what):
                     each(server)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import random
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from posixpath import dirname, relpath
 from typing import Any
 
 from wflo_testkit.errors import StartFailed
@@ -16,7 +17,6 @@ from wflo_testkit.runtime.inputs import BYTES
 PORTS = range(20000, 32000)
 """Published ports that stay after a restart: below those that the kernel gives to clients."""
 SECRET_MODE = 0o400
-FILE_MODE = 0o644
 
 
 def choose_ports(spec: Spec, address: str, *, taken: set[int]) -> dict[str, int]:
@@ -60,26 +60,49 @@ def deliver(container: Any, spec: Spec) -> None:
     if not (spec.files or spec.secrets):
         return
     owner = _owner(container) if spec.secrets else (0, 0)
-    content = _archive(spec.files, FILE_MODE, (0, 0)) + _archive(spec.secrets, SECRET_MODE, owner)
-    container.put_archive("/", _packed(content))
+    files = [(path, data, _file_mode(data), (0, 0)) for path, data in _bytes(spec.files)]
+    secrets = [(path, data, SECRET_MODE, owner) for path, data in _bytes(spec.secrets)]
+    for folder in _writable(spec) or ["/"]:
+        mine = [each for each in files + secrets if folder in ("/", dirname(each[0]))]
+        container.put_archive(folder, _packed(mine, folder))
 
 
-def _archive(
-    files: Mapping[str, str], mode: int, owner: tuple[int, int]
-) -> list[tuple[str, bytes, int, tuple[int, int]]]:
-    return [(path, text.encode(errors=BYTES), mode, owner) for path, text in files.items()]
+def _writable(spec: Spec) -> list[str]:
+    """Return the folders that get files in a container that is read-only otherwise.
+
+    Each is a volume of the container's own, with what the image has there: Docker puts files into
+    nothing else then. Raises StartFailed.
+    """
+    if not spec.docker.get("read_only"):
+        return []
+    folders = sorted({dirname(path) for path in (*spec.files, *spec.secrets)})
+    if "/" in folders:
+        raise StartFailed(
+            f"{spec.name} is read_only, and its `files` are to be at its root",
+            fix="give them a folder below it",
+        )
+    return folders
 
 
-def _packed(content: list[tuple[str, bytes, int, tuple[int, int]]]) -> bytes:
+def _bytes(files: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+    yield from ((path, text.encode(errors=BYTES)) for path, text in files.items())
+
+
+def _file_mode(data: bytes) -> int:
+    """Return the mode of a file that any user may read; a script among the files can be run."""
+    return 0o755 if data[:2] == b"#!" else 0o644
+
+
+def _packed(content: list[tuple[str, bytes, int, tuple[int, int]]], folder: str = "/") -> bytes:
+    """Return a tar of path, data, mode and owner, to be unpacked in `folder`."""
     import tarfile
 
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for path, data, mode, (uid, gid) in content:
-            member = tarfile.TarInfo(path.lstrip("/"))
+            member = tarfile.TarInfo(relpath(path, folder))
             member.size, member.uid, member.gid = len(data), uid, gid
-            # What the project says can be run stays so: a script among the files, say.
-            member.mode = mode | (0o111 if data[:2] == b"#!" else 0)
+            member.mode = mode
             tar.addfile(member, io.BytesIO(data))
     return buffer.getvalue()
 
@@ -99,7 +122,12 @@ def _owner(container: Any) -> tuple[int, int]:
 
 def _looked_up(container: Any, path: str, name: str) -> list[str]:
     """Return the fields of a user or group; none for a number that has no name there."""
-    text = read_file(container, path).decode(errors="replace")
+    from docker.errors import NotFound
+
+    try:
+        text = read_file(container, path).decode(errors="replace")
+    except NotFound:  # an image without users, such as one from scratch
+        text = ""
     for line in text.splitlines():
         fields = line.split(":")
         if len(fields) > 2 and name in (fields[0], fields[2]):
@@ -127,7 +155,7 @@ def read_file(container: Any, path: str) -> bytes:
 
 def write_file(container: Any, path: str, content: bytes) -> None:
     """Write a file inside. Raises docker's errors."""
-    container.put_archive("/", _packed([(path, content, FILE_MODE, (0, 0))]))
+    container.put_archive("/", _packed([(path, content, _file_mode(content), (0, 0))]))
 
 
 def arguments(spec: Spec, labels: Mapping[str, str], volumes: Mapping[str, str]) -> dict[str, Json]:
@@ -136,6 +164,7 @@ def arguments(spec: Spec, labels: Mapping[str, str], volumes: Mapping[str, str])
     found["labels"] = {**found.get("labels", {}), **labels}
     if spec.entrypoint:
         found["entrypoint"] = list(spec.entrypoint)
-    if volumes:
-        found["volumes"] = [f"{what}:{inside}" for what, inside in volumes.items()]
+    own = [folder for folder in _writable(spec) if folder not in volumes.values()]
+    if volumes or own:
+        found["volumes"] = [*(f"{what}:{inside}" for what, inside in volumes.items()), *own]
     return found

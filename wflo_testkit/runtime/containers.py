@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.errors import StartFailed
@@ -131,7 +132,8 @@ class Containers:
 
     def image(self, spec: Spec) -> images.ResolvedImage:
         """Find what to run for `spec`. Raises DockerUnavailable or ImageUnavailable."""
-        return images.resolve(self.client, spec.image, policy=self._session.policy)
+        pull = str(spec.options.get("pull", "missing"))
+        return images.resolve(self.client, spec.image, policy=self._session.policy, pull=pull)
 
     def start(
         self,
@@ -187,6 +189,12 @@ class Containers:
         except NotFound:
             return State("gone")
         return State(state["Status"], state["ExitCode"], state["OOMKilled"])
+
+    def output_of_this_start(self, container_id: str) -> str:
+        """Return its output since it ended last, which is what it prints from its start on."""
+        state = self.client.api.inspect_container(container_id)["State"]
+        ended = datetime.fromisoformat(state["FinishedAt"])
+        return self.logs(container_id, ended.timestamp() if ended.year > 1 else None)
 
     def logs(self, container_id: str, since: float | None = None, tail: int | None = None) -> str:
         """Return output since `since` (seconds since the epoch), at most the last `tail` lines.
@@ -265,6 +273,7 @@ class Containers:
             "labels": place.labels("server", **marks),
             "name": self.name(spec),
             "network": network,
+            "networks": self._others(spec),
             "aliases": [place.host_name(spec)],
         }
 
@@ -347,6 +356,8 @@ class Containers:
                 sockets=spec.sockets,
                 **configuration.arguments(filled, place.labels("server", **marks), volumes),
             )
+            for network in self._others(spec):
+                self.client.api.connect_container_to_network(made.id, network)
             if spec.keeps_ports:
                 configuration.deliver(made, filled)
             return made
@@ -354,6 +365,11 @@ class Containers:
             if error.status_code == 409 and name in str(error.explanation):
                 raise NameTaken(name) from None
             raise
+
+    def _others(self, spec: Spec) -> list[str]:
+        """Return the networks, besides this place's own, of servers that it needs."""
+        own = self._place.network
+        return [each for each in spec.options.get("networks", ()) if each != own]
 
     def _running(
         self,

@@ -37,17 +37,21 @@ class ResolvedImage:
     architecture: str = ""
 
 
-def resolve(client: docker.DockerClient, image: str, *, policy: str = "auto") -> ResolvedImage:
+def resolve(
+    client: docker.DockerClient, image: str, *, policy: str = "auto", pull: str = "missing"
+) -> ResolvedImage:
     """Find what to run for `image`, a published name of the catalogue or any image of the user's.
 
     policy: "official" or "local" forces one; "auto" takes what is here, official first, and
     pulls the official image only when neither is. One call to the daemon when it is here.
-    Raises ImageUnavailable.
+    pull: "missing", or "always" or "never", whatever is here. Raises ImageUnavailable.
     """
     here = present(partial(inspect, client), image, policy=policy)
-    if here is not None:
+    if here is not None and (pull != "always" or here.origin == "local"):
         return here
     entry = catalog.find(image)
+    if pull == "never":
+        raise _unavailable(image, "its pull_policy is never", entry)
     if entry is None:
         return _pulled(client, image, "user")
     if image == entry.local or policy == "local":

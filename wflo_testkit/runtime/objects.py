@@ -28,7 +28,8 @@ _starting = threading.Lock()
 def start(thing: DockerContainer, told: Mapping[str, Json]) -> dict[str, Json]:
     """Start a Testcontainers object; return what others need to attach to it.
 
-    told: "endpoint", "policy", "labels", "name", "network" and "aliases" of the container.
+    told: "endpoint", "policy", "labels", "name", "network", "networks" and "aliases" of the
+        container.
     Returns "id", "image" and "state", bytes. Raises StartFailed with the object's own error.
     """
     client = _client(told)
@@ -113,9 +114,10 @@ def _client(told: Mapping[str, Json]) -> DockerClient:
             given = _arguments(told, endpoint, given)
             reference = images.resolve(client, image, policy=told["policy"]).reference
             container = client.containers.create(reference, *args, **given)
-            client.api.connect_container_to_network(
-                container.id, told["network"], aliases=told["aliases"]
-            )
+            connect = client.api.connect_container_to_network
+            connect(container.id, told["network"], aliases=told["aliases"])
+            for network in told["networks"]:
+                connect(container.id, network)
             return container
 
     return Client()

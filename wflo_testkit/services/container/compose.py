@@ -10,18 +10,32 @@ from typing import Any
 from wflo_testkit.model import Json
 
 _VARIABLE = re.compile(
-    r"\$(?:(?P<escaped>\$)|\{(?P<name>[A-Za-z_]\w*)(?:(?P<how>:?[-?])(?P<text>[^{}]*))?\})"
+    r"\$(?:(?P<escaped>\$)|(?P<open>\{)"
+    r"(?:(?P<name>[A-Za-z_]\w*)(?:(?P<how>:?[-?+])(?P<text>[^{}]*))?(?P<close>\}))?)",
+    re.ASCII,
 )
-_LINE = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_][\w.-]*)\s*(?:=(?P<value>.*))?")
+_ENTRY = re.compile(
+    r"""
+    [ \t]*(?:
+        (?:export[ \t]+)? (?P<name>[A-Za-z_][\w.-]*) [ \t]*=
+        (?: [ \t]*(?:'(?P<plain>(?:[^'\\]|\\.)*)'|"(?P<escaped>(?:[^"\\]|\\.)*)")[ \t]*(?:\#[^\n]*)?
+          | (?P<bare>(?![ \t]*['"])[^\n]*) )
+      | \#[^\n]*
+    )?(?:\n|\Z)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""A line of a file of variables; what is in quotes may have several."""
+_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def interpolated(value: Json, environ: Mapping[str, str]) -> Json:
-    """Replace `${VAR}`, `${VAR:-default}` and `${VAR:?message}` in every text of `value`.
+    """Replace `${VAR}`, `${VAR:-default}`, `${VAR:?message}` and `${VAR:+instead}` in every text.
 
-    `$$` is one dollar; a dollar before anything else stays. Without the colon a variable that is
-    set, and empty, counts (Compose specification, Interpolation). Raises ValueError for one that
-    is not set.
+    `$$` is one dollar; a dollar before anything but a brace stays. Without the colon a variable
+    that is set, and empty, counts (Compose specification, Interpolation). Raises ValueError for
+    one that is not set, and for another form in braces.
     """
     if isinstance(value, str):
         return _VARIABLE.sub(lambda found: _replaced(found, environ), value)
@@ -35,9 +49,15 @@ def interpolated(value: Json, environ: Mapping[str, str]) -> Json:
 def _replaced(found: re.Match[str], environ: Mapping[str, str]) -> str:
     if found["escaped"]:
         return "$"
+    if not found["close"]:
+        text = found.string[found.start() : found.start() + 20]
+        raise ValueError(f"{text!r} is no variable: write $${{ where a brace follows a dollar")
     name, how, text = found["name"], found["how"] or "", found["text"] or ""
     value = environ.get(name)
-    if value is not None and not (how.startswith(":") and not value):
+    is_set = value is not None and not (how.startswith(":") and not value)
+    if how.endswith("+"):
+        return text if is_set else ""
+    if value is not None and is_set:
         return value
     if how.endswith("-"):
         return text
@@ -45,27 +65,29 @@ def _replaced(found: re.Match[str], environ: Mapping[str, str]) -> str:
 
 
 def variables(text: str) -> dict[str, str]:
-    """Read a file of `NAME=value` lines; quotes around a value, and comments, are left out.
+    """Read a file of `NAME=value` lines, without quotes around a value, and comments.
 
+    As python-dotenv reads it: escapes count in double quotes, and there may be lines in quotes.
     Raises ValueError, which names the line.
     """
-    found = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        parts = _LINE.fullmatch(line)
-        if parts is None or parts["value"] is None:
-            raise ValueError(f"line {number} is no NAME=value")
-        found[parts["name"]] = _unquoted(parts["value"].strip())
+    found, at = {}, 0
+    while at < len(text):
+        if (entry := _ENTRY.match(text, at)) is None:
+            raise ValueError(f"line {text.count(chr(10), 0, at) + 1} is no NAME=value")
+        if entry["name"]:
+            found[entry["name"]] = _value(entry)
+        at = entry.end()
     return found
 
 
-def _unquoted(value: str) -> str:
-    for quote in ("'", '"'):
-        if value.startswith(quote) and (end := value.find(quote, 1)) > 0:
-            inner = value[1:end]
-            return inner.replace("\\n", "\n") if quote == '"' else inner
-    return re.sub(r"\s+#.*", "", value)
+def _value(entry: re.Match[str]) -> str:
+    if entry["plain"] is not None:
+        return re.sub(r"\\(['\\])", r"\1", entry["plain"])
+    if entry["escaped"] is not None:
+        return re.sub(
+            r"\\([\\'\"abfnrtv])", lambda each: _ESCAPES.get(each[1], each[1]), entry["escaped"]
+        )
+    return re.sub(r"\s+#.*", "", entry["bare"]).strip()
 
 
 def words(value: Json) -> tuple[str, ...]:

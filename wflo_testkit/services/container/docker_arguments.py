@@ -24,7 +24,7 @@ def docker_arguments(words: Mapping[str, Any], own: Mapping[str, Json]) -> dict[
         raise ValueError(f"{', '.join(taken)} is the kit's to say: use the word of the table")
     found = {_NAMES.get(word, word): words[word] for word in (*_SAME, *_NAMES) if words[word]}
     for word, convert in _CONVERTED.items():
-        if words[word]:
+        if words[word] or (word, words[word]) == ("user", 0):  # root is a user, too
             found[word] = convert(words[word])
     if cpus := found.pop("cpus", None):
         found["nano_cpus"] = cpus

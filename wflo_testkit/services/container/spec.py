@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
-from wflo_testkit import ready
-from wflo_testkit.errors import SettingError
 from wflo_testkit.model import Json, Spec
-from wflo_testkit.services.container import compose
+from wflo_testkit.services.container import compose, conditions
 from wflo_testkit.services.container.docker_arguments import docker_arguments
 from wflo_testkit.services.container.server import ContainerServer
+from wflo_testkit.services.container.table import Table
 
-T = TypeVar("T")
-
+GRACE = 10.0
+"""Seconds between the signal to end and SIGKILL, as Docker has it."""
 SECRETS = "/run/secrets"
 _PORTS = {"https": 443, "wss": 443}
 
@@ -27,24 +25,24 @@ def spec(name: str, settings: Mapping[str, Any]) -> Spec:
     settings: by `words.OPTIONS`, and `root`, the project's folder, to which paths are relative.
     Raises SettingError.
     """
-    table = _Table(name, settings)
+    table = Table(name, settings)
     if address := os.environ.get(settings["external"] or "", ""):
-        return Spec(service="container", name=name, external=address)
-    conditions = _conditions(table)
+        return Spec(service="container", name=name, ports=_ports(table), external=address)
+    ready = conditions.of_table(table)
     return Spec(
         service="container",
         name=name,
         image=_image(table),
-        build=_build(table),
+        build=table.read("build", lambda given: _build(table, given)),
         command=table.read("command", compose.words),
         entrypoint=table.read("entrypoint", compose.words),
-        environment=_environment(table),
+        environment=table.read("env_file", lambda given: _environment(table, given)),
         ports=_ports(table),
         tmpfs=table.read("tmpfs", _tmpfs),
         files=dict(_files(table)),
         secrets=dict(_secrets(table)),
-        ready=tuple(each for each in conditions if isinstance(each, dict)),
-        asked=_asked(table, conditions),
+        ready=tuple(each for each in ready if isinstance(each, dict)),
+        asked=_asked(table, ready),
         volumes=dict(_volumes(table)),
         docker=table.read("docker", lambda own: docker_arguments(table.settings, own)),
         replicas=table.read("replicas", _at_least_one),
@@ -54,7 +52,8 @@ def spec(name: str, settings: Mapping[str, Any]) -> Spec:
             "after": list(table["after"]),
             "fill": table.callable("fill"),
             "object": table.callable("object"),
-            "grace": table.read("stop_grace_period", compose.seconds),
+            "grace": table.read("stop_grace_period", _grace),
+            "pull": table["pull_policy"] if table["image"] else "missing",
         },
         startup_timeout=float(settings["startup_timeout"] or 60),
     )
@@ -66,61 +65,11 @@ def external(spec: Spec) -> ContainerServer:
     parts = urlsplit(text)
     port = parts.port or _PORTS.get(parts.scheme, 80)
     server = ContainerServer.outside(spec, parts.hostname or "", port, options={"url": text})
-    object.__setattr__(server, "ports", {parts.scheme: port})
+    object.__setattr__(server, "ports", {next(iter(spec.ports), parts.scheme): port})
     return server
 
 
-class _Table:
-    """One container's words; `${VAR}` is filled in. Refusals name the word and where it stands."""
-
-    def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
-        self.name = name
-        self.root = Path(settings["root"])
-        self.settings = {
-            word: self._filled(word, value) for word, value in settings.items() if word != "root"
-        }
-
-    def __getitem__(self, word: str) -> Any:
-        return self.settings[word]
-
-    def _filled(self, word: str, value: Any) -> Any:
-        try:
-            return compose.interpolated(value, os.environ)
-        except ValueError as error:
-            raise self.refused(word, error, "set it, or write ${VAR:-default}") from None
-
-    def read(self, word: str, reader: Callable[[Any], T]) -> T:
-        try:
-            return reader(self[word])
-        except (ValueError, TypeError) as error:
-            raise self.refused(word, error) from None
-
-    def path(self, word: str, text: str) -> Path:
-        """Return a path that is relative to the project. Raises SettingError where nothing is."""
-        path = self.root / Path(text).expanduser()
-        if not path.exists():
-            raise self.refused(word, f"{path} does not exist", "paths are relative to the project")
-        return path
-
-    def callable(self, word: str) -> str:
-        """Return `module:name`, or what stands for a callable of the code."""
-        value = self[word]
-        if callable(value):
-            return f"{value.__module__}:{value.__qualname__}"
-        if value and ":" not in value:
-            raise self.refused(word, f"{value!r} is no `module:callable`")
-        return str(value)
-
-    def refused(self, word: str, cause: object, fix: str = "") -> SettingError:
-        return SettingError(
-            f"the container {self.name!r} cannot be run: {word}",
-            cause=str(cause),
-            looked_at=f"{word} of [tool.wflo-testkit.servers.{self.name}], or of wflo_container()",
-            fix=fix or "docs/containers.md has every word",
-        )
-
-
-def _image(table: _Table) -> str:
+def _image(table: Table) -> str:
     given = [word for word in ("image", "build", "object") if table[word]]
     if len(given) != 1:
         found = " and ".join(given) or "none of them"
@@ -128,9 +77,12 @@ def _image(table: _Table) -> str:
     return str(table["image"])
 
 
-def _build(table: _Table) -> dict[str, Json]:
+def _grace(given: Json) -> float:
+    return GRACE if given is None else compose.seconds(given)
+
+
+def _build(table: Table, given: Any) -> dict[str, Json]:
     """Return what to build, with an absolute path."""
-    given = table["build"]
     if not given:
         return {}
     own: dict[str, Any] = {"context": given} if isinstance(given, str) else dict(given)
@@ -148,23 +100,18 @@ def _build(table: _Table) -> dict[str, Json]:
     }
 
 
-def _environment(table: _Table) -> dict[str, str]:
-    given = table["env_file"] or []
+def _environment(table: Table, given: Any) -> dict[str, str]:
     found: dict[str, str] = {}
-    for name in [given] if isinstance(given, str) else given:
-        text = table.path("env_file", name).read_text()
+    for name in [given] if isinstance(given, str) else given or ():
+        path = table.path("env_file", name)
         try:
-            found |= compose.variables(text)
-        except ValueError as error:
+            found |= compose.variables(path.read_text(encoding="utf-8-sig"))
+        except (ValueError, OSError) as error:
             raise table.refused("env_file", f"{name}: {error}") from None
-    return found | {key: _text(value) for key, value in table["environment"].items()}
+    return found | table.texts("environment")
 
 
-def _text(value: Json) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _ports(table: _Table) -> dict[str, int]:
+def _ports(table: Table) -> dict[str, int]:
     ports = table["ports"]
     for name, port in ports.items():
         if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 65536:
@@ -176,9 +123,9 @@ def _tmpfs(given: Mapping[str, str]) -> dict[str, str]:
     return {path: text if "=" in text else f"size={text}" for path, text in given.items()}
 
 
-def _files(table: _Table) -> Iterator[tuple[str, str]]:
+def _files(table: Table) -> Iterator[tuple[str, str]]:
     """Yield path inside, and text; of a folder all that is in it."""
-    for inside, name in table["files"].items():
+    for inside, name in table.texts("files").items():
         path = table.path("files", name)
         if not inside.startswith("/"):
             raise table.refused("files", f"{inside!r} is no absolute path inside")
@@ -189,13 +136,15 @@ def _files(table: _Table) -> Iterator[tuple[str, str]]:
                 yield where, each.read_bytes().decode(errors="surrogateescape")
 
 
-def _secrets(table: _Table) -> Iterator[tuple[str, str]]:
-    for name, text in table["secrets"].items():
-        yield name if name.startswith("/") else f"{SECRETS}/{name}", _text(text)
+def _secrets(table: Table) -> Iterator[tuple[str, str]]:
+    for name, text in table.texts("secrets").items():
+        yield name if name.startswith("/") else f"{SECRETS}/{name}", text
 
 
-def _volumes(table: _Table) -> Iterator[tuple[str, str]]:
-    for what, inside in table["volumes"].items():
+def _volumes(table: Table) -> Iterator[tuple[str, str]]:
+    for what, inside in table.texts("volumes").items():
+        if not inside.startswith("/"):
+            raise table.refused("volumes", f"{inside!r} is no absolute path inside")
         is_path = what.startswith((".", "/", "~"))
         yield str(table.path("volumes", what).absolute()) if is_path else what, inside
 
@@ -206,42 +155,11 @@ def _at_least_one(number: int) -> int:
     return number
 
 
-def _conditions(table: _Table) -> list[Any]:
-    """Return the conditions and callables of `ready`; where none is set, the first port."""
-    given = table["ready"]
-    if given is None:
-        return [ready.tcp()] if table["ports"] else []
-    return [
-        _condition(table, each) for each in (given if isinstance(given, list | tuple) else [given])
-    ]
-
-
-def _condition(table: _Table, given: Any) -> Any:
-    if callable(given):
-        return given
-    own = {given: True} if isinstance(given, str) else given
-    kinds = [kind for kind in ready.KINDS if kind in own] if isinstance(own, dict) else []
-    if len(kinds) != 1:
-        raise table.refused("ready", f"{given!r} is not one of {', '.join(ready.KINDS)}")
-    kind = kinds[0]
-    if unknown := set(own) - {kind, "timeout", *ready.MORE.get(kind, ())}:
-        raise table.refused("ready", f"{kind} has no {', '.join(sorted(unknown))}")
-    port = own[kind] if kind == "tcp" else own.get("port", "")
-    if table["object"]:  # its ports are known once it runs
-        return own
-    if port and port is not True and port not in table["ports"]:
-        names = ", ".join(table["ports"]) or "it has none"
-        raise table.refused("ready", f"no port is called {port!r}: {names}")
-    if kind in ("http", "tcp", "grpc") and not table["ports"]:
-        raise table.refused("ready", f"{kind} needs a port, and it has none")
-    return own
-
-
-def _asked(table: _Table, conditions: list[Any]) -> tuple[str, ...]:
+def _asked(table: Table, ready: list[Any]) -> tuple[str, ...]:
     """Return what only a process that runs tests can do: callables, a Testcontainers object."""
     found = (
         ("object", table["object"]),
-        ("ready", any(callable(each) for each in conditions)),
+        ("ready", any(callable(each) for each in ready)),
         ("fill", table["fill"]),
     )
     return tuple(what for what, wanted in found if wanted)

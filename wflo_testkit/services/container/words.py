@@ -69,7 +69,9 @@ OPTIONS = (
     _option("healthcheck", {}, "Of the container, in place of the image's, as Compose writes it."),
     _option("init", False, "Whether an init process reaps its children."),
     _option("stop_signal", "", "What asks it to end, such as SIGINT."),
-    _option("stop_grace_period", 10.0, "Seconds from that to SIGKILL."),
+    _option(
+        "stop_grace_period", None, "Seconds from that to SIGKILL, or such as 1m30s; by default 10."
+    ),
     _option("docker", {}, "Further arguments of docker-py's containers.create."),
 )
 WORDS = tuple(option.key.removeprefix("container_") for option in OPTIONS)
