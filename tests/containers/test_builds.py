@@ -160,7 +160,8 @@ def test_certificates_come_in_where_a_variable_names_them(
     text = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
     (tmp_path / "ca.pem").write_text(text)
     (folder / "Dockerfile").write_text(
-        f'FROM {PYTHON}\nRUN ls /tmp; echo "$PIP_CERT" > /named\nCMD cat /named /tmp/*.pem || true\n'
+        f'FROM {PYTHON}\nRUN ls /tmp; echo "$PIP_CERT" > /named\n'
+        "CMD cat /named /tmp/*.pem || true\n"
     )
     for name in (*project_images._CERTIFICATE_VARIABLES, "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)

@@ -309,3 +309,43 @@ def test_without_a_pg_dump_nothing_is_promised_of_an_external_server(
 
     result.assert_outcomes(failed=1)
     result.stdout.no_fnmatch_line("* for you to look at*")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scope", ["module", "run"])
+@pytest.mark.parametrize("options", [(), ("--wflo-reuse",)], ids=["own", "kept"])
+def test_of_a_database_that_tests_go_on_to_use_the_dump_is_of_the_failure(
+    run_suite: Run,
+    pytester: pytest.Pytester,
+    own_kept_servers: None,
+    fresh_environment: pytest.MonkeyPatch,
+    scope: str,
+    options: tuple[str, ...],
+) -> None:
+    fresh_environment.delenv("WFLO_TESTKIT_REUSE")
+    result = run_suite(
+        f"""
+        import psycopg
+        from wflo_testkit import scoped
+
+        shop_database = scoped("postgres_database", scope="{scope}")
+
+        def test_failing(shop_database):
+            with psycopg.connect(shop_database.url) as one:
+                one.execute("create table evidence as select 'it was me' as fact")
+            assert False
+
+        def test_later(shop_database):
+            assert shop_database.call("end_sessions") is not None
+            with psycopg.connect(shop_database.url) as one:
+                one.execute("drop table evidence")
+        """,
+        *options,
+    )
+
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["shop_database: sh .wflo/failures/*/shop_database.sh"])
+    kept = "shop_database: docker exec -it *  # as the last test that uses it leaves it"
+    told = result.stdout.fnmatch_lines if options else result.stdout.no_fnmatch_line
+    told(kept)
+    assert "it was me" in (folder(pytester) / "shop_database.sql").read_text()

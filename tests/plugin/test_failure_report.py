@@ -94,6 +94,45 @@ def test_a_server_that_the_test_has_killed_comes_first_with_how_it_ended(
     assert "ready to accept connections" in log.lower().partition(title)[2].partition("\n---")[0]
 
 
+OWN = """
+[tool.wflo-testkit.servers.app]
+image = "redis:8.10.1"
+entrypoint = ["sh", "-c", "echo up; sleep 2; echo 'ERROR low'; echo bye; exit 3"]
+ready = { log = "up" }
+
+[tool.wflo-testkit.servers.hungry]
+image = "redis:8.10.1"
+entrypoint = ["sh", "-c", "echo up; sleep 1; exec tail /dev/zero"]
+ready = { log = "up" }
+memory = "32m"
+"""
+
+
+@pytest.mark.slow
+def test_a_container_of_ones_own_is_reported_with_exit_code_memory_and_last_lines(
+    run_suite: Run,
+) -> None:
+    result = run_suite(
+        """
+        from wflo_testkit import wait_until
+
+        def test_failing(app_server, hungry_server):
+            for each in app_server, hungry_server:
+                wait_until(lambda: each.state != "running", timeout=20)
+            assert 1 == 2
+        """,
+        pyproject=OWN,
+    )
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            *("*- app ended: exited with code 3 -*", "up", "ERROR low", "bye", "(3 lines in all*"),
+            *("*- hungry ended: exited with code 137 (out of memory) -*", "up", "(1 line in all*"),
+        ]
+    )
+
+
 @pytest.mark.slow
 def test_the_connections_of_a_pool_are_told_once_for_all_workers(run_suite: Run) -> None:
     suite = """

@@ -21,6 +21,8 @@ from wflo_testkit.services.postgres.remedies import remedy as postgres_remedy
 from wflo_testkit.services.postgres.schema.failure import advice
 from wflo_testkit.services.redis import RedisServer, admin
 from wflo_testkit.services.redis.remedies import remedy as redis_remedy
+from wflo_testkit.services.temporal.pool import GRANT
+from wflo_testkit.services.temporal.remedies import remedy as temporal_remedy
 
 BUSY = redis.ResponseError("BUSY x")
 
@@ -153,6 +155,22 @@ def test_a_renamed_administrator_of_postgres_is_told_as_that(service_core: Broke
     with pytest.raises(IsolationFailed, match="leave the role 'postgres' as it is"):
         Admin(tcp_alone).rows("SELECT 1")
     own.broker.discard(server.key)
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ("PERMISSION_DENIED", "grant the kit RegisterNamespace"),
+        ("UNAVAILABLE", "still runs"),
+        ("DEADLINE_EXCEEDED", "keeps the server from answering"),
+        ("INTERNAL", "see the server's log"),
+    ],
+)
+def test_temporals_statuses_are_told_apart(status: str, told: str) -> None:
+    from temporalio.service import RPCError, RPCStatusCode
+
+    assert told in temporal_remedy(RPCError("x", RPCStatusCode[status], b""), GRANT)
+    assert "keeps the server from answering" in temporal_remedy(None, GRANT)
 
 
 def test_where_a_server_is_known_only_what_holds_there_is_advised() -> None:

@@ -91,7 +91,7 @@ def test_a_log_of_others_alone_is_named_and_not_shown(tmp_path: Path) -> None:
     [(_title, lines)] = shown(tmp_path, FakedServer("db", "ERROR x\n"), is_left_out=lambda _: True)
 
     assert len(lines) == 1
-    assert lines[0].startswith("(nothing of this test's; 1 lines in all, in .wflo/failures/")
+    assert lines[0].startswith("(nothing of this test's; 1 line in all, in .wflo/failures/")
 
 
 def test_a_faked_server_that_has_ended_comes_first_with_its_last_lines(tmp_path: Path) -> None:

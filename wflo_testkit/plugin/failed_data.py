@@ -27,12 +27,13 @@ def sections(
     """
     kept: dict[str, list[str]] = {}
     dumped: list[str] = []
-    for fixture, leased in {**own, **wider}.items():
-        until = "" if fixture in wider else _stays(session, leased.lease.server)
-        if not until:
-            dumped += _dumped(session, test, fixture, leased, at_once=fixture in wider)
-        elif command := getattr(leased.handle, "kept_command", ""):
-            kept.setdefault(until, []).append(f"{fixture}: {command}")
+    for fixture, leased in {**wider, **own}.items():
+        until, is_wide = _stays(session, leased.lease.server), fixture not in own
+        if is_wide or not until:
+            dumped += _dumped(session, test, fixture, leased, at_once=is_wide)
+        if until and (command := getattr(leased.handle, "kept_command", "")):
+            later = "  # as the last test that uses it leaves it" if is_wide else ""
+            kept.setdefault(until, []).append(f"{fixture}: {command}{later}")
     for until, lines in kept.items():
         yield f"kept for you to look at, until {until}", "\n".join(lines)
     if dumped:

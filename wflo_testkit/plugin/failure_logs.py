@@ -90,7 +90,8 @@ def sections(
         lines = log.lines(min(room, LINES - 1))
         room -= len(lines)
         nothing = "" if lines else "nothing of this test's; "
-        whole = f"({nothing}{len(log.whole.splitlines())} lines in all, {where})"
+        count = len(log.whole.splitlines())
+        whole = f"({nothing}{count} line{'s' * (count != 1)} in all, {where})"
         yield log.title, "\n".join([*lines, whole])
 
 

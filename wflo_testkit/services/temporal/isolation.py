@@ -14,7 +14,8 @@ from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.temporal import leftovers
 from wflo_testkit.services.temporal.connection import TemporalConnection
 from wflo_testkit.services.temporal.forgetting import LIMIT, forget
-from wflo_testkit.services.temporal.pool import GRANT, NamespacePool
+from wflo_testkit.services.temporal.pool import NamespacePool
+from wflo_testkit.services.temporal.remedies import remedy
 from wflo_testkit.services.temporal.spec import NOTED, launch_names
 from wflo_testkit.services.temporal.sweep import TAGGED, abandoned, delete, end_all, sweep
 
@@ -44,7 +45,6 @@ class TemporalIsolation:
             attributes=server.options.get("search_attributes", {}),
             # Nobody wants spare namespaces on a server that outlives the run.
             batch=1 if external else 4 if shared else 16,
-            remedy=GRANT if external else "see the server's log",
             low=0 if external else 2 if shared else 8,
         )
 
@@ -124,9 +124,9 @@ class TemporalIsolation:
                 f"what a test left running in the namespace {namespace!r} could not be ended",
                 cause=error,
                 looked_at=f"Temporal server {self._connection.address}",
-                fix="let the kit list and terminate workflows, and list and delete schedules"
-                if self._server.is_external
-                else "see the server's log",
+                fix=remedy(
+                    error, "let the kit list and terminate workflows, and list and delete schedules"
+                ),
             ) from None
 
     def sweep(self, runs: Sequence[str]) -> Iterator[None]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from wflo_testkit.dated import Names
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.services.temporal.connection import CALL, TemporalConnection, done_unless
+from wflo_testkit.services.temporal.remedies import remedy
 from wflo_testkit.wait import Deadline
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ class NamespacePool:
     launched: names that the server made at launch. Should another run have used them already,
         nobody must again: the run that registers CLAIM has them.
     attributes: search attributes (name -> type) of namespaces that are registered here.
-    remedy: what to do where none can be registered.
     batch: how many are registered at once, in the background, when at most `low` are left.
     """
 
@@ -48,10 +48,8 @@ class NamespacePool:
         attributes: Mapping[str, str],
         batch: int,
         low: int,
-        remedy: str = GRANT,
     ) -> None:
         self._connection = link
-        self._remedy = remedy
         self._run = run
         self._launched = launched
         self._attributes = attributes
@@ -85,7 +83,7 @@ class NamespacePool:
                         "no namespace could be registered",
                         cause=_error(filling) or f"no answer after {TAKE_TIMEOUT:g} s",
                         looked_at=f"Temporal server {self._connection.address}",
-                        fix=self._remedy,
+                        fix=remedy(_error(filling), GRANT),
                     )
 
     def _refill(self) -> Future[None] | None:
