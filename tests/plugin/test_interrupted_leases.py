@@ -9,7 +9,7 @@ import pytest
 from tests.broker.installed import install
 from tests.conftest import Run
 
-STEPS = 150
+STEPS = 200
 """More lines of the kit than a lease, or its return, has in the process of the test."""
 
 SUITE = f"""

@@ -21,6 +21,7 @@ from wflo_testkit.run import variables
 if TYPE_CHECKING:
     from wflo_testkit.model import Server
     from wflo_testkit.plugin.scoped import Scoped
+    from wflo_testkit.service import Lease, LeaseKind
 
 
 class Context:
@@ -112,6 +113,13 @@ class Context:
         server = self.session.server(self.name, unique)
         self.noted.servers[server.key] = self._of_test.servers[server.key] = server
         return server
+
+    def note(self, kind: LeaseKind, lease: Lease) -> outcome.NotedLease:
+        """Note a lease for the reports of tests that fail while they use it."""
+        noted = self.noted.leases[self.fixture] = outcome.NotedLease(kind, lease)
+        if self.is_wide:
+            self._of_test.wider[self.fixture] = noted
+        return noted
 
     @property
     def mode(self) -> str:

@@ -28,6 +28,8 @@ def sections(
     kept: dict[str, list[str]] = {}
     dumped: list[str] = []
     for fixture, leased in {**wider, **own}.items():
+        if leased.handle is None:  # it could not be made, and has been taken back
+            continue
         until, is_wide = _stays(session, leased.lease.server), fixture not in own
         if is_wide or not until:
             dumped += _dumped(session, test, fixture, leased, at_once=is_wide)

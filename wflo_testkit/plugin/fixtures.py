@@ -15,7 +15,6 @@ from wflo_testkit.errors import MissingExtra, SettingError
 from wflo_testkit.plugin import outcome
 from wflo_testkit.plugin.asking import Asked
 from wflo_testkit.plugin.context import Context
-from wflo_testkit.plugin.outcome import NotedLease
 from wflo_testkit.plugin.process import PROCESS
 from wflo_testkit.plugin.reporting import report_errors
 from wflo_testkit.run import leasing
@@ -60,8 +59,7 @@ def lease(
         ask = leasing.ask_for(kind, context, number=asked.number, shared=context.name_in_run)
         ask = asked.settled(ask)
         lease = leasing.take(broker, kind, context, ask, session.passwords.learn_of_lease)
-        # Before there is a handle: to apply a schema may fail the test.
-        noted = context.noted.leases[context.fixture] = NotedLease(kind, lease)
+        noted = context.note(kind, lease)  # before the handle: a schema may fail the test
         leased = leasing.Leased(kind, lease, context)
         noted.handle = leased.handle
     if context.is_wide:

@@ -73,7 +73,8 @@ SERVICE = Service(
     modes=tuple(MODES),
     log=LogLines(
         # Of a session the line says `application@database`, see spec.
-        kits="wflo-testkit@|FATAL:  the database system is starting up|received SIGHUP, reloading",
+        kits="wflo-testkit@|FATAL:  the database system is starting up|received SIGHUP, reloading"
+        "|@wflo_[0-9a-f]+_t_[0-9a-z]+ FATAL:  terminating connection",  # of a failed template
         lease="wflo_[0-9a-f]+_(?:[0-9]+|s_[0-9a-z]+)",
     ),
 )
