@@ -40,7 +40,7 @@ class Project:
     def spec(self, name: str, **words: Any) -> Spec:
         """Return what a container runs, with all that it needs of those described before."""
         made = described(self.root, name, **words)
-        self._specs[name] = needs.added(made, self._specs, self._specs.__getitem__)
+        self._specs[name] = needs.added(made, self._specs, {}, self._specs.__getitem__)
         return self._specs[name]
 
     def start(self, name: str, **words: Any) -> ContainerServer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import subprocess
@@ -20,6 +21,7 @@ from wflo_testkit.errors import ImageUnavailable
 from wflo_testkit.runtime import images, project_images
 
 pytestmark = pytest.mark.slow
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
 DOCKERFILE = f"""
 FROM {PYTHON}
 ARG COLOUR=none
@@ -53,8 +55,15 @@ def no_images_are_left(running: Project) -> Iterator[None]:
             f'{{{{index .Config.Labels "{project_images.PLACE}"}}}}',
         ]
         where = subprocess.run([*place, image], capture_output=True, text=True, check=False).stdout
-        if where.startswith(str(running.root)):
+        if where.startswith(str(running.root)) or is_fake(image):
             subprocess.run(["docker", "rmi", "-f", image], capture_output=True, check=False)
+
+
+def is_fake(image: str) -> bool:
+    """Say whether an image has the certificates of a test."""
+    shown = ["docker", "inspect", "-f", "{{.RepoTags}}", image]
+    tags = subprocess.run(shown, capture_output=True, text=True, check=False).stdout
+    return hashlib.sha256(CERTIFICATE.encode()).hexdigest()[:24] in tags
 
 
 def built(running: Project, folder: Path, **more: Any) -> str:
@@ -157,11 +166,9 @@ def test_stages_and_targets_are_built(running: Project, folder: Path) -> None:
 def test_certificates_come_in_where_a_variable_names_them(
     running: Project, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-    (tmp_path / "ca.pem").write_text(text)
+    (tmp_path / "ca.pem").write_text(f"{CERTIFICATE}\n")
     (folder / "Dockerfile").write_text(
-        f'FROM {PYTHON}\nRUN ls /tmp; echo "$PIP_CERT" > /named\n'
-        "CMD cat /named /tmp/*.pem || true\n"
+        f'FROM {PYTHON}\nRUN echo "$PIP_CERT" > /named\nCMD cat /named /tmp/*.pem || true\n'
     )
     for name in (*project_images._CERTIFICATE_VARIABLES, "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
@@ -171,7 +178,7 @@ def test_certificates_come_in_where_a_variable_names_them(
     with_them = running.start(f"trusting-{folder.name}", build=str(folder), ready=ready.done)
 
     assert "CERTIFICATE" not in without.logs()
-    assert with_them.logs() == f"/tmp/wflo-testkit-ca.pem\n{text.rstrip()}"
+    assert with_them.logs() == f"/tmp/wflo-testkit-ca.pem\n{CERTIFICATE}"
 
 
 def test_a_package_is_installed_as_on_this_machine(running: Project, folder: Path) -> None:

@@ -58,6 +58,7 @@ def test_what_cannot_be_filled_in_is_refused(text: str, said: str) -> None:
         compose.interpolated(text, {"SET": "one", "EMPTY": ""})
 
 
+@pytest.mark.slow
 @given(PLAIN, NAMES, VALUES, PLAIN)
 def test_the_text_around_a_variable_stays(before: str, name: str, value: str, after: str) -> None:
     text = f"{before}${{{name}}}{after}"
@@ -65,11 +66,13 @@ def test_the_text_around_a_variable_stays(before: str, name: str, value: str, af
     assert compose.interpolated(text, {name: value}) == before + value + after
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_a_text_with_its_dollars_doubled_comes_back(text: str) -> None:
     assert compose.interpolated(text.replace("$", "$$"), {}) == text
 
 
+@pytest.mark.slow
 @given(PLAIN, VALUES)
 def test_every_text_of_a_table_is_filled_and_nothing_else(text: str, value: str) -> None:
     call = len
@@ -90,6 +93,7 @@ LINES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(LINES, max_size=4).map("\n".join))
 @example('KEY="a \\"quoted\\" word"')
 @example("KEY='it\\'s'")
@@ -105,6 +109,7 @@ def test_a_file_of_variables_is_what_python_dotenv_reads(text: str) -> None:
     assert found == expected
 
 
+@pytest.mark.slow
 @given(st.dictionaries(NAMES, st.text("abc '#=$\n", max_size=10), max_size=4))
 def test_quoted_values_come_back(values: dict[str, str]) -> None:
     text = "\n".join(f'{name}="{value}"' for name, value in values.items())

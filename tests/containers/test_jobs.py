@@ -13,6 +13,8 @@ from tests.docker_state import containers_named
 from wflo_testkit import ready
 from wflo_testkit.errors import SettingError, StartFailed
 
+pytestmark = pytest.mark.slow
+
 
 def moment(container: str, word: str) -> datetime:
     return datetime.fromisoformat(inspected(container)["State"][word])
@@ -29,7 +31,6 @@ def test_a_job_has_ended_when_what_comes_after_it_begins(running: Project) -> No
     assert moment(job.container_id, "FinishedAt") < moment(app.container_id, "StartedAt")
 
 
-@pytest.mark.slow
 def test_a_failed_job_is_told_and_nothing_after_it_begins(running: Project) -> None:
     program = "print('column exists already'); sys.exit(4)"
     running.spec("broken", **python(program), ready=ready.done)
@@ -48,7 +49,6 @@ def test_a_failed_job_is_told_and_nothing_after_it_begins(running: Project) -> N
         assert not containers_named(f"wflo-{name}-{run}.*")
 
 
-@pytest.mark.slow
 def test_what_needs_nothing_of_one_another_starts_side_by_side(running: Project) -> None:
     slow = python("print('begun'); time.sleep(1.5)")
     for name in ("one", "two"):
@@ -60,7 +60,6 @@ def test_what_needs_nothing_of_one_another_starts_side_by_side(running: Project)
     assert moment(two, "StartedAt") < moment(one, "FinishedAt")
 
 
-@pytest.mark.slow
 def test_two_definitions_under_one_name_are_refused_with_the_difference(running: Project) -> None:
     running.start("same", **python(programs.REST), environment={"KEY": "hidden"})
     with pytest.raises(SettingError) as caught:

@@ -151,7 +151,7 @@ def test_privileged_is_a_word_of_docker_alone(tmp_path: Path) -> None:
 def test_a_reference_to_nobody_is_answered_by_the_nearest(tmp_path: Path) -> None:
     made = described(tmp_path, **IMAGE, environment={"URL": "{postgre.internal_url}"})
     with pytest.raises(SettingError) as caught:
-        needs.added(made, ["postgres", "redis"], lambda _name: made)
+        needs.added(made, ["postgres", "redis"], {}, lambda _name: made)
 
     assert caught.value.what == "app refers to {postgre.internal_url}, which is nowhere"
     assert caught.value.fix == "did you mean 'postgres'? known are postgres, redis"
@@ -160,7 +160,7 @@ def test_a_reference_to_nobody_is_answered_by_the_nearest(tmp_path: Path) -> Non
 def test_a_start_after_nobody_is_answered_by_those_that_are(tmp_path: Path) -> None:
     made = described(tmp_path, **IMAGE, after=["migrat"])
     with pytest.raises(SettingError) as caught:
-        needs.added(made, ["migrate", "redis"], lambda _name: made)
+        needs.added(made, ["migrate", "redis"], {}, lambda _name: made)
 
     assert "'migrat', which is no server" in caught.value.what
     assert "migrate" in str(caught.value.fix)

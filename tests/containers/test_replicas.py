@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.request import urlopen
@@ -211,3 +213,17 @@ def test_files_go_in_and_out_and_commands_are_run(web: ContainerServer, tmp_path
     assert "No such file" in str(caught.value.cause)
     with pytest.raises(TestkitError, match="copy_out has failed"):
         web.copy_out("/nothing", tmp_path / "out")
+
+
+def test_an_address_that_docker_chooses_would_not_hold(running: Project) -> None:
+    # A mutant: the kit chooses no port.
+    spec = dataclasses.replace(running.spec("moves", **WEB), keeps_ports=False, ready=())
+    moves, stays = running.get(spec), running.start("stays", **WEB)
+
+    def published(server: ContainerServer) -> int:
+        subprocess.run(["docker", "restart", "-t", "0", server.container_id], check=True)
+        [bound] = inspected(server.container_id)["NetworkSettings"]["Ports"]["8000/tcp"]
+        return int(bound["HostPort"])
+
+    assert published(moves) != moves.port
+    assert published(stays) == stays.port

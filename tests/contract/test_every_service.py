@@ -1,4 +1,7 @@
-"""What holds for every service: ready at first use, private, reachable from other containers."""
+"""What holds for every server: ready at first use, private, reachable from other containers.
+
+A container of the project's own, which tests use as a whole, is one like the others.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,13 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
-from wflo_testkit import Server
+from tests.containers import programs
+from tests.containers.programs import python
+from wflo_testkit import Server, ready
 from wflo_testkit.plugin.process import PROCESS
 from wflo_testkit.services import table
 from wflo_testkit.wait import wait_until
@@ -66,6 +72,10 @@ def use_temporal(handle: Any) -> None:
     asyncio.run(start())
 
 
+def use_container(server: Any) -> None:
+    assert urlopen(server.url).status == 200
+
+
 CASES = {
     "postgres": Case("database", use_postgres, 'psql "$DATABASE_URL" -Atc "select 42"'),
     "redis": Case(
@@ -83,7 +93,27 @@ CASES = {
         'temporal operator namespace describe -n "$TEMPORAL_NAMESPACE" '
         '--address "$TEMPORAL_ADDRESS" > /dev/null && echo 42',
     ),
+    "contract_page": Case(
+        "server",
+        use_container,
+        "python -c \"import os, urllib.request as r; r.urlopen(os.environ['CONTRACT_PAGE_URL'])\""
+        " && echo 42",
+    ),
 }
+SHARED = [name for name in CASES if name != "contract_page"]
+"""Those of which each test has a part."""
+
+
+@pytest.fixture(scope="session")
+def contract_page_server(wflo_container: Callable[..., Server]) -> Server:
+    """A container of one's own."""
+    return wflo_container(
+        "contract_page",
+        **python(programs.WEB),
+        ports={"http": 8000},
+        environment={"KEY": "{password}"},
+        ready=ready.http(),
+    )
 
 
 @pytest.fixture(params=CASES)
@@ -102,7 +132,7 @@ def handle(request: pytest.FixtureRequest, name: str) -> Any:
 
 
 def test_every_service_of_the_kit_is_held_to_this() -> None:
-    assert set(CASES) == set(table())
+    assert set(SHARED) == set(table())
 
 
 @pytest.mark.parametrize("time", ["first", "second", "third"])
@@ -136,10 +166,20 @@ def test_logs_are_there_from_the_start(server: Server) -> None:
     wait_until(lambda: server.logs().strip(), timeout=20, describe="a line is logged")
 
 
+@pytest.mark.parametrize("name", SHARED)
 def test_another_lease_does_not_start_another_server(
     request: pytest.FixtureRequest, name: str, server: Server, handle: Any
 ) -> None:
     assert request.config.stash[PROCESS].session.server(name).container_id == server.container_id
+
+
+def test_the_same_description_does_not_start_another_container(
+    contract_page_server: Any, wflo_container: Callable[..., Any]
+) -> None:
+    words = {"ports": {"http": 8000}, "environment": {"KEY": "{password}"}}
+    again = wflo_container("contract_page", **python(programs.WEB), **words, ready=ready.http())
+
+    assert again.container_id == contract_page_server.container_id
 
 
 def test_handles_and_servers_say_how_to_reach_them(server: Server, handle: Any) -> None:

@@ -30,7 +30,9 @@ PLACE = "dev.wflo.testkit.dockerfile"
 LINES = 25
 """Last lines of a build that has failed."""
 CERTIFICATES = "wflo-testkit-ca.pem"
-"""The host's certificates, in the context and, while it is built, in the image."""
+"""The host's certificates, below /tmp of an image that is built."""
+CERTIFICATES_OF = "wflo-testkit/certificates"
+"""The repository of images that hold nothing but certificates: the context stays the project's."""
 KEPT = 3
 """Images of one Dockerfile that stay: the newest."""
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "ftp_proxy", "all_proxy")
@@ -60,6 +62,7 @@ def built(client: docker.DockerClient, spec: Spec, *, policy: str = "auto") -> S
     tag = f"{images.BUILT}:{context.digest[:24]}"
     with _building[tag]:
         if images.inspect(client, tag) is None:
+            context.bring_certificates(client)
             _follow(spec, context, _send(client, context, tag))
             _tidy(client, context.place)
     return dataclasses.replace(spec, image=tag, build={})
@@ -88,11 +91,15 @@ class _Context:
         self.arguments = {**_proxies(), **build["args"]}
         self.dockerfile = str(build["dockerfile"])
         self.place = f"{self.folder / self.dockerfile} {self.target or ''}".strip()
-        self._certificates = "\n".join(inputs.named_certificates())
+        self._certificates = "\n".join(inputs.named_certificates()).encode()
+        self._bundle = ""
+        if self._certificates:
+            digest = hashlib.sha256(self._certificates).hexdigest()
+            self._bundle = f"{CERTIFICATES_OF}:{digest[:24]}"
         self._files = dict(_files(self.folder, self.dockerfile))
         text = self._files[self.dockerfile][0].decode()
         bases: list[str] = []
-        self._text = "\n".join(_rewritten(text, client, policy, bool(self._certificates), bases))
+        self._text = "\n".join(_rewritten(text, client, policy, self._bundle, bases))
         self.digest = self._digest(bases)
 
     def archive(self) -> bytes:
@@ -102,13 +109,22 @@ class _Context:
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as tar:
             files = {**self._files, self.dockerfile: (self._text.encode(), 0o644)}
-            if self._certificates:
-                files[CERTIFICATES] = (self._certificates.encode(), 0o644)
             for name, (content, mode) in files.items():
                 member = tarfile.TarInfo(name)
                 member.size, member.mode = len(content), mode
                 tar.addfile(member, io.BytesIO(content))
         return buffer.getvalue()
+
+    def bring_certificates(self, client: docker.DockerClient) -> None:
+        """Make the image from which each stage takes the certificates. Raises docker's errors."""
+        if self._bundle and images.inspect(client, self._bundle) is None:
+            repository, _, tag = self._bundle.partition(":")
+            client.api.import_image_from_data(
+                inputs.archive({CERTIFICATES: self._certificates}),
+                repository=repository,
+                tag=tag,
+                changes=[f"LABEL {labels.KIT}={KIND}"],
+            )
 
     def _digest(self, bases: list[str]) -> str:
         """Return a hash of all that decides the content; proxy and certificates only bring it."""
@@ -136,9 +152,13 @@ def _files(folder: Path, dockerfile: str) -> Iterator[tuple[str, tuple[bytes, in
 
 
 def _rewritten(
-    text: str, client: docker.DockerClient, policy: str, certified: bool, bases: list[str]
+    text: str, client: docker.DockerClient, policy: str, bundle: str, bases: list[str]
 ) -> Iterator[str]:
-    """Yield the lines of a Dockerfile. bases: is told the id of each image it begins from."""
+    """Yield the lines of a Dockerfile.
+
+    bundle: an image with certificates, "" for none. bases: is told the id of each image that the
+    Dockerfile begins from.
+    """
     stages: set[str] = set()
     for line in text.splitlines():
         found = _FROM.match(line)
@@ -155,8 +175,8 @@ def _rewritten(
             bases.append(here.id if here is not None else image)
         stages.add((found["stage"] or "").lower())
         yield line
-        if certified and image != "scratch":
-            yield f"COPY {CERTIFICATES} /tmp/{CERTIFICATES}"
+        if bundle and image != "scratch":
+            yield f"COPY --from={bundle} /{CERTIFICATES} /tmp/{CERTIFICATES}"
             yield from (f"ARG {name}=/tmp/{CERTIFICATES}" for name in _CERTIFICATE_VARIABLES)
 
 
