@@ -21,7 +21,7 @@ def unleased(verb: str, **_args: Json) -> Json:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(LeftoverWarning(message), stacklevel=5)
+    warnings.warn(LeftoverWarning(message), stacklevel=4)
 
 
 class Reset:
@@ -61,10 +61,17 @@ class Reset:
         parts = list(self._parts) if is_here else []
         released: list[int] = []
         told: list[str] = []
+
+        def ask() -> None:
+            told.extend(self._call(VERB, released=released))
+
+        def release(let_go: Callable[[], Sequence[int] | None]) -> None:
+            released.extend(let_go() or ())
+
         with ExitStack() as stack:  # what was opened last lets go first; then, in any case, asks
-            stack.callback(lambda: told.extend(self._call(VERB, released=released)))
+            stack.callback(ask)
             for let_go, _anew in parts:
-                stack.callback(_note_released, let_go, released)
+                stack.callback(release, let_go)
         for _let_go, anew in parts:
             if anew is not None:
                 anew()
@@ -92,7 +99,3 @@ class Reset:
 
     def __reduce__(self) -> tuple[object, ...]:
         return partial(Reset, only_here=self._only_here, process=self._process), (self._call,)
-
-
-def _note_released(each: Callable[[], Sequence[int] | None], released: list[int]) -> None:
-    released.extend(each() or ())

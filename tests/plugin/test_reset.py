@@ -162,8 +162,43 @@ def test_what_is_kept_is_what_it_was_at_the_end(postgres_server):
 )
 
 
+@pytest.mark.slow
 def test_hypothesis_with_a_reset_for_each_example(run_suite: Run) -> None:
     run_suite(HYPOTHESIS).assert_outcomes(passed=6)
+
+
+WORKERS = (
+    MODELS
+    + """
+import pytest
+from sqlalchemy import func, select, text
+
+@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("more", ["insert into orders values (7)", "create table more (id int)"])
+def test_each_process_sees_its_own(
+    postgres_database, postgres_session, redis_database, redis_client, kafka_topics,
+    kafka_producer, number, more
+):
+    topic = kafka_topics.create("orders")
+    for _ in range(3):
+        assert postgres_session.scalar(select(func.count(Order.id))) == 0
+        postgres_session.add(Order(id=1))
+        postgres_session.execute(text(more))
+        postgres_session.commit()
+        assert redis_client.incr("n") == 1
+        assert kafka_producer.send(topic, b"x").get(timeout=10).offset == 0
+        for each in (postgres_database, redis_database, kafka_topics):
+            each.reset()
+"""
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", ["-p no:randomly", "-p randomly"])
+def test_two_processes_that_reset_at_once_see_nothing_of_each_other(
+    run_suite: Run, order: str
+) -> None:
+    run_suite(WORKERS, "-n", "2", *order.split()).assert_outcomes(passed=12)
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from tests.services.asker import Asker
 from wflo_testkit.errors import IsolationFailed, TestkitError
-from wflo_testkit.services.kafka import groups
+from wflo_testkit.services.kafka import groups, importing
 from wflo_testkit.services.kafka.admin import Admin
 from wflo_testkit.services.kafka.pool import Pool
 
@@ -40,6 +40,12 @@ def is_empty(handle: Any, topic: str) -> bool:
     with pytest.raises(TestkitError, match="0 of 1 records"):
         handle.read(topic, timeout=0.3)
     return True
+
+
+def producer_of(handle: Any) -> KafkaProducer:
+    return KafkaProducer(
+        bootstrap_servers=handle.bootstrap_servers, kafka_client=importing.quick_client
+    )
 
 
 def under(client: KafkaAdminClient, handle: Any) -> set[str]:
@@ -82,7 +88,7 @@ def test_topics_that_the_test_has_made_itself_go_and_settings_too(kafka_asker: A
 def test_a_record_in_a_topic_that_nobody_has_asked_for_goes(kafka_asker: Asker) -> None:
     with kafka_asker.lease() as handle, kafka_asker.opened("admin", handle) as client:
         [unseen, *_] = under(client, handle)
-        with closing(KafkaProducer(bootstrap_servers=handle.bootstrap_servers)) as producer:
+        with closing(producer_of(handle)) as producer:
             producer.send(unseen, b"stray").get(timeout=10)
         handle.reset()
 
@@ -118,9 +124,13 @@ def test_another_consumer_is_put_out_and_its_group_goes(kafka_asker: Asker) -> N
     with kafka_asker.lease() as handle, kafka_asker.opened("admin", handle) as client:
         topic, group = handle.create("orders"), handle.stem + "theirs"
         theirs = KafkaConsumer(
-            topic, bootstrap_servers=handle.bootstrap_servers, group_id=group, client_id="app"
+            topic,
+            bootstrap_servers=handle.bootstrap_servers,
+            group_id=group,
+            client_id="app",
+            kafka_client=importing.quick_client,
         )
-        with closing(KafkaProducer(bootstrap_servers=handle.bootstrap_servers)) as producer:
+        with closing(producer_of(handle)) as producer:
             producer.send(topic, b"one").get(timeout=10)
         theirs.poll(timeout_ms=5000)
         theirs.commit()
@@ -136,7 +146,7 @@ def test_another_consumer_is_put_out_and_its_group_goes(kafka_asker: Asker) -> N
 def test_two_at_once_do_not_meet(kafka_asker: Asker) -> None:
     with kafka_asker.lease() as one, kafka_asker.lease() as two:
         first, second = one.create("orders"), two.create("orders")
-        with closing(KafkaProducer(bootstrap_servers=one.bootstrap_servers)) as producer:
+        with closing(producer_of(one)) as producer:
             producer.send(first, b"one").get(timeout=10)
             producer.send(second, b"two").get(timeout=10)
         one.reset()

@@ -16,7 +16,7 @@ from tests.services.postgres_server import RECYCLING, query, started
 from wflo_testkit.services.postgres import PostgresServer
 from wflo_testkit.services.postgres.accounts import Accounts
 from wflo_testkit.services.postgres.admin import FIRST_OWN
-from wflo_testkit.services.postgres.recycling import reading, recycler, restore
+from wflo_testkit.services.postgres.recycling import proving, reading, restore
 from wflo_testkit.services.postgres.recycling.recycler import Recycler
 from wflo_testkit.services.postgres.recycling.watching_connection import WatchingConnection
 from wflo_testkit.wait import wait_until
@@ -138,7 +138,7 @@ def test_rows_that_are_forgotten_and_contents_that_are_not_compared(
         forgetful.run_sql("DELETE FROM measured")
         assert forgetful.figures()["replaced"] == 1
 
-    monkeypatch.setattr(recycler, "_check_contents", lambda *_: None)
+    monkeypatch.setattr(proving, "_check_contents", lambda *_: None)
     is_noticed(server, "DELETE FROM measured")
 
 
@@ -158,7 +158,7 @@ def test_somebody_else_who_writes_while_the_kit_restores(
         watchful.run_sql(insert)
         assert watchful.figures()["replaced"] >= 1
 
-    monkeypatch.setattr(recycler, "_check_nobody_else", lambda *_: None)
+    monkeypatch.setattr(proving, "_check_nobody_else", lambda *_: None)
     is_noticed(server, insert)
 
 

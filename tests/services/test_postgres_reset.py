@@ -15,7 +15,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from tests.services.postgres_programs.runner import ARGUMENTS
 from tests.services.postgres_server import (
-    RECYCLING,
+    VERSIONS,
     Asker,
     asker,
     query,
@@ -25,9 +25,9 @@ from tests.services.postgres_server import (
 from tests.services.test_postgres_external import external
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.services.postgres import PostgresDatabase, PostgresServer, replacing
-from wflo_testkit.services.postgres import mode_context as mode_context_module
+from wflo_testkit.services.postgres.databases import Databases
 from wflo_testkit.services.postgres.isolation import PostgresIsolation
-from wflo_testkit.services.postgres.recycling import blueprint, recycler
+from wflo_testkit.services.postgres.recycling import blueprint, proving, recycler
 from wflo_testkit.services.postgres.recycling.recycler import Recycler
 from wflo_testkit.services.postgres.recycling.watching_connection import WatchingConnection
 
@@ -55,9 +55,9 @@ def seed(url: str) -> None:
         connection.execute("CREATE SEQUENCE numbers; SELECT nextval('numbers')")
 
 
-@pytest.fixture(scope="module", params=RECYCLING)
-def server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
-    with started(version=request.param, arguments=ARGUMENTS) as running:
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with started(arguments=ARGUMENTS) as running:
         yield running
 
 
@@ -164,6 +164,17 @@ def test_what_was_written(seeded: Asker, opened: Any, mode: str, left: str) -> N
     check_reset(seeded, opened, left, LEFT[left])
 
     assert seeded.warnings == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("left", ["a changed row", "all rows rewritten", "no rows", "rows"])
+def test_rows_of_a_large_seed_come_with_a_new_database(
+    alone: Asker, opened: Any, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    monkeypatch.setattr(recycler, "AT_ONCE", 0)
+    check_reset(alone, opened, left, LEFT[left])
+
+    assert alone.isolation.figures()["replaced"] == 2 * (left != "rows")
 
 
 @pytest.mark.slow
@@ -407,6 +418,21 @@ def test_on_somebody_elses_server(server: PostgresServer, mode: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("version", VERSIONS)
+def test_on_each_version(opened: Any, version: str) -> None:
+    """On 13, say, nothing is watched: each reset is a new database."""
+    with started(version=version, arguments=ARGUMENTS) as server:
+        isolation = PostgresIsolation(server, uuid.uuid4().hex[:8])
+        asker = Asker(isolation, server, [Base.metadata, seed])
+        for left in ("rows", "all rows rewritten", "a table", "a sequence"):
+            check_reset(asker, opened, left, LEFT[left])
+        check_reset(asker, opened, "role", ACCOUNT["a password"])
+        asker.mode = "schema"
+        check_reset(asker, opened, "lock", SESSIONS["an advisory lock"])
+        isolation.close()
+
+
+@pytest.mark.slow
 def test_where_tests_may_do_everything() -> None:
     with started(role="superuser") as server:
         isolation = PostgresIsolation(server, uuid.uuid4().hex[:8])
@@ -459,17 +485,17 @@ MUTANTS: dict[str, tuple[dict[tuple[Any, str], Any], str]] = {
         LEFT["a changed row"],
     ),
     "what has moved is not looked at": (
-        {(recycler, "_restored"): lambda _watched, now, _reload: now},
+        {(proving, "_restored"): lambda _watched, now, _most: now},
         LEFT["rows"],
     ),
     "other changes are passed over": (
-        {(recycler, "_settle"): lambda *_, **__: None},
+        {(recycler, "settle"): lambda *_, **__: None},
         LEFT["a table"],
     ),
     "nothing is proven": ({(Recycler, "put_back"): believe}, LEFT["a sequence"]),
     "what is prepared stays": (
         {
-            (mode_context_module, "roll_back_prepared"): lambda *_: [],
+            (Databases, "roll_back_prepared"): lambda *_: [],
             (Recycler, "put_back"): believe,
         },
         "BEGIN; SELECT pg_advisory_xact_lock(3); PREPARE TRANSACTION 'stays'",
@@ -499,7 +525,7 @@ def test_each_clause_switched_off_is_noticed(
 def test_a_client_that_comes_and_writes_meanwhile_is_noticed(
     alone: Asker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = recycler.restore
+    real = proving.restore
 
     def disturbed(link: WatchingConnection, *rest: Any, **more: Any) -> Any:
         done = real(link, *rest, **more)
@@ -508,12 +534,12 @@ def test_a_client_that_comes_and_writes_meanwhile_is_noticed(
 
     with alone.database() as handle:
         first = state(handle)
-        monkeypatch.setattr(recycler, "restore", disturbed)
+        monkeypatch.setattr(proving, "restore", disturbed)
         query(handle, LEFT["rows"])
         handle.reset()
         assert state(handle) == first
 
-        monkeypatch.setattr(recycler, "_check_nobody_else", lambda *_: None)
+        monkeypatch.setattr(proving, "_check_nobody_else", lambda *_: None)
         query(handle, LEFT["rows"])
         handle.reset()
         assert state(handle) != first

@@ -66,7 +66,7 @@ class Runner:
         self.seen.update({kind for kind, _ in program})
         with self._database() as handle:
             self.last = handle.name
-            opened = _execute(handle, program, self.server)
+            opened = execute(handle, program, self.server)
         self.end_sessions()
         for connection in opened:
             with contextlib.suppress(psycopg.Error):
@@ -174,7 +174,7 @@ def _end_prepared(server: PostgresServer) -> None:
         query(server, f"ROLLBACK PREPARED {gid}", database=database)
 
 
-def _execute(handle: Any, program: Program, server: PostgresServer) -> list[Any]:
+def execute(handle: Any, program: Program, server: PostgresServer) -> list[Any]:
     """Run the steps in one session, as far as they are allowed; return what is left open."""
     keywords = handle.address().keywords()
     owner = handle.template if handle.user.startswith(handle.name) else handle.user

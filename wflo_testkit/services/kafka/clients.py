@@ -87,7 +87,7 @@ def consumer_class() -> type[Any]:  # noqa: C901 - a class of small methods
     """Return the class; made at first use, since it needs kafka-python to be imported."""
     from kafka import KafkaConsumer
 
-    class ResettableConsumer(KafkaConsumer):  # type: ignore[misc]  # it has no types
+    class ResettableConsumer(KafkaConsumer):  # type: ignore[misc]
         """A KafkaConsumer that knows what it has subscribed to; not in the middle of a `poll`."""
 
         _wanted: tuple[tuple[Any, ...], dict[str, Any]] | None = None

@@ -96,8 +96,12 @@ class Pool:
             self._taken.pop(text, None)
 
     def unseen(self, text: str) -> list[str]:
-        """Return the topics of a stem that `take` returned and nobody has asked for yet."""
+        """Return the topics of a stem that `take` returned and nobody has asked for yet.
+
+        Waits for what is being made: some of it may be for this stem, which was taken meanwhile.
+        """
         with self._changed:
+            self._changed.wait_for(lambda: not self._filling, timeout=20)
             return self._taken[text].ready
 
     def topic(self, text: str, base: str) -> str:

@@ -36,10 +36,15 @@ def begin_anew(
     admin.delete(there)
     if again:
         admin.create(again)
-    gone = there - again.keys()
-    if gone:
-        wait_until(lambda: gone.isdisjoint(admin.topics()), timeout=TIMEOUT, poll=0.005)
+    if gone := there - again.keys():
+        admin.ask("topics that were deleted are still there", lambda _c: _await_end(admin, gone))
     return left
+
+
+def _await_end(admin: Admin, topics: Collection[str]) -> None:
+    wait_until(
+        lambda: not {*topics} & {*admin.topics()}, timeout=TIMEOUT, poll=0.005, describe="their end"
+    )
 
 
 def _written(client: KafkaAdminClient, topics: Collection[str]) -> set[str]:

@@ -23,9 +23,8 @@ _COPY_SETTINGS = """INSERT INTO pg_db_role_setting
     FROM pg_db_role_setting s, pg_database old, pg_database new, pg_roles applied
     WHERE new.datname = %s AND old.datname = %s AND applied.rolname = %s
         AND (s.setdatabase = old.oid OR s.setdatabase = 0 AND s.setrole = applied.oid)"""
-_TO_DROP = """SELECT datistemplate,
-        ARRAY(SELECT quote_literal(gid) FROM pg_prepared_xacts WHERE database = datname)
-    FROM pg_database WHERE datname = %s"""
+_PREPARED = "SELECT quote_literal(gid) FROM pg_prepared_xacts WHERE database = %s"
+_TO_DROP = "SELECT datistemplate FROM pg_database WHERE datname = %s"
 _MAY_CREATE = "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
 _MAY_CREATE_SCHEMAS = "SELECT has_database_privilege(current_database(), 'CREATE')"
 
@@ -122,13 +121,22 @@ class Databases:
             )
         )
 
+    def roll_back_prepared(self, name: str) -> list[str]:
+        """Roll back what is prepared in a database; return its names, quoted.
+
+        It would outlive every session, and hold up a drop.
+        """
+        prepared = [gid for (gid,) in self._admin.rows(_PREPARED, (name,))]
+        for gid in prepared:
+            self._admin.rows(f"ROLLBACK PREPARED {gid}", database=name)
+        self._admin.close_database(name)
+        return prepared
+
     def drop(self, name: str) -> None:
         """Drop a database of whichever run, templates included; harmless if it is gone."""
         self._admin.close_database(name)
-        for is_template, prepared in self._admin.rows(_TO_DROP, (name,)):
-            for transaction in prepared:  # it would outlive every session, and hold up the drop
-                self._admin.rows(f"ROLLBACK PREPARED {transaction}", database=name)
-            self._admin.close_database(name)
+        for (is_template,) in self._admin.rows(_TO_DROP, (name,)):
+            self.roll_back_prepared(name)
             if is_template:
                 self.run(f"ALTER DATABASE {quoted(name)} IS_TEMPLATE false")
             self.run(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)")

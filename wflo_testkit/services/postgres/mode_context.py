@@ -12,8 +12,8 @@ from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.pool import Pool
 from wflo_testkit.services.postgres.recycling.recycler import Recycler
-from wflo_testkit.services.postgres.replacing import exchange, roll_back_prepared
-from wflo_testkit.services.postgres.sessions import IN_SCHEMA, Where, end_sessions
+from wflo_testkit.services.postgres.replacing import exchange
+from wflo_testkit.services.postgres.sessions import IN_SCHEMA, Where, end_sessions, prepared
 from wflo_testkit.services.postgres.templates import Templates
 
 
@@ -77,7 +77,7 @@ class ModeContext:
 
         Returns a sentence for each transaction that was prepared in the old one.
         """
-        told = self._roll_back_prepared(name)
+        told = [prepared(gid) for gid in self.cluster.databases.roll_back_prepared(name)]
         fresh = self.pool.take(template)
         gone = fresh
         try:
@@ -85,12 +85,6 @@ class ModeContext:
         finally:
             self.pool.give_back(template, gone, used=False)
         return told
-
-    def _roll_back_prepared(self, name: str) -> list[str]:
-        if watched := self.recycler.find(name):
-            link = watched.link
-            return roll_back_prepared(lambda sql: next(iter(link.ask(sql)), []))
-        return roll_back_prepared(lambda sql: self.cluster.admin.rows(sql, database=name))
 
     def grant(
         self, mode: Mode, database: str, *, schema: str = "", template: str = ""

@@ -44,6 +44,14 @@ IN_SCHEMA = (
 )
 """Sessions of one schema; parameters: application name, schema. Run it in their database."""
 
+# A transaction that is prepared keeps its locks, that of its number included, and has no process.
+_PREPARED = """SELECT quote_literal(gid) FROM pg_prepared_xacts p
+    WHERE database = current_database() AND EXISTS (
+        SELECT FROM pg_locks own JOIN pg_locks l USING (virtualtransaction)
+        JOIN pg_class c ON c.oid = l.relation
+        WHERE own.transactionid = p.transaction AND own.pid IS NULL AND l.pid IS NULL
+        AND c.relnamespace::regnamespace::text = %s)"""
+
 OF_ROLE = f"{_FROM} AND usename = %s"
 """Sessions of one role, in whichever database; parameter: its name."""
 
@@ -105,6 +113,19 @@ def end_all(admin: Admin, where: Where, released: Collection[int] = ()) -> list[
     told = look(spare=False)
     _wait_for_end(admin, list(ended), 0.001)
     return told
+
+
+def roll_back_prepared(admin: Admin, schema: str, database: str) -> list[str]:
+    """Roll back what is prepared and holds a lock in a schema; return its names, quoted."""
+    found = admin.rows(_PREPARED, (schema,), database=database)
+    for (gid,) in found:
+        admin.rows(f"ROLLBACK PREPARED {gid}", database=database)
+    return [gid for (gid,) in found]
+
+
+def prepared(gid: str) -> str:
+    """Say that a transaction was left prepared."""
+    return f"the prepared transaction {gid} was left open"
 
 
 def _holds(_name: str, state: str, query: str, _seconds: float, has_locks: bool) -> bool:

@@ -26,6 +26,5 @@ def reset(admin: Admin, others: Sequence[str]) -> list[str]:
 def _name(entry: Any) -> bytes:
     """Return the library's name of an entry: a map in RESP3, a flat list before."""
     pairs = entry if isinstance(entry, dict) else dict(zip(entry[::2], entry[1::2], strict=True))
-    return next(
-        bytes(value) for key, value in pairs.items() if key in (b"library_name", "library_name")
-    )
+    names = (b"library_name", "library_name")
+    return bytes(next(value for key, value in pairs.items() if key in names))

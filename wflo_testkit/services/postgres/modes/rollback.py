@@ -18,8 +18,8 @@ from wflo_testkit.services.postgres.admin import Row
 from wflo_testkit.services.postgres.mode_context import Mode, ModeContext
 from wflo_testkit.services.postgres.proof import Proof
 from wflo_testkit.services.postgres.recycling import reading
+from wflo_testkit.services.postgres.recycling.proving import Watched
 from wflo_testkit.services.postgres.recycling.reading import Reading
-from wflo_testkit.services.postgres.recycling.recycler import Watched
 from wflo_testkit.services.postgres.recycling.restore import outgrown, restore, tidy
 
 

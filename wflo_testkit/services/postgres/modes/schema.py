@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from wflo_testkit.isolation import HeldLease
 from wflo_testkit.model import Json
 from wflo_testkit.service import LeaseRequest
 from wflo_testkit.services.postgres.mode_context import Mode, ModeContext
-from wflo_testkit.services.postgres.replacing import roll_back_prepared
-from wflo_testkit.services.postgres.sessions import IN_SCHEMA, Where, end_all
+from wflo_testkit.services.postgres.sessions import (
+    IN_SCHEMA,
+    Where,
+    end_all,
+    prepared,
+    roll_back_prepared,
+)
 
 
 class SchemaMode(Mode):
@@ -55,7 +59,7 @@ class SchemaMode(Mode):
         name, database = lease.data["schema"], lease.data["database"]
         admin, where = self._cluster.admin, Where(IN_SCHEMA, (name, name), database)
         left = end_all(admin, where, released)
-        left += roll_back_prepared(partial(admin.rows, database=database), name)
+        left += map(prepared, roll_back_prepared(admin, name, database))
         owner = self._cluster.account(database).user
         with admin.connection(database) as connection:
             connection.execute(

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.services.postgres.cluster import Cluster
 from wflo_testkit.services.postgres.recycling import reading
-from wflo_testkit.services.postgres.recycling.blueprint import (
-    Blueprint,
-    Place,
-    Table,
-)
-from wflo_testkit.services.postgres.recycling.blueprint import Sequence as TemplateSequence
+from wflo_testkit.services.postgres.recycling.blueprint import Blueprint
+from wflo_testkit.services.postgres.recycling.proving import Changed, Watched, settle
 from wflo_testkit.services.postgres.recycling.reading import DATABASE, ROLE, Reading
-from wflo_testkit.services.postgres.recycling.restore import restore
 from wflo_testkit.services.postgres.recycling.watching_connection import WatchingConnection
 from wflo_testkit.services.postgres.sessions import (
     GRACE,
@@ -35,25 +29,10 @@ POLL = 0.0001
 
 SOON = 0.002
 """Seconds for sessions whose clients have just hung up, before others are looked for at a reset."""
+AT_ONCE = 64 * 1024
+"""Bytes that are copied in at a reset; they take about as long as a new database that is ready."""
 ENDING = 5.0
 """Seconds for those that were told to end."""
-
-
-class Changed(Exception):
-    """The database is not, or could not be made, what its template is; the text says why."""
-
-
-@dataclass(slots=True)
-class Watched:
-    """A database under watch: its first state, as far as tests can change it.
-
-    elsewhere: see restore.
-    """
-
-    link: WatchingConnection
-    blueprint: Blueprint
-    before: Reading
-    elsewhere: dict[int, Place] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -143,24 +122,37 @@ class Recycler:
         kits = self._cluster.admin.application
         where = Where(f"{IN_DATABASE} AND application_name <> %s", (database, kits))
         if watched := self.find(database):
-            if _is_left(watched.link, GRACE):
+            if _is_alone(watched.link, GRACE):
                 return []
             where = Where(f"{IN_DATABASE} AND pid <> {watched.link.pid}", (database,))
             return end_sessions(self._cluster.admin, where, 0, self._cluster.told)
         return end_sessions(self._cluster.admin, where, told=self._cluster.told)
 
     def end_all(self, database: str, released: Collection[int] = ()) -> list[str]:
-        """End every session in `database`, which goes on; see `sessions.end_all`."""
-        if watched := self.find(database):
-            if _is_left(watched.link, SOON):
-                return []
-            where = Where(f"{IN_DATABASE} AND pid <> {watched.link.pid}", (database,))
-            left = end_all(self._cluster.admin, where, released)
-            _is_left(watched.link, ENDING)
-            return left
+        """End every session in `database`, which goes on; see `sessions.end_all`.
+
+        Where a crash has ended the kit's own, it is watched no longer.
+        """
+        import psycopg
+
+        try:
+            if watched := self.find(database):
+                return self._end_watched(watched.link, database, released)
+        except psycopg.Error:
+            self.forget(database)
         kits = self._cluster.admin.application
         where = Where(f"{IN_DATABASE} AND application_name <> %s", (database, kits))
         return end_all(self._cluster.admin, where, released)
+
+    def _end_watched(
+        self, link: WatchingConnection, database: str, released: Collection[int]
+    ) -> list[str]:
+        if _is_alone(link, SOON):
+            return []
+        where = Where(f"{IN_DATABASE} AND pid <> {link.pid}", (database,))
+        left = end_all(self._cluster.admin, where, released)
+        _is_alone(link, ENDING)
+        return left
 
     def is_quiet(self, database: str) -> bool:
         """Whether `database` is still as it was when it was proven, one round trip before use.
@@ -200,7 +192,7 @@ class Recycler:
         """Do the same for a database that goes on, with its account.
 
         No client is locked out: one that has come meanwhile is seen, and is a reason, too. So is
-        that the template's own rows were changed: a new database is there sooner.
+        that many of the template's own rows were changed: a new database is there sooner.
         """
         return self._proven(database, _looked_at)
 
@@ -229,7 +221,7 @@ class Recycler:
         now = Reading.of(marks[0][0], counts)
         if role[0][0] != watched.before.marks[ROLE]:
             raise Changed(f"{ROLE} was changed")
-        _settle(watched, now, [name for name in now.touched(watched.before) if name != ROLE])
+        settle(watched, now, [name for name in now.touched(watched.before) if name != ROLE])
 
     def _blueprint(self, template: str, link: WatchingConnection) -> Blueprint:
         with self._lock:
@@ -240,7 +232,7 @@ class Recycler:
             return known.blueprint
 
 
-def _is_left(link: WatchingConnection, seconds: float) -> bool:
+def _is_alone(link: WatchingConnection, seconds: float) -> bool:
     """Wait until the kit is alone in the database; say whether it is."""
     deadline = Deadline(seconds)
     while reading.sessions(link) > 0:
@@ -252,56 +244,4 @@ def _is_left(link: WatchingConnection, seconds: float) -> bool:
 
 def _looked_at(watched: Watched) -> None:
     now = Reading.take(watched.link)
-    _settle(watched, now, now.touched(watched.before), reload=False)
-
-
-def _settle(watched: Watched, now: Reading, touched: list[str], *, reload: bool = True) -> None:
-    if touched:
-        raise Changed(f"{touched[0]} was changed")
-    watched.before = _restored(watched, now, reload)
-
-
-def _restored(watched: Watched, now: Reading, reload: bool) -> Reading:
-    """Put back what has moved, prove it, and return the reading of the restored database."""
-    moved = now.moved(watched.before)
-    known = watched.blueprint.find(moved)
-    if beyond := moved - known.keys():
-        raise Changed(_beyond(watched.link, beyond))
-    if not moved:
-        return now
-    writes, large, found = restore(
-        watched.link, watched.blueprint, moved, watched.elsewhere, reload=reload
-    )
-    if large:
-        raise Changed("a table has outgrown its template")
-    _check_contents(known, found)
-    after = Reading.take(watched.link)
-    _check_nobody_else(now, writes, after, moved & watched.blueprint.sequences.keys())
-    return after
-
-
-def _check_contents(
-    known: Mapping[int, Table | TemplateSequence], found: Mapping[int, str]
-) -> None:
-    """Raise Changed unless every relation that was put back is what it is in the template."""
-    for oid, each in known.items():
-        if found[oid] != each.content:
-            raise Changed(f"{each.name} could not be restored")
-
-
-def _check_nobody_else(
-    before: Reading, writes: Counter[int], after: Reading, sequences: set[int]
-) -> None:
-    """Raise Changed unless all that was written meanwhile was written by the kit."""
-    if touched := after.touched(before):
-        raise Changed(f"{touched[0]} was changed while the kit restored it")
-    expected = Counter(before.counts)
-    expected.update(writes)
-    for oid in after.moved(Reading({}, dict(expected))) - sequences:
-        raise Changed(f"relation {abs(oid)} was changed while the kit restored it")
-
-
-def _beyond(link: WatchingConnection, relations: set[int]) -> str:
-    each = ", ".join(f"{abs(oid)}::regclass::text" for oid in relations)
-    [[(names,)]] = link.ask(f"SELECT concat_ws(', ', {each})")
-    return f"{names} was changed"
+    settle(watched, now, now.touched(watched.before), most=AT_ONCE)

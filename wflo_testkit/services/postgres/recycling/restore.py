@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
+from math import inf
 
 from wflo_testkit.services.postgres.accounts import literal
 from wflo_testkit.services.postgres.admin import Row
@@ -35,14 +36,14 @@ def restore(
     moved: Collection[int],
     elsewhere: dict[int, Place],
     *,
-    reload: bool = True,
+    most: float = inf,
 ) -> tuple[Counter[int], list[int], dict[int, str]]:
     """Give the relations in `moved` the template's rows and values.
 
     elsewhere: where a table's rows of the template's are, if not where they are in the template;
         kept up to date. What lies behind them is the test's, and mostly all there is to delete.
-    reload: whether rows of the template's that are gone are to be copied in, and too large tables
-        to be tidied, which may take as long as a new database.
+    most: bytes of rows to copy in, where some of the template's are gone, and of tables to tidy;
+        what would be more is left to a new database, which is there as soon.
     Returns what the server has counted for this, as `Reading.counts` has it; which tables are too
     large all the same; and what the relations hold now (object id -> content). Raises
     psycopg.Error; the database is then of no more use.
@@ -52,7 +53,8 @@ def restore(
     sequences = {oid: each for oid, each in known.items() if isinstance(each, Sequence)}
     writes, large, found = _empty(link, blueprint, tables, sequences, elsewhere)
     again = {oid: t for oid, t in tables.items() if t.rows and found[oid] != t.content}
-    if not reload or (not again and not large):
+    work = sum(len(t.rows) for t in again.values()) + sum(tables[oid].size for oid in large)
+    if work > most or not (again or large):
         return writes, large, found
     if again:  # rows of the template's were changed, or others lie before them
         elsewhere.update(dict.fromkeys(again, Place()))
