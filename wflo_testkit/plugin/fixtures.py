@@ -51,7 +51,7 @@ def lease(
     session = context.session
     kind = _named(session.service(name).leases, suffix)
     with report_errors(session):
-        if made is not None:
+        if made is not None and context.is_wide:
             session.overrides.refuse_two(request, made)
         asked = Asked(session) if context.is_wide else session.ahead.take(context.fixture)
         request.addfinalizer(asked.withdraw)  # before anything is asked for
@@ -64,6 +64,7 @@ def lease(
         noted.handle = leased.handle
     if context.is_wide:
         session.wide.add(leased.handle, context.noted)
+        request.addfinalizer(partial(session.wide.remove, leased.handle))
     try:
         yield leased.handle
     finally:

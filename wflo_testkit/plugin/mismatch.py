@@ -36,18 +36,21 @@ def _lines(process: PytestProcess, asked: str, scope: str, asker: str) -> str:
     part = process.part(asked)
     if part is None or part.kind not in ("lease", "convenience"):
         return ""
-    own = f"{asker}_{part.suffix}"
+    is_scoped = process.part(asker) is not None  # by this name pytest knows what `scoped` made
+    stem = "shared" if is_scoped else asker
+    own = f"{stem}_{part.suffix}"
     written = [f'{own} = scoped("{asked}", scope="{scope}")']
     if part.kind == "convenience":
-        lease = f"{asker}_{part.needs[0].removeprefix(f'{part.server}_')}"
+        lease = f"{stem}_{part.needs[0].removeprefix(f'{part.server}_')}"
         written = [
             f'{lease} = scoped("{part.needs[0]}", scope="{scope}")',
             f'{own} = scoped("{asked}", scope="{scope}", on="{lease}")',
         ]
     code = "\n".join(f"    {line}" for line in ("from wflo_testkit import scoped", "", *written))
+    takes = f'give the scoped `{asker}` on="{own}"' if is_scoped else f"let `{asker}` take `{own}`"
     return (
         f"wflo-testkit: `{asked}` is made anew for each test. For one that lasts for the {scope}, "
         f"write into the conftest.py\n\n{code}\n\n"
-        f"and let `{asker}` take `{own}`. Named `{asked}`, it would take that one's place for all "
+        f"and {takes}. Named `{asked}`, it would take that one's place for all "
         "tests of the folder."
     )

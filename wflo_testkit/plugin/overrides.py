@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from wflo_testkit.plugin.scoped import Scoped
 
 Definition = pytest.FixtureDef[Any]
-Reached = dict[tuple[Definition, pytest.Collector | pytest.Item], dict[str, list[Definition]]]
-"""A scoped lease and one node of its scope -> the fixtures that it takes -> their definitions,
-among which each test there sees one."""
+Reached = dict[Any, dict[Definition, dict[str, list[Definition]]]]
+"""A node -> the scoped leases that last for it -> the fixtures that these take -> definitions of
+those, among which each test there sees one."""
 
 
 class Overrides:
@@ -35,11 +35,11 @@ class Overrides:
         """
         if self._reached is None:
             self._reached = _reached(request.session.items)
-        for (definition, node), inputs in self._reached.items():
-            if node is request.node and definition.argname == request.fixturename:
-                for name, found in inputs.items():
-                    if len(found) > 1 and getattr(definition.func, MADE_BY_SCOPED) is made:
-                        raise self._refused(request, made, name, found)
+        for definition, inputs in self._reached.get(request.node, {}).items():
+            is_this = getattr(definition.func, MADE_BY_SCOPED) is made
+            for name, found in inputs.items():
+                if is_this and definition.argname == request.fixturename and len(found) > 1:
+                    raise self._refused(request, made, name, found)
 
     def _refused(
         self, request: pytest.FixtureRequest, made: Scoped, name: str, found: list[Definition]
@@ -73,7 +73,8 @@ def _reached(items: list[pytest.Item]) -> Reached:
         known = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
         for definitions in known.values():
             for definition in _scoped_among(definitions):
-                inputs = found.setdefault((definition, _node(item, definition)), {})
+                of_node = found.setdefault(_node(item, definition), {})
+                inputs = of_node.setdefault(definition, {})
                 for name in definition.argnames:
                     if seen := known.get(name):
                         _add(inputs.setdefault(name, []), seen[-1])
@@ -81,10 +82,10 @@ def _reached(items: list[pytest.Item]) -> Reached:
 
 
 def _scoped_among(definitions: list[Definition]) -> Iterator[Definition]:
-    """Yield what `scoped` has made of those of one name that a test reaches."""
+    """Yield which lease that outlasts a test, of those of one name, a test reaches."""
     for definition in reversed(definitions):
         if (made := getattr(definition.func, MADE_BY_SCOPED, None)) is not None:
-            if made.part is not None and made.part.kind == "lease":
+            if definition.scope != "function" and made.part and made.part.kind == "lease":
                 yield definition
             return
         if definition.argname not in definition.argnames:
