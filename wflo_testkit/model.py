@@ -43,7 +43,7 @@ class Spec:
     build: what the image is built from, in place of `image`: "context", an absolute path, and
         "dockerfile", "target", "args".
     entrypoint: in place of the image's, if it is not empty.
-    ready: what has to be so besides the service's probe: see broker/readiness.py.
+    ready: what has to be so besides the service's probe: see readiness.py.
     needs: name -> the spec, as plain data, of a server that is started first. Texts may hold
         `{name.attribute}` of it.
     asked: what the process that asks for the server does before anybody gets it: see

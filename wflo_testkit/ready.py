@@ -15,10 +15,6 @@ from wflo_testkit.model import Json
 Condition = dict[str, Json]
 """One kind as a key, and what belongs to it."""
 
-KINDS = ("http", "tcp", "log", "command", "grpc", "healthy", "done")
-MORE = {"http": ("port", "status"), "grpc": ("port",)}
-"""Kind -> what it takes besides `timeout`."""
-
 healthy: Condition = {"healthy": True}
 """The image's, or the container's own, health check says so."""
 done: Condition = {"done": True}

@@ -27,6 +27,7 @@ FLOOR = {
     "dated",
     "probing",
     "grpc_call",
+    "readiness",
     "ready",
     "references",
     "reset",

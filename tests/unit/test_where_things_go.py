@@ -47,7 +47,11 @@ def read_table() -> dict[str, Place]:
     """Return CONTRIBUTING's table: what is to be added -> where it goes, below wflo_testkit/."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
     rows = re.findall(r"^\| (an? [^|]+?) \| ([^|]+) \| ([^|]*)\|$", text, re.MULTILINE)
-    return {what: place(where, then) for what, where, then in rows if "images.toml" not in where}
+    return {
+        what: place(where, then)
+        for what, where, then in rows
+        if not re.search("images.toml|nothing here", where)
+    }
 
 
 def place(where: str, then: str) -> Place:
@@ -189,6 +193,11 @@ def it_decides_what_is_run(_copy: Copy, run: Run) -> str:
     return "" if "in the image by-hand" in told else told
 
 
+def it_is_awaited(run: Run, pyproject: str) -> str:
+    test = "def test(app_server): assert app_server.state == 'running'"
+    return outcome(run(test, "--wflo-require", pyproject=pyproject))
+
+
 def its_flag_is_shown(_copy: Copy, run: Run) -> str:
     told = str(run("", "--help").stdout)
     return "" if "--wflo-planted=PLANTED" in told else f"no --wflo-planted in {told}"
@@ -246,6 +255,17 @@ def spec(name, settings):
 
     return replace(_unplanted(name, settings), image=settings["planted"])
 """
+READINESS = """
+
+def _planted(condition, container):
+    return condition["planted"] in container.output()
+"""
+APP = """
+[tool.wflo-testkit.servers.app]
+image = "redis:8.10.1"
+ports = { redis = 6379 }
+ready = { log = "Ready to accept" }
+"""
 ADDITIONS = {
     "a service": Addition(
         name="notes.py",
@@ -268,6 +288,11 @@ ADDITIONS = {
         entry='Option(key="planted", default="", help="nothing")', proof=its_flag_is_shown
     ),
     "a scope": Addition(entry='"planted": Lasts("module")', proof=a_lease_lasts_for_it),
+    "a readiness": Addition(
+        entry='"planted": Kind(lambda condition, container: _planted(condition, container))',
+        use=READINESS,
+        proof=lambda _copy, run: it_is_awaited(run, APP.replace("log", "planted")),
+    ),
     "a command": Addition(name="planted.py", text=COMMAND, entry='"planted"', proof=it_runs),
 }
 QUICK = "a command"
@@ -313,6 +338,12 @@ def test_nothing_else_has_to_be_edited(what: str, copy: Copy, run_suite: Run) ->
         f"wflo_testkit/{place.file}",
         *(WRITTEN[script] for script in place.scripts),
     }
+
+
+@pytest.mark.slow
+def test_an_app_container_needs_no_edit_at_all(copy: Copy, run_suite: Run) -> None:
+    assert it_is_awaited(run_suite, APP) == ""
+    assert copy.changed() == set()
 
 
 @pytest.mark.slow

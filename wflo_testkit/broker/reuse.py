@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from wflo_testkit.broker import readiness
+from wflo_testkit import readiness
 from wflo_testkit.broker.starting import Starter, answers
 from wflo_testkit.isolation import Isolation, Sweeps
 from wflo_testkit.model import Server, Spec
@@ -19,6 +19,7 @@ from wflo_testkit.runtime.reuse.expiry import remove_idle
 from wflo_testkit.runtime.reuse.kept_servers import KeptServers
 from wflo_testkit.runtime.reuse.place import container_name
 from wflo_testkit.runtime.reuse.records import Record
+from wflo_testkit.runtime.watched import Watched
 from wflo_testkit.service import Service
 from wflo_testkit.wait import Deadline, WaitTimeout, clock, wait_until
 
@@ -156,7 +157,7 @@ class Reuse:
         """Say whether a container is ready still; a line that it has logged stays."""
         running = Running.of(server)
         conditions = (each for each in spec.ready if "log" not in each)
-        return all(readiness.check(each, self.containers, running) for each in conditions)
+        return all(readiness.check(each, Watched(self.containers, running)) for each in conditions)
 
     def _replace(self, record: Record, finding: Finding) -> None:
         """Remove a sick server, but never one that is up and that another run is using."""

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wflo_testkit import references
-from wflo_testkit.broker import readiness
+from wflo_testkit import readiness, references
 from wflo_testkit.broker.external import External
 from wflo_testkit.broker.started import Started, difference, keys, may_be_kept, on_networks, row
 from wflo_testkit.broker.starting import Starter, connect

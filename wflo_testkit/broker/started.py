@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from wflo_testkit.broker import readiness
+from wflo_testkit import readiness
 from wflo_testkit.errors import TestkitError, without_passwords
 from wflo_testkit.isolation import Counts, HeldLease, Isolation
 from wflo_testkit.model import Json, Server, Spec

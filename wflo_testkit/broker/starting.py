@@ -8,11 +8,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wflo_testkit.broker import readiness
+from wflo_testkit import readiness
 from wflo_testkit.errors import ServiceUnavailable, SettingError, StartFailed, TestkitError
 from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime.containers import Containers, Running
 from wflo_testkit.runtime.images import ResolvedImage
+from wflo_testkit.runtime.watched import Watched
 from wflo_testkit.service import Service
 from wflo_testkit.wait import Deadline, WaitTimeout, clock, wait_until
 
@@ -115,7 +116,7 @@ class Starter:
         self._wait_for(lambda: answers(service, server), deadline, spec, running, warm)
         for each in spec.ready:
             own = Deadline(each["timeout"]) if "timeout" in each else deadline
-            check = partial(readiness.check, each, self.containers, running)
+            check = partial(readiness.check, each, Watched(self.containers, running))
             self._wait_for(check, own, spec, running, warm)
 
     def _wait_for(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from wflo_testkit import ready
+from wflo_testkit import readiness, ready
 from wflo_testkit.services.container import compose
 from wflo_testkit.services.container.table import Table
 from wflo_testkit.settings.project import suggestion
@@ -49,15 +49,15 @@ def _condition(table: Table, given: Any) -> Any:
 def _kind(table: Table, own: Any) -> str:
     """Return the kind of a condition, which has nothing that does not belong to it."""
     words = list(own) if isinstance(own, dict) else []
-    kinds = [kind for kind in ready.KINDS if kind in words]
+    kinds = [kind for kind in readiness.KINDS if kind in words]
     if len(kinds) != 1:
         unknown = next((word for word in words if isinstance(word, str)), "")
-        cause = f"{own!r} is not one of {', '.join(ready.KINDS)}"
+        cause = f"{own!r} is not one of {', '.join(readiness.KINDS)}"
         if len(kinds) > 1:
             cause = f"{' and '.join(kinds)} are two conditions: give them as a list"
-        raise table.refused("ready", cause, suggestion(unknown, ready.KINDS))
+        raise table.refused("ready", cause, suggestion(unknown, readiness.KINDS))
     [kind] = kinds
-    known = (kind, "timeout", *ready.MORE.get(kind, ()))
+    known = (kind, "timeout", *readiness.KINDS[kind].words)
     if unknown := next((word for word in words if word not in known), ""):
         raise table.refused("ready", f"{kind} has no {unknown!r}", suggestion(unknown, known))
     return kind

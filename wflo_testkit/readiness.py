@@ -6,13 +6,13 @@ import http.client
 import re
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from wflo_testkit import grpc_call
 from wflo_testkit.errors import SettingError
 from wflo_testkit.model import Json, Spec
 from wflo_testkit.probing import NotReady
-from wflo_testkit.runtime.containers import Containers, Running
 
 SECONDS = 2.0
 """Of one attempt."""
@@ -24,13 +24,48 @@ _SERVING = b"\x08\x01"
 """HealthCheckResponse with status SERVING (grpc/health/v1/health.proto)."""
 
 
-def check(condition: Mapping[str, Json], containers: Containers, running: Running) -> bool:
+class State(Protocol):
+    """What Docker says of a container: a word, and a number once it has ended."""
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def exit_code(self) -> int: ...
+
+
+class Container(Protocol):
+    """A container that has been started, as a condition sees it.
+
+    ports: name -> published. output: of this start. execute: runs a command inside, for its code
+    and all that it prints. health: what Docker says of its health check, None without one.
+    """
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def ports(self) -> Mapping[str, int]: ...
+
+    @property
+    def image(self) -> str: ...
+
+    def output(self) -> str: ...
+
+    def execute(self, command: list[str]) -> tuple[int, str]: ...
+
+    def health(self) -> Mapping[str, Any] | None: ...
+
+    def state(self) -> State: ...
+
+
+def check(condition: Mapping[str, Json], container: Container) -> bool:
     """Return whether `condition` is met; raises what was seen instead.
 
     Raises SettingError where it can never be met.
     """
-    kind = next(each for each in _CHECKS if each in condition)
-    return _CHECKS[kind](condition, containers, running)
+    kind = next(each for each in KINDS if each in condition)
+    return KINDS[kind].check(condition, container)
 
 
 def is_job(spec: Spec) -> bool:
@@ -38,13 +73,15 @@ def is_job(spec: Spec) -> bool:
     return any("done" in each for each in spec.ready)
 
 
-def _address(condition: Mapping[str, Json], running: Running, port: str = "") -> tuple[str, int]:
-    name = port or condition.get("port") or next(iter(running.ports))
-    return running.host, running.ports[name]
+def _address(
+    condition: Mapping[str, Json], container: Container, port: str = ""
+) -> tuple[str, int]:
+    name = port or condition.get("port") or next(iter(container.ports))
+    return container.host, container.ports[name]
 
 
-def _http(condition: Mapping[str, Json], _containers: Containers, running: Running) -> bool:
-    host, port = _address(condition, running)
+def _http(condition: Mapping[str, Json], container: Container) -> bool:
+    host, port = _address(condition, container)
     path = condition["http"] if condition["http"] is not True else "/"
     wanted = condition.get("status", 200)
     link = http.client.HTTPConnection(host, port, timeout=SECONDS)
@@ -59,9 +96,9 @@ def _http(condition: Mapping[str, Json], _containers: Containers, running: Runni
         link.close()
 
 
-def _tcp(condition: Mapping[str, Json], _containers: Containers, running: Running) -> bool:
+def _tcp(condition: Mapping[str, Json], container: Container) -> bool:
     named = condition["tcp"]
-    address = _address(condition, running, named if isinstance(named, str) else "")
+    address = _address(condition, container, named if isinstance(named, str) else "")
     with socket.create_connection(address, timeout=SECONDS) as link:
         link.settimeout(OPEN_FOR)
         try:
@@ -72,8 +109,8 @@ def _tcp(condition: Mapping[str, Json], _containers: Containers, running: Runnin
     return True
 
 
-def _grpc(condition: Mapping[str, Json], _containers: Containers, running: Running) -> bool:
-    host, port = _address(condition, running)
+def _grpc(condition: Mapping[str, Json], container: Container) -> bool:
+    host, port = _address(condition, container)
     name = condition["grpc"]
     request = grpc_call.field(1, name.encode()) if isinstance(name, str) and name else b""
     if grpc_call.call(host, port, _HEALTH, request) != _SERVING:
@@ -81,34 +118,34 @@ def _grpc(condition: Mapping[str, Json], _containers: Containers, running: Runni
     return True
 
 
-def _log(condition: Mapping[str, Json], containers: Containers, running: Running) -> bool:
+def _log(condition: Mapping[str, Json], container: Container) -> bool:
     try:
         pattern = re.compile(condition["log"], re.MULTILINE)
     except re.error as error:
         raise SettingError(
             f"ready = {{ log = {condition['log']!r} }} is no regular expression", cause=error
         ) from None
-    if not pattern.search(containers.output_of_this_start(running.id)):
+    if not pattern.search(container.output()):
         raise NotReady(f"no line of its output holds {condition['log']!r} yet")
     return True
 
 
-def _command(condition: Mapping[str, Json], containers: Containers, running: Running) -> bool:
+def _command(condition: Mapping[str, Json], container: Container) -> bool:
     words = condition["command"]
     command = ["sh", "-c", words] if isinstance(words, str) else list(words)
-    code, said = containers.execute(running.id, command)
+    code, said = container.execute(command)
     if code:
         raise NotReady(f"{words} ended with {code}: {said[-200:].strip()}")
     return True
 
 
-def _healthy(_condition: Mapping[str, Json], containers: Containers, running: Running) -> bool:
-    health = containers.health(running.id)
+def _healthy(_condition: Mapping[str, Json], container: Container) -> bool:
+    health = container.health()
     if health is None:
         raise SettingError(
             'ready = "healthy" can never be so',
             cause="neither the image nor the container has a health check",
-            looked_at=f"image {running.image}",
+            looked_at=f"image {container.image}",
             fix="give the container a `healthcheck`, or another `ready`",
         )
     if health["Status"] != "healthy":
@@ -117,19 +154,28 @@ def _healthy(_condition: Mapping[str, Json], containers: Containers, running: Ru
     return True
 
 
-def _done(_condition: Mapping[str, Json], containers: Containers, running: Running) -> bool:
-    state = containers.state(running.id)
+def _done(_condition: Mapping[str, Json], container: Container) -> bool:
+    state = container.state()
     if state.status != "exited":
         raise NotReady(f"it is {state}, and not done yet")
     return state.exit_code == 0
 
 
-_CHECKS: dict[str, Callable[[Mapping[str, Any], Containers, Running], bool]] = {
-    "http": _http,
-    "tcp": _tcp,
-    "log": _log,
-    "command": _command,
-    "grpc": _grpc,
-    "healthy": _healthy,
-    "done": _done,
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of condition. check: see `check`. words: what it takes besides `timeout`."""
+
+    check: Callable[[Mapping[str, Any], Container], bool]
+    words: tuple[str, ...] = ()
+
+
+KINDS: dict[str, Kind] = {
+    "http": Kind(_http, ("port", "status")),
+    "tcp": Kind(_tcp),
+    "log": Kind(_log),
+    "command": Kind(_command),
+    "grpc": Kind(_grpc, ("port",)),
+    "healthy": Kind(_healthy),
+    "done": Kind(_done),
 }
+"""By the key that a condition has for it."""
