@@ -161,21 +161,43 @@ def _done(_condition: Mapping[str, Json], container: Container) -> bool:
     return state.exit_code == 0
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_text_or_true(value: Any) -> bool:
+    return value is True or isinstance(value, str)
+
+
+def _is_true(value: Any) -> bool:
+    return value is True
+
+
+def _is_command(value: Any) -> bool:
+    several = value if isinstance(value, list | tuple) else [value]
+    return bool(several) and all(isinstance(each, str) for each in several)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of condition. check: see `check`. words: what it takes besides `timeout`."""
+    """A kind of condition. check: see `check`. fits: says whether a value is one for it.
+
+    words: what it takes besides `timeout`. has_port: whether it is about a port.
+    """
 
     check: Callable[[Mapping[str, Any], Container], bool]
+    fits: Callable[[Any], bool] = _is_text
     words: tuple[str, ...] = ()
+    has_port: bool = False
 
 
 KINDS: dict[str, Kind] = {
-    "http": Kind(_http, ("port", "status")),
-    "tcp": Kind(_tcp),
+    "http": Kind(_http, _is_text_or_true, ("port", "status"), has_port=True),
+    "tcp": Kind(_tcp, _is_text_or_true, has_port=True),
     "log": Kind(_log),
-    "command": Kind(_command),
-    "grpc": Kind(_grpc, ("port",)),
-    "healthy": Kind(_healthy),
-    "done": Kind(_done),
+    "command": Kind(_command, _is_command),
+    "grpc": Kind(_grpc, _is_text_or_true, ("port",), has_port=True),
+    "healthy": Kind(_healthy, _is_true),
+    "done": Kind(_done, _is_true),
 }
 """By the key that a condition has for it."""

@@ -28,7 +28,8 @@ def web(running: Project) -> None:
 
 @pytest.mark.usefixtures("web")
 def test_an_address_stands_in_every_text_and_works_inside(running: Project) -> None:
-    (running.root / "urls.txt").write_text('{"braces": {}, "web": "{web.urls[ws_admin]}", {x.y}}')
+    text = '{"braces": {}, "web": "{web.urls[ws_admin]}", {x.y}} /users/{name}'
+    (running.root / "urls.txt").write_text(text)
     words = python(SAY)
     words["command"] = [*words["command"], "{web.internal_host}"]
     said = running.start(
@@ -41,7 +42,7 @@ def test_an_address_stands_in_every_text_and_works_inside(running: Project) -> N
     ).logs()
     web = running.get(running._specs["web"])
 
-    assert '{"braces": {}, "web": "ws://127.0.0.1:' + f'{web.ports["ws_admin"]}", {{x.y}}}}' in said
+    assert text.replace("{web.urls[ws_admin]}", f"ws://127.0.0.1:{web.ports['ws_admin']}") in said
     assert said.count("http://web:8000") == 2
     assert "web http://web:8000" in said
     assert said.endswith("web-1\n"), "it answers by its name"

@@ -16,7 +16,7 @@ from tests.containers.project import Project, inspected
 from tests.docker_state import containers_named, docker_state
 from wflo_testkit import ready
 from wflo_testkit.errors import StartFailed, TestkitError
-from wflo_testkit.runtime import labels
+from wflo_testkit.runtime import configuration, labels
 from wflo_testkit.services.container import ContainerServer
 from wflo_testkit.wait import wait_until
 
@@ -227,3 +227,21 @@ def test_an_address_that_docker_chooses_would_not_hold(running: Project) -> None
 
     assert published(moves) != moves.port
     assert published(stays) == stays.port
+
+
+def test_a_port_that_somebody_else_was_quicker_to_take_is_another_one(
+    running: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = running.start("quicker", **WEB)
+    chosen = configuration.free_port
+    offered: list[int] = []
+
+    def offer(address: str, taken: set[int]) -> int:
+        offered.append(chosen(address, taken) if offered else first.port)
+        return offered[-1]
+
+    monkeypatch.setattr(configuration, "free_port", offer)
+    second = running.start("slower", **WEB)
+
+    assert offered == [first.port, second.port]
+    assert urlopen(second.url).read() == b"slower-1"

@@ -12,13 +12,15 @@ from wflo_testkit.model import Spec
 def with_password(spec: Spec, password: str, name: str = "") -> Spec:
     """Replace the password's placeholders and `{name}` in the texts of `spec`.
 
-    name: the container's host name on the kit's network, by default its `alias`.
+    name: the container's host name on the kit's network, by default its `alias`. In a container of
+    a project's own it stays: `/users/{name}` is what programs write.
     """
     values = {
         "{password}": password,
         "{password_sha256}": hashlib.sha256(password.encode()).hexdigest(),
-        "{name}": name or alias(spec),
     }
+    if not spec.keeps_ports:
+        values["{name}"] = name or alias(spec)
     return dataclasses.replace(
         spec,
         command=tuple(fill(word, values) for word in spec.command),

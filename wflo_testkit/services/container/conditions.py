@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from wflo_testkit import readiness, ready
 from wflo_testkit.services.container import compose
 from wflo_testkit.services.container.table import Table
 from wflo_testkit.settings.project import suggestion
-
-_PORTS = ("http", "tcp", "grpc")
-"""The kinds that need a port."""
 
 
 def of_table(table: Table) -> list[Any]:
@@ -33,7 +30,7 @@ def _condition(table: Table, given: Any) -> Any:
         return given
     own = {given: True} if isinstance(given, str) else given
     kind = _kind(table, own)
-    if not _VALUES[kind](own[kind]):
+    if not readiness.KINDS[kind].fits(own[kind]):
         raise table.refused("ready", f"{kind} cannot be {own[kind]!r}")
     if not _are_numbers(own.get("status", 200)):
         raise table.refused("ready", f"{own['status']!r} is no status such as 200, nor a list")
@@ -69,7 +66,7 @@ def _check_port(table: Table, kind: str, own: Mapping[str, Any]) -> None:
     if port and port is not True and port not in ports:
         fix = suggestion(str(port), ports) if ports else "give it `ports`"
         raise table.refused("ready", f"no port is called {port!r}", fix)
-    if kind in _PORTS and not ports:
+    if readiness.KINDS[kind].has_port and not ports:
         raise table.refused("ready", f"{kind} needs a port, and it has none", "give it `ports`")
 
 
@@ -83,27 +80,3 @@ def _pattern(text: str) -> None:
 def _are_numbers(status: Any) -> bool:
     several = status if isinstance(status, list | tuple) else [status]
     return bool(several) and all(type(each) is int for each in several)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_text_or_true(value: Any) -> bool:
-    return value is True or isinstance(value, str)
-
-
-def _is_command(value: Any) -> bool:
-    several = value if isinstance(value, list | tuple) else [value]
-    return bool(several) and all(isinstance(each, str) for each in several)
-
-
-_VALUES: dict[str, Callable[[Any], bool]] = {
-    "http": _is_text_or_true,
-    "tcp": _is_text_or_true,
-    "log": _is_text,
-    "command": _is_command,
-    "grpc": _is_text_or_true,
-    "healthy": lambda value: value is True,
-    "done": lambda value: value is True,
-}
