@@ -117,6 +117,7 @@ def test_a_handle_is_to_be_had_without_a_test_and_goes_back_as_the_process_ends(
     assert (pytester.path / "released").exists()
 
 
+@pytest.mark.slow
 def test_they_are_told_with_what_the_project_runs(run_suite: Run) -> None:
     result = run_suite("", "--wflo-specs=json", pyproject=SHOP)
 

@@ -27,6 +27,7 @@ def own(narrow): pass
 """
 
 
+@pytest.mark.slow
 def test_a_scope_mismatch_shows_what_to_write(
     run_suite: Run, fresh_environment: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,7 @@ def names(process: str = "main", run: str = "0a1b2c3d") -> Names:
     return Names(stand_in)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(words=st.lists(st.text(max_size=80), min_size=1, max_size=5), process=st.text(max_size=30))
 def test_whatever_the_word_a_name_is_valid_everywhere_and_given_out_once(
     words: list[str], process: str
@@ -41,13 +41,13 @@ def test_whatever_the_word_a_name_is_valid_everywhere_and_given_out_once(
     assert len(set(made)) == len(made)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(word=st.from_regex(r"[a-z][a-z0-9]{0,30}", fullmatch=True))
 def test_the_word_can_be_read_in_it(word: str) -> None:
     assert names("gw12").make(word).startswith(word)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     words=st.lists(st.from_regex(r"[a-z0-9]{0,12}", fullmatch=True), min_size=4, max_size=4),
     run=st.from_regex(r"[0-9a-f]{8}", fullmatch=True),
