@@ -44,6 +44,11 @@ def found(spec: Spec) -> list[str]:
     return list(dict.fromkeys(each["name"] for text in texts for each in _REFERENCE.finditer(text)))
 
 
+def hold(spec: Spec, words: Collection[str]) -> bool:
+    """Say whether the texts of `spec` hold one of `words`."""
+    return any(word in text for _where, text in _texts(spec) for word in words)
+
+
 def filled(spec: Spec, values: Mapping[str, Any]) -> Spec:
     """Return `spec` with every reference to a name in `values` replaced.
 

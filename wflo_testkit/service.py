@@ -103,12 +103,22 @@ class Lease:
     """A granted lease on the side of the test.
 
     call: asks the isolation to do something: `call(verb, name=value, ...)`.
+    is_of_run: whether it is one for all processes of the run.
     """
 
     id: str
     server: Server
     data: Mapping[str, Json] = field(repr=False)
     call: Callable[..., Json] = field(repr=False, compare=False)
+    is_of_run: bool = False
+
+    @property
+    def marks(self) -> set[str]:
+        """What stands in its data, and not in its server's: names, accounts, passwords."""
+        told = self.server.to_json().values()
+        known = {each for each in told if isinstance(each, str)}
+        texts = (each for each in self.data.values() if isinstance(each, str) and len(each) > 7)
+        return set(texts) - known
 
     def calling_once(self, verb: str) -> Callable[[], None]:
         """Return what makes the call `verb` when it is first called; too late does no harm."""

@@ -132,3 +132,55 @@ def test_a_reference_of_one_s_own_name_is_a_circle(running: Project) -> None:
     # Without pytest there is no circle to see: nobody of that name is known yet.
     with pytest.raises(SettingError, match="which is nowhere"):
         running.spec("self", **python(programs.REST), environment={"A": "{self.url}"})
+
+
+OF_A_WORKER = """
+import pytest
+
+from wflo_testkit import scoped
+
+own = scoped("postgres_database", scope="session")
+common = scoped("postgres_database", scope="run")
+
+
+def program(wflo_container, name, lease):
+    return wflo_container(
+        name,
+        image="redis:8.10.1",
+        ports={"redis": 6379},
+        environment=lease.internal_env(),
+        ready={"log": "Ready to accept"},
+    )
+
+
+@pytest.fixture(scope="session")
+def ours(wflo_container, own):
+    return program(wflo_container, "ours", own)
+
+
+@pytest.fixture(scope="session")
+def everybodys(wflo_container, common):
+    return program(wflo_container, "everybodys", common)
+"""
+TOLD = """
+import pathlib
+
+import pytest
+
+@pytest.mark.parametrize("number", range(2))
+def test(ours, everybodys, own, common, number, worker_id):
+    assert own.internal_url in ours.exec("env")
+    assert common.internal_url in everybodys.exec("env")
+    here = pathlib.Path(__file__).with_name(f"told-{worker_id}")
+    here.write_text(f"{ours.container_id} {everybodys.container_id}")
+"""
+
+
+@pytest.mark.slow
+def test_what_holds_a_workers_lease_is_that_workers_and_what_holds_the_runs_is_shared(
+    run_suite: Run, pytester: pytest.Pytester
+) -> None:
+    run_suite(TOLD, "-n2", "--dist=each", conftest=OF_A_WORKER).assert_outcomes(passed=4)
+
+    told = [path.read_text().split() for path in pytester.path.glob("told-*")]
+    assert [len(set(ids)) for ids in zip(*told, strict=True)] == [2, 1]

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
-from wflo_testkit.model import Json, Spec
+from wflo_testkit.model import Json
 
 MASK = "***"
 LONG = 12
@@ -48,12 +48,6 @@ class Passwords:
     def learn_of_lease(self, told: Mapping[str, Json]) -> None:
         """Note what the data of a lease, or of a build, hold."""
         self._of_leases.extend(_passwords_in(told))
-
-    def are_in(self, spec: Spec) -> bool:
-        """Say whether the texts of `spec` hold the password of a lease."""
-        texts = (*spec.environment.values(), *spec.files.values(), *spec.secrets.values())
-        words = (*texts, *spec.command)
-        return any(password in text for password in self._of_leases for text in words)
 
     def mask(self, text: str) -> str:
         """Return `text` with `***` for each password."""

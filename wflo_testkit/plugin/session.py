@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wflo_testkit import errors
+from wflo_testkit import errors, references
 from wflo_testkit.errors import SettingError, TestkitError
 from wflo_testkit.plugin import outcome, spec_hook
 from wflo_testkit.plugin.asking import AskedAhead
@@ -129,7 +129,7 @@ class PluginSession(RunSession):
     def own(self, spec: Spec, service: Service) -> Server:
         """Return a ready container that a fixture describes; one that holds a lease of this
         process's, or is to, is for this process. Raises the TestkitError of its start."""
-        if self.count > 1 and self.passwords.are_in(spec):
+        if self.count > 1 and references.hold(spec, self.wide.marks()):
             spec = dataclasses.replace(spec, per_process=True)
         return self.running(self.unique(spec), service)
 

@@ -29,3 +29,8 @@ class WideLeases:
         for value in getattr(item, "funcargs", {}).values():
             if (noted := self._held.get(id(value))) is not None:
                 yield noted
+
+    def marks(self) -> set[str]:
+        """Return what tells the leases that are of this process alone in a text."""
+        held = (each.lease for noted in self._held.values() for each in noted.leases.values())
+        return {mark for lease in held if not lease.is_of_run for mark in lease.marks}

@@ -38,7 +38,8 @@ def take(broker: BrokerApi, kind: LeaseKind, test: TestContext, ask: Ask, learn:
         _build(broker, kind, test, got, learn)
     learn(got.data)
     call = partial(_call, broker, learn, got.id)
-    return Lease(id=got.id, server=test.server, data=got.data, call=call)
+    is_of_run = bool(ask.shared)
+    return Lease(id=got.id, server=test.server, data=got.data, call=call, is_of_run=is_of_run)
 
 
 def _build(

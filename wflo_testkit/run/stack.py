@@ -11,6 +11,7 @@ from wflo_testkit.errors import SettingError
 from wflo_testkit.run.config import RunConfig
 from wflo_testkit.run.owner import RunOwner
 from wflo_testkit.run.session import RunSession
+from wflo_testkit.settings.project import suggestion
 
 
 class Stack:
@@ -46,8 +47,24 @@ class Stack:
             self._names.append(name)
         return self._session.value(self._session.server(name))
 
+    def lease(self, name: str) -> Any:
+        """Return the handle of a lease that the file declares. Raises TestkitError."""
+        leases = self._session.leases
+        if name not in leases:
+            raise SettingError(
+                f"no lease is called {name!r}",
+                looked_at=f"pyproject.toml in {self._session.rootdir}",
+                fix=suggestion(name, leases),
+            )
+        return self._session.declared_lease(name)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
+
+    @property
+    def run(self) -> str:
+        """The run's id, which is on all that it makes in Docker."""
+        return self._session.run
 
     @property
     def names(self) -> list[str]:
@@ -61,7 +78,7 @@ class Stack:
         """
         chosen = self._chosen(names)
         for name in chosen:
-            self._session.broker.prefetch(self._session.unique(self._session.spec(name)))
+            self._session.begin(self._session.unique(self._session.spec(name)))
         for name in chosen:
             server = self._session.server(name)
             if name in self._session.stopped:
@@ -103,7 +120,7 @@ class Stack:
             raise SettingError(
                 f"no server is called {name!r}",
                 looked_at=f"pyproject.toml in {self._session.rootdir}",
-                fix="known are " + ", ".join(known),
+                fix=suggestion(name, known),
             )
 
 
