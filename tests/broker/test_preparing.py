@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.broker import desks
-from wflo_testkit.broker import servers
+from wflo_testkit.broker import first_start
 from wflo_testkit.broker.broker import Broker
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.isolation import Prepares
@@ -50,7 +50,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Ready]:
     go_on.set()
     monkeypatch.setattr(Ready, "made", made, raising=False)
     monkeypatch.setattr(Ready, "go_on", go_on, raising=False)
-    monkeypatch.setattr(servers, "Starter", Instantly)
+    monkeypatch.setattr(first_start, "Starter", Instantly)
     return made
 
 
