@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from wflo_testkit.errors import SettingError, TestkitError
+from wflo_testkit.errors import TestkitError
 from wflo_testkit.model import Build, Server
+from wflo_testkit.run.importing import imported
 from wflo_testkit.runtime import objects
 from wflo_testkit.wait import wait_until
 
@@ -60,8 +60,7 @@ class AskerTasks:
     def object(self, server: Server) -> Any:
         """Return this process's Testcontainers object for a server; made when first asked for."""
         if server.name not in self._objects:
-            path = str(server.options["object"])
-            self._objects[server.name] = imported(path, f"`object` of {server.name}")()
+            self._objects[server.name] = _named(server, "object")()
         return self._objects[server.name]
 
     def learn_object(self, name: str, thing: Any) -> None:
@@ -79,24 +78,13 @@ class AskerTasks:
     def _callables(self, server: Server, what: str) -> Sequence[Callable[[Server], Any]]:
         if (known := self._known.get((server.name, what))) is not None:
             return known
-        return [imported(str(server.options.get(what, "")), f"`{what}` of {server.name}")]
+        return [_named(server, what)]
 
 
-def imported(path: str, where: str) -> Any:
-    """Return what `module:name.of.it` names. Raises SettingError."""
-    home, _, name = path.partition(":")
-    try:
-        found: Any = import_module(home)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise SettingError(
-            f"{path!r} cannot be imported",
-            cause=error,
-            looked_at=where,
-            fix="write module:name, of a module that tests can import",
-        ) from error
-    return found
+def _named(server: Server, what: str) -> Any:
+    path, name = str(server.options.get(what, "")), server.name
+    table = f"table [tool.wflo-testkit.servers.{name}]"
+    return imported(path, f"the {what} {path!r} of {name!r}", table)
 
 
 def _said(error: BaseException) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from wflo_testkit.errors import SettingError
+from wflo_testkit.run.importing import imported
 from wflo_testkit.settings.leases import DeclaredLease
 
 
@@ -21,11 +21,16 @@ def inputs_of(lease: DeclaredLease, rootdir: Path) -> dict[str, Any]:
 
 
 def _value(lease: DeclaredLease, name: str, text: str, rootdir: Path) -> Any:
+    what = f"the {name} {text!r} of the lease {lease.name!r}"
+    where = f"pyproject.toml, table {lease.table}"
     if _is_import_path(text):
-        return _imported(lease, name, text)
+        return imported(text, what, where)
     if not (path := rootdir / text).exists():
-        raise _refused(
-            lease, name, text, f"there is no {path}", f"write a path relative to {rootdir}"
+        raise SettingError(
+            f"{what} is not to be had",
+            cause=f"there is no {path}",
+            looked_at=where,
+            fix=f"write a path relative to {rootdir}",
         )
     return path
 
@@ -34,30 +39,3 @@ def _is_import_path(text: str) -> bool:
     """Say whether `text` is `module:attribute.path`, not a file."""
     module, colon, path = text.partition(":")
     return bool(colon) and all(part.isidentifier() for part in f"{module}.{path}".split("."))
-
-
-def _imported(lease: DeclaredLease, name: str, text: str) -> Any:
-    module, _, path = text.partition(":")
-    try:
-        found: Any = import_module(module)
-        for word in path.split("."):
-            found = getattr(found, word)
-    except Exception as error:
-        raise _refused(
-            lease,
-            name,
-            text,
-            f"{type(error).__name__}: {error}",
-            "correct it; where only the module is not found, install the project, or write "
-            'pythonpath = ["."] into [tool.pytest.ini_options]',
-        ) from error
-    return found
-
-
-def _refused(lease: DeclaredLease, name: str, text: str, cause: str, fix: str) -> SettingError:
-    return SettingError(
-        f"the {name} {text!r} of the lease {lease.name!r} is not to be had",
-        cause=cause,
-        looked_at=f"pyproject.toml, table {lease.table}",
-        fix=fix,
-    )
