@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from pathlib import Path
 
 import pytest
@@ -164,7 +163,7 @@ def test_a_container_that_ends_under_a_callable_is_told_at_once(
 
 
 def test_ctrl_c_in_it_ends_the_run(run_suite: Run, notes: Path) -> None:
-    seeds = f"{SEEDS}\ndef interrupted(server):\n    os.kill(os.getpid(), {int(signal.SIGINT)})\n"
+    seeds = f"{SEEDS}\ndef interrupted(server):\n    raise KeyboardInterrupt\n"
     table = TABLE + 'fill = "seeds:interrupted"\n'
     result = run_suite(SUITE, pyproject=table, files={"seeds.py": seeds})
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +12,7 @@ import pytest
 from tests.conftest import Run
 from tests.lifecycle.events import Events, listening
 from tests.lifecycle.runs import Launched
+from tests.lifecycle.test_deaths import kill_both
 
 NGINX = "nginx:1.26.3"
 QUIET = ("-W", "ignore::DeprecationWarning")
@@ -215,9 +214,7 @@ def test_nothing_is_left_after_a_kill(
     run = Launched(tmp_path / "run", texts, variables={})
     try:
         run.await_ready()
-        broker = run.broker()
-        run.die(signal.SIGKILL, everybody=True)
-        os.kill(broker, signal.SIGKILL)
+        kill_both(run)
 
         run.seconds_until_gone(20)
     finally:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from tests.containers.test_objects import run_of
 from tests.docker_state import docker_state
 from tests.lifecycle.events import Event, Events, listening
 from tests.lifecycle.runs import Launched
+from tests.lifecycle.test_deaths import kill_both
 from wflo_testkit.runtime import labels
 from wflo_testkit.wait import wait_until
 
@@ -114,23 +114,21 @@ def test(app_server, made, n):
 """
 
 
-@pytest.mark.parametrize("who", ["everybody", "the broker first"])
+def kill_owner(run: Launched) -> None:
+    run.die(signal.SIGKILL, everybody=True)
+
+
+@pytest.mark.parametrize("death", [kill_both, kill_owner], ids=["at once", "but the broker"])
 def test_nothing_is_left_when_all_are_killed(
-    tmp_path: Path, fresh_environment: pytest.MonkeyPatch, who: str
+    tmp_path: Path, fresh_environment: pytest.MonkeyPatch, death: Callable[[Launched], None]
 ) -> None:
     texts = {"test_it.py": RESTS, "pyproject.toml": TABLES}
     run = Launched(tmp_path / "run", texts, "-n", "2", "-p", "no:randomly", variables={})
     try:
         run.await_ready(2)
-        broker = run.broker()
-        if who == "the broker first":
-            os.kill(broker, signal.SIGKILL)
-            run.die(signal.SIGKILL, everybody=True)
-        else:
-            run.die(signal.SIGKILL, everybody=True)
-            os.kill(broker, signal.SIGKILL)
+        assert len(run.made) >= 7, "six containers, the network, the volume"
+        death(run)
 
-        assert len(run.made) >= 7, "five containers and one more, the network, the volume"
         run.seconds_until_gone(20)
     finally:
         run.end()

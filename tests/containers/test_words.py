@@ -13,7 +13,7 @@ from tests.containers import programs
 from tests.containers.programs import PYTHON, python
 from tests.containers.project import Project, described, inspected
 from wflo_testkit import ready
-from wflo_testkit.errors import ImageUnavailable
+from wflo_testkit.errors import ImageUnavailable, StartFailed
 from wflo_testkit.services.container import ContainerServer
 from wflo_testkit.services.container.words import WORDS
 
@@ -185,6 +185,20 @@ def test_a_read_only_container_has_its_files_and_secrets(running: Project) -> No
     assert app.exec("cat", "/etc/app.toml", "/opt/app/deep/x") == "from a folder" * 2
     assert app.exec("cat", "/run/secrets/token") == "open sesame"
     assert "Read-only file system" in app.exec("sh", "-c", "touch /srv/new 2>&1 || true")
+
+
+def test_a_tmpfs_does_not_hide_secrets_below_it(running: Project) -> None:
+    words = {**python(programs.REST), "tmpfs": {"/run": "8m"}, "secrets": {"token": "open sesame"}}
+    app = running.start("hidden", **words, ready=ready.log("is up"))
+
+    assert app.exec("cat", "/run/secrets/token") == "open sesame"
+    assert app.exec("stat", "-c", "%a", "/run/secrets/token") == "400\n"
+
+
+def test_a_read_only_container_has_no_files_at_its_root(running: Project) -> None:
+    words = {**python(programs.REST), "read_only": True, "files": {"/x": "conf/deep/own.txt"}}
+    with pytest.raises(StartFailed, match="rooted is read_only, and its `files` are to be at"):
+        running.start("rooted", **words)
 
 
 def test_what_a_container_is_told_survives_json(running: Project, words: dict[str, Any]) -> None:

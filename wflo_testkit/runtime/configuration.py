@@ -62,20 +62,27 @@ def deliver(container: Any, spec: Spec) -> None:
     owner = _owner(container) if spec.secrets else (0, 0)
     files = [(path, data, _file_mode(data), (0, 0)) for path, data in _bytes(spec.files)]
     secrets = [(path, data, SECRET_MODE, owner) for path, data in _bytes(spec.secrets)]
-    for folder in _writable(spec) or ["/"]:
-        mine = [each for each in files + secrets if folder in ("/", dirname(each[0]))]
-        container.put_archive(folder, _packed(mine, folder))
+    volumes = _own_volumes(spec)
+    for folder in [*volumes, "/"]:
+        inside = [each for each in files + secrets if _target(each[0], volumes) == folder]
+        if inside:
+            container.put_archive(folder, _packed(inside, folder))
 
 
-def _writable(spec: Spec) -> list[str]:
-    """Return the folders that get files in a container that is read-only otherwise.
+def _target(path: str, volumes: list[str]) -> str:
+    """Return the folder in which Docker is told to unpack what is to be at `path`."""
+    return dirname(path) if dirname(path) in volumes else "/"
 
-    Each is a volume of the container's own, with what the image has there: Docker puts files into
-    nothing else then. Raises StartFailed.
+
+def _own_volumes(spec: Spec) -> list[str]:
+    """Return the folders that have to be volumes to get files: of a container that is read-only
+    otherwise, where Docker puts files nowhere else, and below a tmpfs, which would hide them.
+
+    Each is the container's own, with what the image has there. Raises StartFailed.
     """
-    if not spec.docker.get("read_only"):
-        return []
     folders = sorted({dirname(path) for path in (*spec.files, *spec.secrets)})
+    if not spec.docker.get("read_only"):
+        return [each for each in folders if any(each.startswith(f"{at}/") for at in spec.tmpfs)]
     if "/" in folders:
         raise StartFailed(
             f"{spec.name} is read_only, and its `files` are to be at its root",
@@ -164,7 +171,7 @@ def arguments(spec: Spec, labels: Mapping[str, str], volumes: Mapping[str, str])
     found["labels"] = {**found.get("labels", {}), **labels}
     if spec.entrypoint:
         found["entrypoint"] = list(spec.entrypoint)
-    own = [folder for folder in _writable(spec) if folder not in volumes.values()]
+    own = [folder for folder in _own_volumes(spec) if folder not in volumes.values()]
     if volumes or own:
         found["volumes"] = [*(f"{what}:{inside}" for what, inside in volumes.items()), *own]
     return found
