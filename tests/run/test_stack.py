@@ -33,7 +33,18 @@ ports = {{ http = 8000 }}
 environment = {{ DATABASE_URL = "{{shop.internal_url}}" }}
 ready = {{ http = "/" }}
 after = ["migrate"]
+fill = "stocking_of_the_shop:stock"
 """
+STOCKING = """
+def stock(server):
+    server.exec("sh", "-c", "echo tea > /tmp/stock")
+"""
+
+
+def write(folder: Path) -> None:
+    (folder / "pyproject.toml").write_text(PROJECT)
+    (folder / "shop.sql").write_text("CREATE TABLE orders (id int)")
+    (folder / "stocking_of_the_shop.py").write_text(STOCKING)
 
 
 def made_by(stack: Stack) -> list[str]:
@@ -42,16 +53,14 @@ def made_by(stack: Stack) -> list[str]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    (tmp_path / "pyproject.toml").write_text(PROJECT)
-    (tmp_path / "shop.sql").write_text("CREATE TABLE orders (id int)")
+    write(tmp_path)
     return tmp_path
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
-    (folder / "pyproject.toml").write_text(PROJECT)
-    (folder / "shop.sql").write_text("CREATE TABLE orders (id int)")
+    write(folder)
     with Stack(root=folder) as stack:
         yield stack
 
@@ -70,6 +79,11 @@ def test_a_lease_that_the_file_declares_is_in_place(running: Stack) -> None:
     assert shop.name in running["migrate"].logs()
     with psycopg.connect(shop.url) as connection:
         assert connection.execute("SELECT count(*) FROM orders").fetchone() == (0,)
+
+
+@pytest.mark.slow
+def test_what_its_file_names_is_imported_from_its_folder(running: Stack) -> None:
+    assert running["web"].exec("cat", "/tmp/stock") == "tea\n"
 
 
 @pytest.mark.slow

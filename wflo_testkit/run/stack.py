@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +19,8 @@ class Stack:
     """Servers of a project, by the names of its file and of the built-in services.
 
     names: those to start; none means all that the file declares. What they refer to is started,
-    too, and all side by side where the order allows. root: the folder of pyproject.toml.
+    too, and all side by side where the order allows. root: the folder of pyproject.toml, in which
+    modules that it names are looked for, too.
     Its containers are its own, of a run of its own, and go with it.
     """
 
@@ -130,14 +132,20 @@ class _StackSession(RunSession):
     def __init__(self, root: Path) -> None:
         super().__init__(secrets.token_hex(4), root)
         self.stopped: set[str] = set()
+        self._on_path = ""
         self._owner = RunOwner(self.run, self._config)
 
     def _config(self) -> RunConfig:
         return RunConfig.of(self.run, self.rootdir, self.settings)
 
     def broker_socket(self) -> str:
+        if (root := str(self.rootdir)) not in sys.path:
+            sys.path.insert(0, root)
+            self._on_path = root
         return self._owner.begin()
 
     def close(self) -> None:
         super().close()
         self._owner.close()
+        if self._on_path in sys.path:
+            sys.path.remove(self._on_path)
