@@ -93,6 +93,9 @@ CASES = {
         'temporal operator namespace describe -n "$TEMPORAL_NAMESPACE" '
         '--address "$TEMPORAL_ADDRESS" > /dev/null && echo 42',
     ),
+}
+"""Those of which each test has a part."""
+EVERY = CASES | {
     "contract_page": Case(
         "server",
         use_container,
@@ -100,8 +103,8 @@ CASES = {
         " && echo 42",
     ),
 }
-SHARED = [name for name in CASES if name != "contract_page"]
-"""Those of which each test has a part."""
+"""Containers of the project's own besides, which tests use as a whole."""
+every_server = pytest.mark.parametrize("name", EVERY)
 
 
 @pytest.fixture(scope="session")
@@ -128,26 +131,30 @@ def server(request: pytest.FixtureRequest, name: str) -> Server:
 
 @pytest.fixture
 def handle(request: pytest.FixtureRequest, name: str) -> Any:
-    return request.getfixturevalue(f"{name}_{CASES[name].lease}")
+    return request.getfixturevalue(f"{name}_{EVERY[name].lease}")
 
 
 def test_every_service_of_the_kit_is_held_to_this() -> None:
-    assert set(SHARED) == set(table())
+    assert set(CASES) == set(table())
 
 
+@every_server
 @pytest.mark.parametrize("time", ["first", "second", "third"])
 def test_it_is_ready_at_first_use_and_empty_every_time(name: str, handle: Any, time: str) -> None:
-    CASES[name].use(handle)
+    EVERY[name].use(handle)
 
 
+@every_server
 def test_the_server_survives_json(server: Server) -> None:
     assert type(server).from_json(json.loads(json.dumps(server.to_json()))) == server
 
 
+@every_server
 def test_the_password_is_not_shown(server: Server) -> None:
     assert not server.password or server.password not in repr(server)
 
 
+@every_server
 def test_it_listens_on_loopback_only(server: Server) -> None:
     shown = subprocess.run(
         ["docker", "inspect", "-f", "{{json .NetworkSettings.Ports}}", server.container_id],
@@ -161,12 +168,12 @@ def test_it_listens_on_loopback_only(server: Server) -> None:
     assert {each["HostIp"] for each in published} == {"127.0.0.1"}
 
 
+@every_server
 def test_logs_are_there_from_the_start(server: Server) -> None:
     # Docker stores a line a moment after the server wrote it.
     wait_until(lambda: server.logs().strip(), timeout=20, describe="a line is logged")
 
 
-@pytest.mark.parametrize("name", SHARED)
 def test_another_lease_does_not_start_another_server(
     request: pytest.FixtureRequest, name: str, server: Server, handle: Any
 ) -> None:
@@ -182,6 +189,7 @@ def test_the_same_description_does_not_start_another_container(
     assert again.container_id == contract_page_server.container_id
 
 
+@every_server
 def test_handles_and_servers_say_how_to_reach_them(server: Server, handle: Any) -> None:
     for each in (server, handle):
         assert each.env()
@@ -190,6 +198,7 @@ def test_handles_and_servers_say_how_to_reach_them(server: Server, handle: Any) 
         assert server.internal_host in " ".join(each.internal_env().values())
 
 
+@every_server
 def test_another_container_uses_the_internal_addresses(
     name: str, server: Server, handle: Any
 ) -> None:
@@ -197,7 +206,7 @@ def test_another_container_uses_the_internal_addresses(
     done = subprocess.run(
         [
             *("docker", "run", "--rm", f"--network={server.network}"),
-            *(*variables, "--entrypoint=sh", server.image, "-c", CASES[name].inside),
+            *(*variables, "--entrypoint=sh", server.image, "-c", EVERY[name].inside),
         ],
         capture_output=True,
         text=True,

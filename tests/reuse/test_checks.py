@@ -77,7 +77,8 @@ def found_out(broker: Broker, spec: Spec) -> float:
 
     way._replace = seen_and_replaced  # type: ignore[method-assign]
     began = clock.monotonic()
-    assert way._attach(broker.servers._services["notes"], way._kept_servers.key(spec)) is None
+    notes, key = broker.servers._services["notes"], way._kept_servers.key(spec)
+    assert way._attach(spec, notes, key) is None
     return min([*seen, clock.monotonic()]) - began
 
 
