@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from wflo_testkit.broker.wire import Stream
     from wflo_testkit.run.config import RunConfig
+    from wflo_testkit.run.progress import Progress
 
 SOCKET = "broker.sock"
 LOG = "broker.log"
@@ -53,6 +54,7 @@ class RunOwner:
         self._waiting: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._control: Stream | None = None
+        self._progress: Progress | None = None
         self._config: RunConfig | None = None
         self._objection: Exception | None = None
 
@@ -121,6 +123,8 @@ class RunOwner:
             if self._process is not None:
                 self._end(self._process)
         finally:
+            if self._progress is not None:
+                self._progress.stop()
             with self._lock:
                 folder, self._folder = self._folder, None
             if folder is not None:
@@ -145,10 +149,12 @@ class RunOwner:
 
     def _begin(self) -> None:
         from wflo_testkit.run import launch
+        from wflo_testkit.run.progress import Progress
 
         assert self._folder is not None
         assert self._listening is not None
         self._process, self._control = launch.start(self._run, self._listening, self._folder / LOG)
+        self._progress = Progress(self._folder / LOG)
         self._stop_listening()  # else there would be callers whom nobody answers, if it dies
         try:
             self._config = self._configure()  # while the interpreter loads

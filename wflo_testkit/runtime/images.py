@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import docker
 
 
+log = logging.getLogger("wflo_testkit.broker.progress")
 BUILT = "wflo-testkit/build"
 """The repository of what projects build for their tests."""
 Look = Callable[[str], Mapping[str, Any] | None]
@@ -98,6 +100,7 @@ def _here(look: Look, reference: str, origin: str, reason: str) -> ResolvedImage
 def _pulled(
     client: docker.DockerClient, image: str, origin: str, entry: catalog.ImageEntry | None = None
 ) -> ResolvedImage:
+    log.info("pull of %s", image)
     try:
         pull.pull(client, image)
     except pull.PullFailed as error:

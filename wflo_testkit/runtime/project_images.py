@@ -49,7 +49,7 @@ _FROM = re.compile(
 )
 
 
-log = logging.getLogger("wflo_testkit.broker")
+log = logging.getLogger("wflo_testkit.broker.progress")
 
 
 def built(client: docker.DockerClient, spec: Spec, *, policy: str = "auto") -> Spec:
@@ -214,8 +214,8 @@ def _follow(spec: Spec, context: _Context, events: Iterable[Mapping[str, Any]]) 
                 raise _failed(spec, context, "\n".join([*tail, str(event["error"])]))
             text = str(event.get("stream", "")).rstrip()
             tail.extend(text.splitlines())
-            if text.startswith("Step "):
-                log.info("%s: %s", spec.name, text[:100])
+            if text.startswith("Step ") and CERTIFICATES not in text:
+                log.info("%s: build: %s", spec.name, text[:100])
     except APIError as error:
         raise _failed(spec, context, str(error.explanation or error)) from None
 
