@@ -275,3 +275,25 @@ def test_a_passing_tests_database_is_not_kept(run_suite: Run) -> None:
         """
     )
     result.assert_outcomes(passed=2)
+
+
+@pytest.mark.slow
+def test_a_server_of_a_service_that_nobody_knows_does_not_cost_the_report(run_suite: Run) -> None:
+    result = run_suite(
+        """
+        import pytest
+        from wflo_testkit import Server
+
+        @pytest.fixture
+        def server(wflo_container):
+            return Server(service="nobodys", name="nobodys", host="127.0.0.1", ports={})
+
+        def test_failing(server):
+            assert 1 == 2
+
+        def test_later():
+            pass
+        """
+    )
+
+    result.assert_outcomes(passed=1, failed=1)

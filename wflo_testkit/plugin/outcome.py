@@ -14,6 +14,7 @@ from wflo_testkit.errors import TestkitError
 from wflo_testkit.plugin import failed_data, failure_logs, mismatch, reporting
 from wflo_testkit.plugin.failure_logs import Logging
 from wflo_testkit.plugin.process import PROCESS
+from wflo_testkit.service import LogLines
 from wflo_testkit.wait import clock
 
 if TYPE_CHECKING:
@@ -137,11 +138,13 @@ def record(item: pytest.Item, report: pytest.TestReport) -> None:
 
 def _logging(session: PluginSession, outcome: Outcome, server: Server) -> Logging:
     """Say what of a server's log concerns a test."""
-    ended = ""
+    ended, kind = "", LogLines()
     with suppress(TestkitError):  # the broker is lost, which the test's own error tells
         ended = session.broker.ended(server.key)
+    with suppress(TestkitError):  # a test may make a server itself, of a service that nobody knows
+        kind = services.row(server.service).log
     told = " ".join(str(each.lease.data) for each in outcome.every.values())
-    left_out = failure_logs.foreign(services.row(server.service).log, told)
+    left_out = failure_logs.foreign(kind, told)
     return Logging(server, session.got(server), left_out, ended)
 
 
