@@ -44,7 +44,7 @@ def _compared(bench: Bench, what: str) -> list[Row]:
         return wall
 
     turns = {"floor": partial(timed, "floor", _alone), "kit": partial(timed, "kit", _kit)}
-    found = processes.in_turns(bench, bench.times(3, 1), turns)
+    found = processes.in_turns(bench, bench.times(2, 1), turns)
     goal = Goal(text="≤ floor", limit=lambda floor: floor)
     fits = counts["kit"] == len(SERVERS) + 1
     return [

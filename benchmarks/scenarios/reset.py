@@ -47,7 +47,7 @@ class Case:
     fixture: str
     use: str
     goal: Goal = NONE
-    often: int = 60
+    often: int = 40
 
     @property
     def service(self) -> str:
@@ -55,14 +55,12 @@ class Case:
 
 
 CASES = (
-    Case("postgres, untouched", "postgres_database", "short"),
     Case("postgres, few rows", "postgres_database", "sparse", FEW),
     Case("postgres, a seeded row changed", "postgres_database", "changed"),
     Case("postgres, all 10,000 rows rewritten", "postgres_database", "rewritten", ALL),
-    Case("postgres, a table made", "postgres_database", "made"),
     Case("redis database, a hundred keys", "redis_database", "keys"),
-    Case("kafka, a record in a topic", "kafka_topics", "record", often=30),
-    Case("temporal, a workflow that runs", "temporal_namespace", "workflow", often=30),
+    Case("kafka, a record in a topic", "kafka_topics", "record", often=15),
+    Case("temporal, a workflow that runs", "temporal_namespace", "workflow", often=15),
 )
 
 

@@ -15,13 +15,14 @@ def item(**funcargs: Any) -> Any:
 
 def test_what_a_test_uses_is_told_and_kept_if_it_fails() -> None:
     wide, handle, other = WideLeases(), object(), object()
-    noted, of_other = Outcome(handles={"shop": "a command"}), Outcome()
+    leased: Any = object()
+    noted, of_other = Outcome(leases={"shop": leased}), Outcome()
     wide.add(handle, noted)
     wide.add(other, of_other)
     test = Outcome(failed=True)
     test.take_in(wide.used_by(item(shop=handle, number=7)))
 
-    assert test.handles == {"shop": "a command"}
+    assert test.wider == {"shop": leased}
     assert noted.failed, "so its data stay"
     assert not of_other.failed
 
