@@ -129,3 +129,27 @@ def test_an_interrupted_process_keeps_what_it_holds(
 
     assert client.call(held.id, "look", {})["desk"] == 0
     assert events == ["gw0 gets 0"]
+
+
+def test_a_process_that_comes_again_keeps_what_it_takes_while_its_first_is_given_back(
+    broker: Broker, connect: Connect, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop, has_begun, may_go_on = broker.leases.drop_owner, threading.Event(), threading.Event()
+
+    def slowly(owner: str) -> None:
+        has_begun.set()
+        may_go_on.wait(10)
+        drop(owner)
+
+    monkeypatch.setattr(broker.leases, "drop_owner", slowly)
+    first = connect("gw0")
+    first.lease(ask)
+    first.close()
+    assert has_begun.wait(10)
+    second = connect("gw0")
+    grant = second.lease(ask)
+    assert isinstance(grant, Grant)
+    may_go_on.set()
+    wait_until(lambda: len(broker.leases._held) == 1, timeout=10)
+
+    assert second.call(grant.id, "look", {})["desk"] == grant.data["desk"]

@@ -28,6 +28,7 @@ THREADS = 4
 ROUNDS = 5
 SLOW = ("kafka", "temporal")
 
+BROKEN = threading.BrokenBarrierError
 NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in CASES]
 
 
@@ -61,7 +62,10 @@ def use_in_threads(asker: Member, use: Callable[[Any], None]) -> None:
                 use(handle)
 
     with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(work, range(THREADS)))
+        errors = [each.exception() for each in [pool.submit(work, n) for n in range(THREADS)]]
+    # What broke the others' barrier, before the others.
+    for error in sorted(filter(None, errors), key=lambda each: isinstance(each, BROKEN)):
+        raise error
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import select
@@ -67,6 +68,7 @@ class Connections:
         self._socket = listening
         self._lock = threading.Lock()
         self._peers: dict[tuple[int, str], Peer] = {}
+        self._leaving: set[str] = set()
         self._closing = threading.Event()
         self._broker: Future[Broker] = Future()
         threading.Thread(target=self._accept, name="wflo-broker", daemon=True).start()
@@ -140,13 +142,21 @@ class Connections:
         key = (kernel.peer(connection) or pid, name)
         with self._lock:
             if (peer := self._peers.get(key)) is None:
-                # A copy in another process, forked or spawned, has the name of the first.
-                is_taken = any(each.name == name for each in self._peers.values())
-                own = f"{name}-{key[0]}" if is_taken else name
-                peer = self._peers[key] = Peer(own, key, processes.started(key[0]))
+                peer = Peer(self._free_name(name, key[0]), key, processes.started(key[0]))
+                self._peers[key] = peer
             peer.is_known |= is_anchor
             peer.connections.add(connection)
         return peer
+
+    def _free_name(self, name: str, number: int) -> str:
+        """Return a name that no owner of leases has; the lock is held.
+
+        A copy in another process, forked or spawned, has the name of the first; and a process that
+        comes again must not lose what is just being taken from who had its name before.
+        """
+        taken = {each.name for each in self._peers.values()} | self._leaving
+        names = itertools.chain([name], (f"{name}-{each}" for each in itertools.count(number)))
+        return next(each for each in names if each not in taken)
 
     def _left(self, connection: socket.socket, peer: Peer) -> None:
         with self._lock:
@@ -155,9 +165,13 @@ class Connections:
             is_gone = peer.is_known and not peer.connections
             if is_gone:
                 del self._peers[peer.key]
-        if is_gone and self._broker.done():
-            log.debug("%s is gone", peer.name)
-            self._broker.result().owner(peer.name).close()
+                self._leaving.add(peer.name)
+        if is_gone:
+            if self._broker.done():
+                log.debug("%s is gone", peer.name)
+                self._broker.result().owner(peer.name).close()
+            with self._lock:
+                self._leaving.discard(peer.name)
 
     def _converse(self, stream: Stream, peer: Peer, version: str) -> None:
         owner: BrokerApi | None = None
