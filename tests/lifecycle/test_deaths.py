@@ -179,6 +179,7 @@ def test_mutant_whose_owner_does_not_clean_up_after_its_broker_leaks(launch: Lau
     assert not run.is_gone(3)
 
 
+@pytest.mark.slow
 def test_a_lost_broker_is_one_clear_error_for_each_test_and_for_the_run(launch: Launch) -> None:
     suite = """
         import os, signal

@@ -44,6 +44,7 @@ def child_of(run: Launched) -> int:
     return int((run.folder / "child").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guard", quick(GUARDS, ("broker",)))
 def test_nothing_is_left_beside_a_child_that_lives_on(launch: Launch, guard: str) -> None:
     run = killed_beside_its_child(launch, guard)

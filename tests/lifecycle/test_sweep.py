@@ -87,6 +87,7 @@ def swept(launch: Launch, planted: Planted, mutation: str = "", **variables: str
     return run
 
 
+@pytest.mark.slow
 def test_what_the_dead_left_goes_and_what_others_need_stays(
     launch: Launch, planted: Planted, events: Events
 ) -> None:

@@ -93,6 +93,7 @@ def killed_before_ryuk_knew(launch: Launch, mutation: str = "") -> Launched:
     return run
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_a_run_that_is_killed_before_ryuk_holds(launch: Launch) -> None:
     killed_before_ryuk_knew(launch).seconds_until_gone()
 

@@ -77,6 +77,7 @@ ARRANGEMENTS = {
 QUICK = ("anyio's asyncio back-end",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arrangement", quick(ARRANGEMENTS, QUICK))
 def test_users_fixtures_and_tests_share_the_kits_async_clients(
     run_suite: Run, arrangement: str

@@ -43,6 +43,7 @@ def test_an_unknown_key_names_the_nearest_one_and_where_it_stands(run_suite: Run
     result.stdout.fnmatch_lines(["*redis_imag*", "*pyproject.toml*", "*redis_image*"])
 
 
+@pytest.mark.slow
 def test_the_hook_changes_what_runs(run_suite: Run) -> None:
     result = run_suite(
         """
@@ -137,6 +138,7 @@ SHOP_CACHE = "redis://{redis.host}:{redis.port}/{redis.db}"
 """
 
 
+@pytest.mark.slow
 def test_a_variable_with_a_brace_too_few_is_named(run_suite: Run) -> None:
     result = run_suite(
         "def test(wflo_env):\n    pass\n",
@@ -148,6 +150,7 @@ def test_a_variable_with_a_brace_too_few_is_named(run_suite: Run) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("kept_servers")
 def test_wflo_env_fills_the_users_own_variables(run_suite: Run) -> None:
     result = run_suite(
@@ -231,6 +234,7 @@ def test_leftovers_are_warned_about_or_ignored(
     assert ("LeftoverWarning: test_it.py::test: " in result.stdout.str()) is said
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("kept_servers")
 def test_leftovers_can_be_errors(run_suite: Run) -> None:
     result = run_suite(LEAVES, "--wflo-leftovers=error")

@@ -51,6 +51,7 @@ def opened(pytester: pytest.Pytester, output: str, statement: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_failed_tests_database_is_dumped_and_nothing_is_said_to_be_kept(
     run_suite: Run, pytester: pytest.Pytester
 ) -> None:

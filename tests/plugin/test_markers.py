@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.conftest import Run
 
 SOURCE = """
@@ -34,6 +36,7 @@ def test_markers_are_described(run_suite: Run) -> None:
     result.stdout.fnmatch_lines(["*pytest.mark.redis:*", "*pytest.mark.wflo(*"])
 
 
+@pytest.mark.slow
 def test_an_unknown_mode_is_refused_with_the_known_ones(run_suite: Run) -> None:
     result = run_suite(
         """
@@ -50,6 +53,7 @@ def test_an_unknown_mode_is_refused_with_the_known_ones(run_suite: Run) -> None:
     )
 
 
+@pytest.mark.slow
 def test_an_unknown_server_in_the_marker_is_refused(run_suite: Run) -> None:
     result = run_suite(
         """

@@ -63,6 +63,7 @@ def test_a_failing_start_is_tried_once_for_all_workers(
     assert len(containers) == 1
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_gives_back_what_it_held(run_suite: Run) -> None:
     result = run_suite(
         """

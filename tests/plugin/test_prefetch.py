@@ -230,6 +230,7 @@ def pytest_fixture_setup(fixturedef, request):
 FEW = pytest.param(1, [], marks=pytest.mark.slow)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tests", "expected"), [FEW, (4, ["asked-gw0", "asked-gw1"])])
 def test_servers_for_one_worker_each_start_ahead_when_there_are_tests_for_all(
     run_suite: Run, pytester: pytest.Pytester, tests: int, expected: list[str]

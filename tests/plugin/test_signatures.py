@@ -58,6 +58,7 @@ def postgres_database(postgres_database):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("kept_servers")
 def test_an_override_that_asks_for_the_original_is_what_a_convenience_stands_on(
     run_suite: Run,

@@ -51,6 +51,7 @@ def point_at(fresh_environment: pytest.MonkeyPatch) -> Iterator[PointAt]:
 LONG, COMMA, UNDECODABLE = "x" * 100, "a,b", os.fsdecode(b"\xff")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [LONG, UNDECODABLE], ids=["long", "undecodable"])
 def test_a_suite_without_a_kit_test_meets_nothing_of_it_under_xdist(
     run_suite: Run, point_at: PointAt, name: str
@@ -92,6 +93,7 @@ def test_services_are_reached_all_the_same(
     assert list(place.glob("wflo-*")) == []
 
 
+@pytest.mark.slow
 def test_a_fake_machine_without_a_place_fails_who_uses_the_kit_and_nobody_else(
     run_suite: Run, point_at: PointAt
 ) -> None:

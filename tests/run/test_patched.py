@@ -100,6 +100,7 @@ def test_own(redis_client): assert redis_client.ping()
 """
 
 
+@pytest.mark.slow
 def test_a_mock_of_http_for_the_whole_session_meets_no_call_to_docker(run_suite: Run) -> None:
     run_suite(RESPONSES, "--wflo-require").assert_outcomes(passed=2)
 

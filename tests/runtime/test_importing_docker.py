@@ -66,5 +66,6 @@ def test(redis_client):
 """
 
 
+@pytest.mark.slow
 def test_the_tests_process_never_imports_it(run_suite: Run) -> None:
     run_suite(UNLOADED).assert_outcomes(passed=1)

@@ -53,6 +53,7 @@ def daemons(fresh_environment: pytest.MonkeyPatch) -> Iterator[Daemons]:
         other.cut()
 
 
+@pytest.mark.slow
 def test_servers_and_ryuk_are_on_the_daemon_of_docker_context(
     run_suite: Run, daemons: Daemons
 ) -> None:

@@ -117,6 +117,7 @@ def test_folders_may_have_schemas_of_their_own(run_suite: Run) -> None:
     result.assert_outcomes(passed=6)
 
 
+@pytest.mark.slow
 def test_leftovers_are_warned_about_with_the_tests_name(run_suite: Run) -> None:
     result = run_suite(
         """

@@ -38,6 +38,7 @@ def test_sync_and_async_clients_begin_empty_and_are_closed(run_suite: Run) -> No
     run_suite(BOTH_CLIENTS, pyproject=AUTO).assert_outcomes(passed=11)
 
 
+@pytest.mark.slow
 def test_in_isolation_prefix_a_suite_uses_its_prefix(run_suite: Run) -> None:
     run_suite(
         """

@@ -70,6 +70,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", quick(CASES, ("auto",)))
 def test_a_workflow_of_the_tests_own_module_runs_under(case: str, run_suite: Run) -> None:
     source, options, tests = CASES[case]
@@ -125,6 +126,7 @@ async def test_cancels(temporal_worker):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scope", quick(("function", "session"), ("function",)))
 def test_a_worker_left_running_is_shut_down_and_warned_about(scope: str, run_suite: Run) -> None:
     mark = f"pytestmark = pytest.mark.asyncio(loop_scope='{scope}')\n"
@@ -206,6 +208,7 @@ def test_sets_the_default_runtime(temporal_namespace):
 """
 
 
+@pytest.mark.slow
 def test_the_sdks_default_runtime_is_left_to_the_user(run_suite: Run) -> None:
     run_suite(USERS_RUNTIME, *AUTO).assert_outcomes(passed=1)
 

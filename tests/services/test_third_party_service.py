@@ -130,6 +130,7 @@ SERVICE = dataclasses.replace(SERVICE, leases=(lease,), isolation=broken)
 """
 
 
+@pytest.mark.slow
 def test_a_row_that_breaks_in_reports_and_at_the_end_costs_no_report(
     run_suite: Run, installed: Path
 ) -> None:

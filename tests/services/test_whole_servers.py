@@ -66,6 +66,7 @@ def site(pytester: pytest.Pytester, fresh_environment: pytest.MonkeyPatch) -> Pa
     return installed_as("store", WEB, pytester, fresh_environment)
 
 
+@pytest.mark.slow
 def test_its_server_is_a_fixture_with_logs_variables_and_a_marker(
     run_suite: Run, pytester: pytest.Pytester
 ) -> None:

@@ -44,6 +44,7 @@ def spec_of() -> Spec:
     return notes_service.spec("notes", {"image": "", "memory": f"{secrets.randbelow(900) + 16}mb"})
 
 
+@pytest.mark.slow
 def test_a_run_orders_what_it_has_missed_once_and_at_its_end(
     begin: Begin, notes: Notes, begun: list[Sequence[Order]]
 ) -> None:

@@ -137,6 +137,7 @@ def await_end(client: docker.DockerClient, container: str) -> None:
     wait_until(has_ended, timeout=60)
 
 
+@pytest.mark.slow
 def test_a_closed_jobs_container_that_has_ended_blocks_nobody(
     client: docker.DockerClient,
     order: Order,
@@ -156,6 +157,7 @@ def test_a_closed_jobs_container_that_has_ended_blocks_nobody(
     assert len(images_of(client, order.key)) == 1
 
 
+@pytest.mark.slow
 def test_a_closed_jobs_container_that_is_too_old_blocks_nobody(
     client: docker.DockerClient,
     order: Order,

@@ -79,6 +79,7 @@ def test_a_server_that_nobody_reaches_costs_no_image(
     assert makers_of(client, order.key) == []
 
 
+@pytest.mark.slow
 def test_an_image_whose_server_ends_is_taken_out_of_use_and_named(
     client: docker.DockerClient, begin: Begin, notes: Notes, plant: Plant
 ) -> None:
