@@ -214,7 +214,7 @@ def test_workers_have_one_image(run_suite: Run, folder: Path) -> None:
 
     result.assert_outcomes(passed=8)
     assert len(images_of(folder)) == 1
-    steps = [line for line in result.outlines if "app: Step 1/" in line]
+    steps = [line for line in result.outlines if "app: build: Step 1/" in line]
     assert len(steps) == 1, "and its progress is told"
 
 

@@ -148,7 +148,7 @@ def test_a_lease_has_its_own_schema_and_what_stands_on_it_is_closed_in_pytests_o
     )
 
     result.assert_outcomes(passed=4)
-    result.stdout.fnmatch_lines(["*closed the app with 11 rows", "*postgres*ready in*"])
+    result.stdout.fnmatch_lines(["*closed the app with 11 rows", "postgres *, 4 leases *"])
 
 
 def test_the_plan_shows_which_fixture_takes_which_and_starts_nothing(
@@ -198,8 +198,9 @@ def test_what_is_left_open_is_warned_about_with_the_scope_and_a_failed_test_tell
         kept = []
 
         def test_leaves(shop_database, of_session):
-            kept.append(psycopg.connect(shop_database.url))
-            kept.append(psycopg.connect(of_session.url))
+            for each in shop_database, of_session:
+                kept.append(psycopg.connect(each.url))
+                kept[-1].execute("SELECT 1")  # a transaction: idle ones are told once a run
 
         def test_leaves_more(shop_engine):
             kept.append(shop_engine.connect())
