@@ -266,10 +266,21 @@ def test_rollback_gives_out_no_database_that_a_crash_of_the_server_has_met() -> 
 
 def crash(server: PostgresServer) -> None:
     """Kill a session's process: the server ends all others and starts anew."""
-    with psycopg.connect(**server.address.keywords(), autocommit=True) as doomed:
+    keywords = server.address.keywords()
+    witness = psycopg.connect(**keywords, autocommit=True)
+    with psycopg.connect(**keywords, autocommit=True) as doomed:
         kill = f"COPY (SELECT 1) TO PROGRAM 'cat; kill -9 {doomed.info.backend_pid}'"
         with contextlib.suppress(psycopg.Error):  # the crash reaches this session, too
             query(server, kill)
+
+    def has_ended() -> bool:
+        with contextlib.suppress(psycopg.Error):
+            witness.execute("SELECT 1")
+            return False
+        return True
+
+    wait_until(has_ended, timeout=60, poll=0.01, describe="all sessions have ended")
+    witness.close()
     wait_until(lambda: query(server, "SELECT 1"), timeout=60, poll=0.05, describe="it is back")
 
 
