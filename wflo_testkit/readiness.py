@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import re
 import socket
 from collections.abc import Callable, Mapping
@@ -81,6 +80,8 @@ def _address(
 
 
 def _http(condition: Mapping[str, Json], container: Container) -> bool:
+    import http.client
+
     host, port = _address(condition, container)
     path = condition["http"] if condition["http"] is not True else "/"
     wanted = condition.get("status", 200)
