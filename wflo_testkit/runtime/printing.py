@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import os
 import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from wflo_testkit.errors import StartFailed
+from wflo_testkit.runtime.configuration import read_file
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -32,8 +32,7 @@ def printed(container: Container, command: tuple[str, ...], limit: int) -> bytes
     script = f'{{ "$@" && printf %s "$0"; }} | head -c {limit} >{path}'
     try:
         _code, said = container.exec_run(["sh", "-c", script, _WHOLE.decode(), *command])
-        parts, _about = container.get_archive(path)
-        text = _only_file(b"".join(parts))
+        text = read_file(container, path)
     finally:
         container.exec_run(["rm", "-f", path])
     if text.endswith(_WHOLE):
@@ -67,13 +66,3 @@ def printed_here(command: tuple[str, ...], environment: Mapping[str, str], limit
     if process.returncode:
         raise StartFailed(f"{command[0]} did not come to its end", cause=said)
     return text
-
-
-def _only_file(archive: bytes) -> bytes:
-    """Return the content of the one file in a tar."""
-    import tarfile
-
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        file = tar.extractfile(tar.getmembers()[0])
-        assert file is not None
-        return file.read()
