@@ -12,12 +12,11 @@ from wflo_testkit.broker.dumps import Order
 from wflo_testkit.errors import IsolationFailed
 from wflo_testkit.isolation import HeldLease, Isolation
 from wflo_testkit.model import Build, Json
+from wflo_testkit.reset import VERB as RESET
 from wflo_testkit.service import LeaseRequest
 
 OWNER = "run"
 """What an isolation is told instead of a process."""
-RESET = "reset"
-"""The call that takes away from everybody who holds the lease what they have put there."""
 
 
 class Shared:
