@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -65,8 +66,7 @@ def external(spec: Spec) -> ContainerServer:
     parts = urlsplit(text)
     port = parts.port or _PORTS.get(parts.scheme, 80)
     server = ContainerServer.outside(spec, parts.hostname or "", port, options={"url": text})
-    object.__setattr__(server, "ports", {next(iter(spec.ports), parts.scheme): port})
-    return server
+    return replace(server, ports={next(iter(spec.ports), parts.scheme): port})
 
 
 def _image(table: Table) -> str:
