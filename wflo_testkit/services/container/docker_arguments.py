@@ -8,8 +8,17 @@ from typing import Any
 from wflo_testkit.model import Json
 from wflo_testkit.services.container import compose
 
-_SAME = ("working_dir", "read_only", "shm_size", "platform", "healthcheck", "init", "stop_signal")
-_NAMES = {"memory": "mem_limit", "pids": "pids_limit"}
+_SAME = (
+    "working_dir",
+    "read_only",
+    "shm_size",
+    "platform",
+    "init",
+    "stop_signal",
+    "memory",
+    "pids",
+)
+_NAMES = {"memory": "mem_limit", "pids": "pids_limit", "cpus": "nano_cpus"}
 _OURS = ("name", "image", "command", "environment", "ports", "mounts", "network", "detach")
 """What the kit itself says."""
 HOST = "host.docker.internal"
@@ -22,12 +31,10 @@ def docker_arguments(words: Mapping[str, Any], own: Mapping[str, Json]) -> dict[
     """
     if taken := sorted(set(own) & set(_OURS)):
         raise ValueError(f"{', '.join(taken)} is the kit's to say: use the word of the table")
-    found = {_NAMES.get(word, word): words[word] for word in (*_SAME, *_NAMES) if words[word]}
+    found = {_NAMES.get(word, word): words[word] for word in _SAME if words[word]}
     for word, convert in _CONVERTED.items():
         if words[word] or (word, words[word]) == ("user", 0):  # root is a user, too
-            found[word] = convert(words[word])
-    if cpus := found.pop("cpus", None):
-        found["nano_cpus"] = cpus
+            found[_NAMES.get(word, word)] = convert(words[word])
     if words["host_access"]:
         found["extra_hosts"] = {HOST: "host-gateway"}
     return found | dict(own)
