@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,13 +51,7 @@ class Stack:
 
     def lease(self, name: str) -> Any:
         """Return the handle of a lease that the file declares. Raises TestkitError."""
-        leases = self._session.leases
-        if name not in leases:
-            raise SettingError(
-                f"no lease is called {name!r}",
-                looked_at=f"pyproject.toml in {self._session.rootdir}",
-                fix=suggestion(name, leases),
-            )
+        self._check_known("lease", name, self._session.leases)
         return self._session.declared_lease(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -117,10 +111,12 @@ class Stack:
         return chosen
 
     def _check(self, name: str) -> None:
-        known = self._session.servers
+        self._check_known("server", name, self._session.servers)
+
+    def _check_known(self, what: str, name: str, known: Collection[str]) -> None:
         if name not in known:
             raise SettingError(
-                f"no server is called {name!r}",
+                f"no {what} is called {name!r}",
                 looked_at=f"pyproject.toml in {self._session.rootdir}",
                 fix=suggestion(name, known),
             )
