@@ -7,10 +7,9 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Self
 
-T = TypeVar("T")
+from wflo_testkit.plain_data import read
 
 Json = Any
 """What survives a JSON round trip: str, int, float, bool, None, lists and string-keyed dicts."""
@@ -71,7 +70,7 @@ class Spec:
     sockets: str = ""
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    build: Mapping[str, Json] = field(default_factory=dict)
+    build: Mapping[str, Json] = field(default_factory=dict, repr=False)
     entrypoint: tuple[str, ...] = field(default=(), repr=False)
     ready: tuple[Mapping[str, Json], ...] = ()
     needs: Mapping[str, Mapping[str, Json]] = field(default_factory=dict, repr=False)
@@ -222,14 +221,7 @@ class Server:
     def do(self, action: str, **given: Json) -> Any:
         """Have the broker do something with its containers. Raises TestkitError."""
         if self.control is None or self.is_external:
-            from wflo_testkit.errors import TestkitError
-
-            raise TestkitError(
-                f"{self.name} cannot do {action!r}",
-                cause="it is external: the kit has not started it",
-                looked_at=str(self.options.get("url", self.host)),
-                fix="leave this test out where the address is set",
-            )
+            raise self._cannot(action)
         return self.control(action, given)
 
     def to_json(self) -> dict[str, Json]:
@@ -240,6 +232,19 @@ class Server:
     def from_json(cls, data: Mapping[str, Json], **extra: Any) -> Self:
         """Return what `to_json` told, with `extra` fields. Raises ValueError, see `read`."""
         return read(cls, data, **extra)
+
+    def _cannot(self, action: str) -> Exception:
+        from wflo_testkit.errors import TestkitError
+
+        cause = "it was made of plain data, and knows no broker to ask"
+        fix = "ask the server that the fixture gives out"
+        if self.is_external:
+            cause = "it is external: the kit has not started it"
+            fix = "leave this test out where the address is set"
+        looked_at = str(self.options.get("url", self.host))
+        return TestkitError(
+            f"{self.name} cannot do {action!r}", cause=cause, looked_at=looked_at, fix=fix
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,49 +284,3 @@ class Build:
     is_granted: ClassVar[Literal[False]] = False
     token: str
     data: Mapping[str, Json] = field(repr=False)
-
-
-def read(kind: type[T], data: Json, **extra: Any) -> T:
-    """Build the dataclass `kind` from plain data that another version or a hand may have written.
-
-    extra: fields that are no plain data. Raises ValueError, which names what is unknown, missing
-    or of another type.
-    """
-    if not isinstance(data, Mapping):
-        found = type(data).__name__
-        raise ValueError(f"{kind.__name__}: {found} instead of named fields")  # noqa: TRY004
-    hints = _hints(kind)  # type: ignore[arg-type]  # a class is hashable
-    for name, value in data.items():
-        if name not in hints:
-            raise ValueError(f"{kind.__name__}: unknown field {name!r}")
-        if not _fits(value, hint := hints[name]):
-            wanted = hint if get_args(hint) else hint.__name__
-            raise ValueError(f"{kind.__name__}: the field {name!r} is not {wanted}")
-    try:
-        return kind(**data, **extra)
-    except TypeError as error:  # what is missing
-        raise ValueError(f"{kind.__name__}: {error}") from None
-
-
-@cache
-def _hints(kind: type[Any]) -> dict[str, Any]:
-    """Return field -> type; Any for all where they cannot be told, as of names that are imported
-    for type checkers alone."""
-    try:
-        known = get_type_hints(kind)
-    except (NameError, AttributeError, TypeError):
-        known = {}
-    return {each.name: known.get(each.name, Any) for each in dataclasses.fields(kind)}
-
-
-def _fits(value: Json, hint: Any) -> bool:
-    """Say whether a value that was JSON is what an annotation asks for, as far as this can tell."""
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin is Mapping:
-        return isinstance(value, Mapping) and all(_fits(each, inner[1]) for each in value.values())
-    if origin is tuple:
-        return isinstance(value, list | tuple) and all(_fits(each, inner[0]) for each in value)
-    if hint in (str, int, float):
-        wanted = int | float if hint is float else hint
-        return isinstance(value, wanted) and not isinstance(value, bool)
-    return isinstance(value, bool) if hint is bool else True

@@ -1,7 +1,7 @@
 """`{name.attribute}` in the texts of a spec: an address of another server, or of a lease.
 
-The grammar of the setting `env`, and an index: `{gateway.urls[http]}`,
-`{postgres.sqlalchemy_url:asyncpg}`.
+As in the setting `env`: `{gateway.urls[http]}`, `{postgres.sqlalchemy_url:asyncpg}`. In two braces,
+`{{redis.host}}`, it is another tool's, and stays.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from wflo_testkit.errors import SettingError
 from wflo_testkit.model import Spec
 
 _REFERENCE = re.compile(
-    r"\{(?P<name>[a-z][a-z0-9_]*)\.(?P<attribute>[a-z]\w*)(?:\[(?P<key>\w+)\])?(?::(?P<given>[\w+.-]*))?\}"
+    r"(?!(?<=\{)\{[^{}]*\}\})\{(?P<name>[a-z][a-z0-9_]*)\.(?P<attribute>[a-z]\w*)(?:\[(?P<key>\w+)\])?(?::(?P<given>[\w+.-]*))?\}"
 )
 _TEXTS = ("environment", "files", "secrets")
 _WORDS = ("command", "entrypoint")
@@ -74,22 +74,42 @@ def _texts(spec: Spec) -> Iterator[tuple[str, str]]:
         yield from ((name, text) for text in getattr(spec, name))
 
 
-def _value(spec: Spec, found: re.Match[str], values: Mapping[str, Any]) -> str:
-    name, attribute, key, given = found["name"], found["attribute"], found["key"], found["given"]
-    if name not in values:
-        return found[0]
-    target = values[name]
-    if not hasattr(target, attribute):
-        public = [each for each in dir(target) if not each.startswith("_")]
-        raise _unknown(spec, found[0], "its texts", attribute, public)
+def value_of(target: Any, attribute: str, *, key: str = "", argument: str = "") -> Any:
+    """Return what a server or a handle has under a name; a method is called.
+
+    key: of what is found. argument: what to call it with. Raises Missing.
+    """
+    if attribute.startswith("_") or not hasattr(target, attribute):
+        raise Missing(attribute, [each for each in dir(target) if not each.startswith("_")])
     value = getattr(target, attribute)
     if callable(value):
-        value = value(given) if given else value()
-    if key is not None:
-        if key not in value:
-            raise _unknown(spec, found[0], "its texts", key, list(value))
-        value = value[key]
-    return str(value)
+        value = value(argument) if argument else value()
+    elif argument:
+        raise Missing(f"{attribute}:{argument}", [attribute])
+    if not key:
+        return value
+    if not isinstance(value, Mapping) or key not in value:
+        raise Missing(key, list(value) if isinstance(value, Mapping) else [])
+    return value[key]
+
+
+class Missing(LookupError):
+    """There is no such word. known: those that there are."""
+
+    def __init__(self, word: str, known: list[str]) -> None:
+        super().__init__(word)
+        self.word = word
+        self.known = known
+
+
+def _value(spec: Spec, found: re.Match[str], values: Mapping[str, Any]) -> str:
+    if found["name"] not in values:
+        return found[0]
+    target, key, argument = values[found["name"]], found["key"] or "", found["given"] or ""
+    try:
+        return str(value_of(target, found["attribute"], key=key, argument=argument))
+    except Missing as error:
+        raise _unknown(spec, found[0], "its texts", error.word, error.known) from None
 
 
 def _unknown(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import re
 import string
 
 import pytest
-from dotenv import dotenv_values
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wflo_testkit.services.container import compose
@@ -84,29 +82,24 @@ def test_every_text_of_a_table_is_filled_and_nothing_else(text: str, value: str)
     }
 
 
-LINES = st.one_of(
-    st.tuples(NAMES, st.text("abc '\"\\#=$", max_size=10)).map("=".join),
-    st.tuples(NAMES, st.text(max_size=10).map(lambda text: f'"{text}"')).map("=".join),
-    st.tuples(NAMES, st.text(max_size=10).map(lambda text: f"'{text}'")).map(" = ".join),
-    st.tuples(st.just("export "), NAMES, st.just("=x # y")).map("".join),
-    st.sampled_from(["", "  ", "# a comment", "A=#no comment", "A= # one", 'A="x" # one']),
-)
+def test_a_file_of_variables_has_quotes_and_comments_as_docker_reads_them() -> None:
+    text = """
+    # a comment
+    export A=x # one
+    B='it\\'s'
+    C = "two\\nlines
+and three ${A}"
+    D=#no comment
+    E=
+    """
 
-
-@pytest.mark.slow
-@given(st.lists(LINES, max_size=4).map("\n".join))
-@example('KEY="a \\"quoted\\" word"')
-@example("KEY='it\\'s'")
-@example('KEY="two\\nlines\nand three"\nB=1')
-def test_a_file_of_variables_is_what_python_dotenv_reads(text: str) -> None:
-    text = "".join(each if each.isprintable() or each == "\n" else "?" for each in text)
-    try:
-        found = compose.variables(text)
-    except ValueError:
-        return
-    expected = dotenv_values(stream=io.StringIO(text), interpolate=False)
-
-    assert found == expected
+    assert compose.variables(text) == {
+        "A": "x",
+        "B": "it's",
+        "C": "two\nlines\nand three ${A}",
+        "D": "#no comment",
+        "E": "",
+    }
 
 
 @pytest.mark.slow
@@ -124,7 +117,7 @@ def test_quoted_values_come_back(values: dict[str, str]) -> None:
         ("\n# one\nA\n", 3),
         ('A="not closed\n', 1),
         ('A="two\nlines"\nB="x" y', 3),
-        ("1A=x", 1),
+        ("A=1\n\n\nno assignment", 4),
     ],
 )
 def test_what_is_no_assignment_is_refused_with_its_line(text: str, line: int) -> None:

@@ -68,6 +68,6 @@ def test_two_definitions_under_one_name_are_refused_with_the_difference(running:
         )
 
     assert caught.value.what == "two different containers are called 'same'"
-    assert "environment differs" in str(caught.value.cause)
+    assert "environment: KEY" in str(caught.value.cause)
     assert "ports: {} and {'http': 80}" in str(caught.value.cause)
     assert "hidden" not in caught.value.text

@@ -28,7 +28,7 @@ def web(running: Project) -> None:
 
 @pytest.mark.usefixtures("web")
 def test_an_address_stands_in_every_text_and_works_inside(running: Project) -> None:
-    text = '{"braces": {}, "web": "{web.urls[ws_admin]}", {x.y}} /users/{name}'
+    text = '{"braces": {}, "web": "{web.urls[ws_admin]}", {x.y}} /users/{name} {{web.url}} {{{}}}'
     (running.root / "urls.txt").write_text(text)
     words = python(SAY)
     words["command"] = [*words["command"], "{web.internal_host}"]
@@ -83,6 +83,26 @@ def test_what_another_has_not_is_answered_by_the_nearest(
 
     assert f"{name} refers to {reference}, which is nowhere" in caught.value.text
     assert said in caught.value.text
+
+
+@pytest.mark.slow
+def test_the_setting_env_refers_to_it_in_the_same_way(run_suite: Run) -> None:
+    result = run_suite(
+        """
+        def test(wflo_env, web_server):
+            assert wflo_env == {"WEB": f"at {web_server.urls['http']}, not at {{web.urls[http]}}"}
+        """,
+        pyproject="""
+        [tool.wflo-testkit.env]
+        WEB = "at {web.urls[http]}, not at {{web.urls[http]}}"
+        [tool.wflo-testkit.servers.web]
+        image = "python:3.13-slim"
+        command = ["python", "-m", "http.server"]
+        init = true
+        ports = { http = 8000 }
+        """,
+    )
+    result.assert_outcomes(passed=1)
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.conftest import Run
 from tests.containers import programs
 from tests.containers.programs import python
 from wflo_testkit import Server, ready
@@ -187,6 +188,55 @@ def test_the_same_description_does_not_start_another_container(
     again = wflo_container("contract_page", **python(programs.WEB), **words, ready=ready.http())
 
     assert again.container_id == contract_page_server.container_id
+
+
+OWN_SERVER = """
+import subprocess, types
+import pytest
+
+@pytest.fixture(scope="session")
+def seen():
+    return types.SimpleNamespace()
+
+def test_shared({fixture}, seen):
+    seen.shared = server_of({fixture})
+
+@pytest.mark.wflo({name}="own_server")
+def test_alone({fixture}, seen):
+    seen.own = server_of({fixture})
+    assert seen.own not in (seen.shared, "")
+
+def test_afterwards({fixture}, seen):
+    assert server_of({fixture}) == seen.shared
+    assert not is_there(seen.own)
+
+def server_of(handle):
+    return getattr(handle, "server", handle).container_id
+
+def is_there(container):
+    shown = subprocess.run(["docker", "inspect", container], capture_output=True, check=False)
+    return shown.returncode == 0
+"""
+PAGE = """
+[tool.wflo-testkit.servers.contract_page]
+image = "python:3.13-slim"
+command = ["python", "-m", "http.server"]
+init = true
+ports = { http = 8000 }
+ready = "http"
+"""
+
+
+@pytest.mark.parametrize(
+    "name", ["contract_page", *(pytest.param(name, marks=pytest.mark.slow) for name in CASES)]
+)
+def test_own_server_gives_one_test_a_server_that_is_gone_afterwards(
+    run_suite: Run, name: str
+) -> None:
+    suite = OWN_SERVER.format(name=name, fixture=f"{name}_{EVERY[name].lease}")
+    result = run_suite(suite, pyproject=PAGE)
+
+    result.assert_outcomes(passed=3)
 
 
 @every_server

@@ -201,7 +201,7 @@ def test_a_schema_sees_those_that_name_its_own_server(run_suite: Run) -> None:
 @pytest.mark.usefixtures("kept_servers")
 @pytest.mark.parametrize(
     ("asked", "fix"),
-    [("postgres.uri", "url"), ("postgres.url:psycopg", "postgres.url takes no argument")],
+    [("postgres.uri", "url"), ("postgres.url:psycopg", "known there: url")],
 )
 def test_wflo_env_names_what_is_nowhere(run_suite: Run, asked: str, fix: str) -> None:
     result = run_suite(

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from docker.errors import APIError
-from docker.models.containers import Container
 from requests import Response
 
 from tests.services.third_party import notes_service
@@ -19,6 +18,7 @@ from wflo_testkit.model import Server, Spec
 from wflo_testkit.runtime import containers, daemon
 from wflo_testkit.runtime.address import Endpoint
 from wflo_testkit.runtime.docker_session import DockerSession
+from wflo_testkit.runtime.printing import TooMuch
 from wflo_testkit.wait import Deadline, clock, wait_until
 
 
@@ -52,26 +52,14 @@ def test_a_command_in_a_container_returns_all_that_it_prints(
     server = broker.servers.get(spec)
     inside = containers.Containers(session)
 
-    assert inside.output(server.container_id, ("printf", "%s", "a\nb -- 'c'\n")) == "a\nb -- 'c'\n"
-    with pytest.raises(StartFailed, match="cat exited with code 1"):
-        inside.output(server.container_id, ("cat", "/nothing"))
+    def printed(*command: str) -> bytes:
+        return inside.printed(server.container_id, command, limit=1000)
 
-
-@pytest.mark.parametrize("kept", [0, 5], ids=["all", "the end"])
-def test_output_that_a_fake_daemon_has_lost_is_an_error(
-    session: DockerSession, broker: Broker, spec: Spec, monkeypatch: pytest.MonkeyPatch, kept: int
-) -> None:
-    server = broker.servers.get(spec)
-    run = Container.exec_run
-
-    def lose(*given: object, **options: object) -> tuple[int, tuple[bytes | None, bytes | None]]:
-        code, (printed, complaint) = run(*given, **options)
-        return code, (printed[:kept] or None, complaint)
-
-    monkeypatch.setattr(Container, "exec_run", lose)
-
-    with pytest.raises(StartFailed, match="lost a part of what echo printed"):
-        containers.Containers(session).output(server.container_id, ("echo", "a schema"))
+    assert printed("printf", "%s", "a\nb -- 'c'\n") == b"a\nb -- 'c'\n"
+    with pytest.raises(StartFailed, match="cat did not come to its end"):
+        printed("cat", "/nothing")
+    with pytest.raises(TooMuch, match="yes prints more than 1000 bytes"):
+        printed("yes")
 
 
 def test_logs_can_begin_at_a_moment(broker: Broker, spec: Spec) -> None:
@@ -142,7 +130,8 @@ def test_a_container_that_runs_out_of_memory_is_called_so(
     broker: Broker, spec: Spec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The kit sets no memory limit, so this state is told by a fake daemon.
-    from wflo_testkit.runtime.containers import Containers, State
+    from wflo_testkit.runtime.containers import Containers
+    from wflo_testkit.runtime.running import State
 
     dead = State("exited", exit_code=137, out_of_memory=True)
     monkeypatch.setattr(Containers, "state", lambda _self, _id: dead)

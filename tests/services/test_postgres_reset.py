@@ -28,6 +28,7 @@ from wflo_testkit.services.postgres import PostgresDatabase, PostgresServer, rep
 from wflo_testkit.services.postgres.databases import Databases
 from wflo_testkit.services.postgres.isolation import PostgresIsolation
 from wflo_testkit.services.postgres.recycling import blueprint, proving, recycler
+from wflo_testkit.services.postgres.recycling.reading import Reading
 from wflo_testkit.services.postgres.recycling.recycler import Recycler
 from wflo_testkit.services.postgres.recycling.watching_connection import WatchingConnection
 
@@ -79,6 +80,9 @@ def opened() -> Iterator[Callable[[PostgresDatabase], Any]]:
 LEFT = {
     "rows": "INSERT INTO orders VALUES (9999, 'new'); DELETE FROM orders WHERE id = 9999;"
     " INSERT INTO orders VALUES (9999, 'newer')",
+    "added rows": "INSERT INTO orders SELECT n, 'new' FROM generate_series(5000, 5020) n",
+    "added rows, some rolled back": "INSERT INTO orders VALUES (9998, 'new');"
+    " BEGIN; INSERT INTO orders VALUES (9999, 'new'); ROLLBACK",
     "a changed row": "UPDATE orders SET what = 'coffee' WHERE id = 5",
     "all rows rewritten": "UPDATE orders SET what = what || '!'",
     "no rows": "DELETE FROM orders",
@@ -519,6 +523,29 @@ def test_each_clause_switched_off_is_noticed(
         monkeypatch.setattr(home, name, replacement)
     with pytest.raises((AssertionError, psycopg.Error)):
         check_reset(alone, opened, mutant, sql)
+
+
+def with_room(url: str) -> None:
+    """Leave room for new rows before those that are there."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DELETE FROM orders WHERE id BETWEEN 20 AND 60")
+        connection.execute("VACUUM orders")
+
+
+def test_added_rows_that_lie_among_those_of_the_seed_are_found(
+    alone: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone.schema = [Base.metadata, seed, with_room]
+    among = "SELECT ctid < (SELECT max(ctid) FROM orders) FROM orders WHERE id = 9999"
+    with alone.database() as handle:
+        first = state(handle)
+        for counted in (True, False):
+            if not counted:
+                monkeypatch.setattr(Reading, "added", lambda now, _: dict.fromkeys(now.counts, 0))
+            query(handle, "INSERT INTO orders VALUES (9999, 'new')")
+            assert query(handle, among) == [(True,)]
+            handle.reset()
+            assert (state(handle) == first) is counted
 
 
 @pytest.mark.slow

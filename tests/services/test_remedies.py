@@ -15,7 +15,7 @@ from tests.services.asker import Asker, asker
 from tests.services.test_redis_scripts import ENDLESS
 from wflo_testkit.broker.broker import Broker
 from wflo_testkit.errors import IsolationFailed
-from wflo_testkit.runtime.containers import State
+from wflo_testkit.runtime.running import State
 from wflo_testkit.services.postgres import PostgresServer
 from wflo_testkit.services.postgres.remedies import remedy as postgres_remedy
 from wflo_testkit.services.postgres.schema.failure import advice

@@ -18,6 +18,7 @@ FLOOR = {
     "errors",
     "outline",
     "wait",
+    "plain_data",
     "model",
     "service",
     "isolation",

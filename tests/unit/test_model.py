@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wflo_testkit.model import Server, Spec, read
+from wflo_testkit.model import Server, Spec
+from wflo_testkit.plain_data import read
 from wflo_testkit.runtime.placeholders import with_address, with_password
 
 TEXT = st.text(max_size=12)

@@ -11,7 +11,8 @@ from wflo_testkit.broker.starting import Starter
 from wflo_testkit.errors import StartFailed, TestkitError
 from wflo_testkit.model import Json, Server
 from wflo_testkit.runtime import configuration
-from wflo_testkit.runtime.containers import Containers, Running
+from wflo_testkit.runtime.containers import Containers
+from wflo_testkit.runtime.running import Running
 
 if TYPE_CHECKING:
     from wflo_testkit.broker.started import Started

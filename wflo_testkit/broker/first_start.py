@@ -13,7 +13,8 @@ from wflo_testkit.broker.starting import Starter, connect
 from wflo_testkit.broker.tasks import Tasks
 from wflo_testkit.errors import StartFailed, TestkitError
 from wflo_testkit.model import Server, Spec
-from wflo_testkit.runtime.containers import Containers, Running
+from wflo_testkit.runtime.containers import Containers
+from wflo_testkit.runtime.running import Running
 from wflo_testkit.wait import clock
 
 if TYPE_CHECKING:

@@ -12,13 +12,14 @@ from wflo_testkit import readiness
 from wflo_testkit.broker.starting import Starter, answers
 from wflo_testkit.isolation import Isolation, Sweeps
 from wflo_testkit.model import Server, Spec
-from wflo_testkit.runtime.containers import Containers, NameTaken, Running
+from wflo_testkit.runtime.containers import Containers, NameTaken
 from wflo_testkit.runtime.labels import owner_is_dead
 from wflo_testkit.runtime.reuse.check import Finding, is_made_for, owner_of
 from wflo_testkit.runtime.reuse.expiry import remove_idle
 from wflo_testkit.runtime.reuse.kept_servers import KeptServers
 from wflo_testkit.runtime.reuse.place import container_name
 from wflo_testkit.runtime.reuse.records import Record
+from wflo_testkit.runtime.running import Running
 from wflo_testkit.runtime.watched import Watched
 from wflo_testkit.service import Service
 from wflo_testkit.wait import Deadline, WaitTimeout, clock, wait_until

@@ -13,7 +13,7 @@ from wflo_testkit import readiness
 from wflo_testkit.errors import TestkitError, without_passwords
 from wflo_testkit.isolation import Counts, HeldLease, Isolation
 from wflo_testkit.model import Json, Server, Spec
-from wflo_testkit.runtime.containers import Running
+from wflo_testkit.runtime.running import Running
 from wflo_testkit.service import Service
 
 
@@ -83,14 +83,22 @@ def keys(spec: Spec) -> Iterator[str]:
 
 
 def difference(one: Spec, other: Spec) -> str:
-    """Say in which fields two specs differ; values may be secrets."""
-    ours, theirs = one.to_json(), other.to_json()
-    words = [name for name in ours if ours[name] != theirs[name]]
-    shown = ("image", "build", "ports", "ready", "replicas", "docker", "volumes", "tmpfs")
+    """Say in which fields two specs differ, a line each, without what may hold a password."""
     return "\n".join(
-        f"{name}: {ours[name]!r} and {theirs[name]!r}" if name in shown else f"{name} differs"
-        for name in words
+        f"{each.name}: {_apart(getattr(one, each.name), getattr(other, each.name), each.repr)}"
+        for each in dataclasses.fields(Spec)
+        if getattr(one, each.name) != getattr(other, each.name)
     )
+
+
+def _apart(ours: object, theirs: object, shown: bool) -> str:
+    """Say how two values differ: by themselves if they may be shown, else by their keys."""
+    if shown:
+        return f"{ours!r} and {theirs!r}"
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        keys = sorted(ours.keys() | theirs.keys())
+        return ", ".join(key for key in keys if ours.get(key) != theirs.get(key))
+    return "not the same"
 
 
 def _said(error: BaseException) -> str:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from wflo_testkit import readiness
 from wflo_testkit.errors import ServiceUnavailable, SettingError, StartFailed, TestkitError
 from wflo_testkit.model import Server, Spec
-from wflo_testkit.runtime.containers import Containers, Running
+from wflo_testkit.runtime.containers import Containers
 from wflo_testkit.runtime.images import ResolvedImage
+from wflo_testkit.runtime.running import Running
 from wflo_testkit.runtime.watched import Watched
 from wflo_testkit.service import Service
 from wflo_testkit.wait import Deadline, WaitTimeout, clock, wait_until

@@ -14,13 +14,14 @@ from wflo_testkit.model import Content, Recipe, Spec
 from wflo_testkit.runtime.address import Endpoint
 from wflo_testkit.runtime.containers import Containers
 from wflo_testkit.runtime.images import ResolvedImage
+from wflo_testkit.runtime.printing import TooMuch
 from wflo_testkit.runtime.warm import warm_images
 from wflo_testkit.runtime.warm.notes import Notes
 from wflo_testkit.runtime.warm.order import Order, Warm, key_of
 from wflo_testkit.service import Service
 
 MAX_TEXT = 4_000_000
-"""Characters of a content beyond which it is made anew in each run."""
+"""Bytes of a content beyond which it is made anew in each run."""
 
 
 class Warming:
@@ -93,9 +94,14 @@ class Warming:
         key = key_of(base, recipe, self._kit, content.fingerprint)
         if warm_images.find(containers.client, key) or self._notes.failure(key) is not None:
             return
-        text = containers.output(container, content.command)
-        if len(text) > MAX_TEXT or content.secret in text:
-            why = "it names the run that made it" if len(text) <= MAX_TEXT else "it is too large"
+        why = ""
+        try:
+            text = containers.printed(container, content.command, MAX_TEXT).decode()
+            if content.secret in text:
+                why = "it names the run that made it"
+        except TooMuch:
+            why = "it is too large"
+        if why:
             self._notes.failed(key, spec.name, f"what tests begin from is made in each run: {why}")
         else:
             self._order(order_of(spec, service, base, self._kit, content, text))

@@ -186,13 +186,14 @@ class Context:
     def _check(self, marker: pytest.Mark) -> None:
         for name, mode in marker.kwargs.items():
             if name not in self.session.process.servers:
-                raise _unknown("server", name, list(self.session.process.servers), self.nodeid)
+                raise unknown("server", name, list(self.session.process.servers), self.nodeid)
             modes = [*self.session.service(name).modes, OWN_SERVER]
             if mode not in modes:
-                raise _unknown(f"mode of {name}", mode, modes, self.nodeid)
+                raise unknown(f"mode of {name}", mode, modes, self.nodeid)
 
 
-def _unknown(what: str, given: str, known: list[str], nodeid: str) -> SettingError:
+def unknown(what: str, given: str, known: list[str], nodeid: str) -> SettingError:
+    """Return the error for what a test's marker says."""
     near = difflib.get_close_matches(str(given), known, n=1)
     return SettingError(
         f"unknown {what}: {given!r}",

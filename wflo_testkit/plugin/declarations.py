@@ -92,7 +92,10 @@ def make(
     holder.wflo_name = wflo_name  # type: ignore[attr-defined]
     holder.own_servers = _own_servers  # type: ignore[attr-defined]
     functions = set()
+    whole: list[str] = []
     for server, service in servers.items():
+        if all(part != "lease" for _suffix, part, *_rest in fixtures[service]):
+            whole.append(server)
         for suffix, part, needs, doc in fixtures[service]:
             name = f"{server}_{suffix}"
             function = _FUNCTIONS[part](server, suffix)
@@ -106,7 +109,21 @@ def make(
         function = _declared(lease)
         setattr(holder, name, pytest.fixture(scope="session", name=name)(function))
         functions.add(function)
+    if whole:
+        holder.pytest_generate_tests = _parametrize(whole)  # type: ignore[attr-defined]
     return holder, functions
+
+
+def _parametrize(servers: Sequence[str]) -> Callable[[pytest.Metafunc], None]:
+    """Return the hook for servers without leases: for such a one the marker speaks of itself."""
+
+    def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+        if metafunc.definition.get_closest_marker("wflo") is not None:
+            from wflo_testkit.plugin import own_server
+
+            own_server.parametrize(metafunc, servers)
+
+    return pytest_generate_tests
 
 
 def _signature(*names: str) -> Signature:
@@ -115,10 +132,10 @@ def _signature(*names: str) -> Signature:
 
 
 def _server(server: str, _suffix: str) -> Callable[..., Any]:
-    def running(request: pytest.FixtureRequest) -> Any:
+    def running(request: pytest.FixtureRequest) -> Iterator[Any]:
         from wflo_testkit.plugin import fixtures
 
-        return fixtures.server(request, server)
+        yield from fixtures.server(request, server)
 
     return running
 

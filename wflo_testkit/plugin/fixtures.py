@@ -14,7 +14,9 @@ import pytest
 from wflo_testkit.errors import MissingExtra, SettingError
 from wflo_testkit.plugin import outcome
 from wflo_testkit.plugin.asking import Asked
-from wflo_testkit.plugin.context import Context
+from wflo_testkit.plugin.context import Context, unknown
+from wflo_testkit.plugin.own_server import chosen
+from wflo_testkit.plugin.prefetch import OWN_SERVER
 from wflo_testkit.plugin.process import PROCESS
 from wflo_testkit.plugin.reporting import report_errors
 from wflo_testkit.run import leasing
@@ -28,11 +30,19 @@ if TYPE_CHECKING:
 Part = TypeVar("Part", Convenience, LeaseKind)
 
 
-def server(request: pytest.FixtureRequest, name: str) -> Any:
-    """Return the running server `name`, or the Testcontainers object that it is."""
+def server(request: pytest.FixtureRequest, name: str) -> Iterator[Any]:
+    """Yield the running server `name`, or the Testcontainers object that it is."""
     session = request.config.stash[PROCESS].session
+    own = chosen(request)
     with report_errors(session):
-        return session.value(session.server(name))
+        if own is not None and own.mode != OWN_SERVER:
+            raise unknown(f"mode of {name}", own.mode, [OWN_SERVER], own.nodeid)
+        unique = own.unique if own is not None else ""
+        value = session.value(session.server(name, unique))
+    yield value
+    if unique:
+        with report_errors(session):
+            session.discard(name, unique)
 
 
 def lease(

@@ -24,13 +24,17 @@ def count(process: PytestProcess, items: Iterable[pytest.Item]) -> Counter[str]:
     for item in items:
         if item.get_closest_marker("skip") is None:
             used = process.used_by(item).items()
-            found.update({server for name, server in used if is_shared(item, name, server)})
+            found.update(
+                {server for name, server in used if _is_shared(process, item, name, server)}
+            )
     return found
 
 
-def is_shared(item: pytest.Item, fixture: str, server: str) -> bool:
+def _is_shared(process: PytestProcess, item: pytest.Item, fixture: str, server: str) -> bool:
     """Say whether `item` gets, by this fixture, the server that other tests get too."""
-    return fixture == f"{server}_server" or chosen_mode(item, server) != OWN_SERVER
+    if chosen_mode(item, server) != OWN_SERVER:
+        return True
+    return fixture == f"{server}_server" and process.session.service(server).leases != ()
 
 
 def chosen_mode(item: pytest.Item, server: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from string import Formatter
 from typing import TYPE_CHECKING, Any
 
+from wflo_testkit import references
 from wflo_testkit.errors import SettingError
 
 if TYPE_CHECKING:
@@ -53,20 +54,16 @@ def filled(key: str, text: str, session: RunSession, handle_of: Callable[[str], 
 def _value(
     key: str, field: str, argument: str, session: RunSession, handle_of: Callable[[str], Any]
 ) -> Any:
-    """Return what a handle has under that name; a method is called, with the argument if given."""
-    name, _, attribute = field.partition(".")
+    """Return what a handle has under that name: `orders.url`, or `gateway.urls[http]`."""
+    name, _, inner = field.partition(".")
     if name not in (known := [*session.servers, *session.leases]):
         raise _unknown(key, field, f"the servers are: {', '.join(known)}", session)
-    handle = handle_of(name)
-    if attribute.startswith("_") or not hasattr(handle, attribute):
-        public = [word for word in dir(handle) if not word.startswith("_")]
-        raise _unknown(key, field, f"{name} has: {', '.join(public)}", session)
-    value = getattr(handle, attribute)
-    if callable(value):
-        return value(argument) if argument else value()
-    if argument:
-        raise _unknown(key, f"{field}:{argument}", f"{field} takes no argument", session)
-    return value
+    attribute, _, index = inner.removesuffix("]").partition("[")
+    try:
+        return references.value_of(handle_of(name), attribute, key=index, argument=argument)
+    except references.Missing as error:
+        asked = f"{field}:{argument}" if argument else field
+        raise _unknown(key, asked, f"known there: {', '.join(error.known)}", session) from None
 
 
 def _unknown(key: str, field: str, known: str, session: RunSession) -> SettingError:

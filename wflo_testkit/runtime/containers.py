@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from wflo_testkit.errors import StartFailed
-from wflo_testkit.model import Json, Server, Spec
+from wflo_testkit.model import Json, Spec
 from wflo_testkit.runtime import configuration, images, labels, logs, ports
 from wflo_testkit.runtime.inputs import archive
 from wflo_testkit.runtime.placeholders import with_address, with_password
 from wflo_testkit.runtime.printing import printed
+from wflo_testkit.runtime.running import Running, State
 from wflo_testkit.wait import WaitTimeout, wait_until
 
 if TYPE_CHECKING:
@@ -25,13 +26,8 @@ if TYPE_CHECKING:
     from wflo_testkit.runtime.warm.order import Warm
 
 
-STOPPED = (137, 143)
-"""Exit codes of a process that SIGKILL or SIGTERM has ended."""
 PUBLISHED = 10.0
 """Seconds in which Docker has published the ports of a container that it has started."""
-WHOLE = "-- all of it"
-"""Ends what a command in a container prints: Docker loses output now and then, with exit code 0
-(docker-py#2042, moby#27289)."""
 TRIES = 20
 """Ports that may be taken by somebody else before a start is given up."""
 HOST_NAME = 63
@@ -40,80 +36,6 @@ HOST_NAME = 63
 
 class NameTaken(Exception):
     """A container of that name is there already: another process was first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A started container: where it is reached from here and from the kit's network.
-
-    network: "" for one that is not on it yet. sockets: see model.Server. number: of the replica.
-    """
-
-    id: str
-    host: str
-    ports: Mapping[str, int]
-    sockets: str
-    internal_host: str
-    network: str
-    image: str
-    origin: str
-    number: int = 1
-
-    @classmethod
-    def of(cls, server: Server) -> Running:
-        """Return the container of a server that runs."""
-        return cls(
-            id=server.container_id,
-            host=server.host,
-            ports=server.ports,
-            sockets=server.sockets,
-            internal_host=server.internal_host,
-            network=server.on_network,
-            image=server.image,
-            origin=server.origin,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What Docker says about a container: status, exit code, and whether memory ran out."""
-
-    status: str
-    exit_code: int = 0
-    out_of_memory: bool = False
-
-    @property
-    def alive(self) -> bool:
-        """Whether it runs or is about to."""
-        return self.status in ("created", "running", "restarting")
-
-    @property
-    def has_succeeded(self) -> bool:
-        """Whether its process has ended with code 0."""
-        return self.status == "exited" and self.exit_code == 0
-
-    @property
-    def ended_by_itself(self) -> bool:
-        """Whether its process has come to an end that nobody brought about from outside."""
-        is_killed = self.out_of_memory or self.exit_code in STOPPED
-        return self.status in ("exited", "dead") and not is_killed
-
-    @property
-    def end(self) -> str:
-        """How it has ended, "" for one that has not."""
-        if self.alive or self.status == "paused":
-            return ""
-        if self.status == "gone":
-            return "its container is gone"
-        memory = " (out of memory)" if self.out_of_memory else ""
-        return f"{self.status} with code {self.exit_code}{memory}"
-
-    def __str__(self) -> str:
-        if self.alive or self.status == "paused":
-            return self.status
-        if self.out_of_memory:
-            return "killed because it ran out of memory"
-        return f"{self.status} with code {self.exit_code}"
 
 
 class Containers:
@@ -216,23 +138,6 @@ class Containers:
             return f"(the log cannot be read: {error})"
         text = bytes(raw).decode(errors="replace")
         return text if since is None else logs.since(text, since)
-
-    def output(self, container_id: str, command: tuple[str, ...]) -> str:
-        """Run a command in a container and return what it prints.
-
-        Raises StartFailed if it fails or Docker loses a part of it, docker's errors,
-        UnicodeDecodeError.
-        """
-        container = self.client.containers.get(container_id)
-        marked = ["sh", "-c", '"$@" && printf %s "$0"', WHOLE, *command]
-        code, (printed, complaint) = container.exec_run(marked, demux=True)
-        if code:
-            said = (complaint or b"").decode(errors="replace").strip()
-            raise StartFailed(f"{command[0]} exited with code {code}", cause=said)
-        text = (printed or b"").decode()
-        if not text.endswith(WHOLE):
-            raise StartFailed(f"Docker has lost a part of what {command[0]} printed")
-        return text.removesuffix(WHOLE)
 
     def printed(self, container_id: str, command: tuple[str, ...], limit: int) -> bytes:
         """Run a command in a container and return what it prints; see `printing.printed`."""

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wflo_testkit.runtime.containers import Containers, Running, State
+from wflo_testkit.runtime.containers import Containers
+from wflo_testkit.runtime.running import Running, State
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from wflo_testkit.errors import SettingError
@@ -63,7 +64,7 @@ class Settings:
         rootdir: Path,
         environ: Mapping[str, str],
         command_line: Mapping[str, Any],
-        fixtures: Mapping[str, Sequence[str]] | None = None,
+        fixtures: Mapping[str, Sequence[str]] = MappingProxyType({}),
         container: Service | None = None,
         kinds: Kinds | None = None,
     ) -> Self:
@@ -85,11 +86,9 @@ class Settings:
             services = {**services, **words({CONTAINER: container})}
         table = {option.key: option for option in options}
         servers = _servers(project, services)
-        project_file.refuse_bad_names(project, servers, services, fixtures or {})
+        project_file.refuse_bad_names(project, servers, services, fixtures)
         every = {name: name for name in services if name != CONTAINER} | servers
-        taken = {
-            f"{name}_{end}" for name, of in every.items() for end in (fixtures or {}).get(of, ())
-        }
+        taken = {f"{name}_{end}" for name, of in every.items() for end in fixtures.get(of, ())}
         leases = lease_tables.declared(project, every, kinds or {}, taken)
         values = {o.key: _value(o, project, environ, command_line) for o in options}
         _decide_reuse(values, environ)
@@ -98,9 +97,6 @@ class Settings:
             name: _own_values(name, services[service], service, table, project, environ, hints)
             for name, service in servers.items()
         }
-        for name, service in servers.items():
-            if service == CONTAINER:  # its paths are relative to the project
-                own[name]["root"] = Setting(str(rootdir.absolute()), PLACES[0])
         warnings = _warnings(environ, _variables(table, servers, services))
         return cls(values, services, servers, own, warnings, leases)
 
@@ -207,6 +203,8 @@ def _own_values(
         setting = _from_environment(option, [variable(f"{name}_{word}")], environ)
         if setting is not None:
             found[word] = setting
+    if service == CONTAINER:  # its paths are relative to the project
+        found["root"] = Setting(str(project.path.parent.absolute()), PLACES[0])
     return found
 
 

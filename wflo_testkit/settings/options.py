@@ -92,7 +92,7 @@ GENERAL: tuple[Option, ...] = (
         on_command_line=False,
         help="Environment variables for code under test, as templates that the fixture "
         "wflo_env fills, and which a schema sees while it is applied: `DATABASE_URL = "
-        '"{postgres.url}"`, or `"{postgres.sqlalchemy_url:asyncpg}"`.',
+        '"{postgres.url}"`, `"{postgres.sqlalchemy_url:asyncpg}"`, or `"{gateway.urls[http]}"`.',
     ),
 )
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wflo_testkit.model import Json, Server, Spec, read
+from wflo_testkit.model import Json, Server, Spec
+from wflo_testkit.plain_data import read
 from wflo_testkit.runtime.reuse.user_folder import UserFolder
 from wflo_testkit.wait import clock
 

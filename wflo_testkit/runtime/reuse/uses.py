@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from wflo_testkit.model import read
+from wflo_testkit.plain_data import read
 from wflo_testkit.runtime import labels
 from wflo_testkit.runtime.reuse.user_folder import UserFolder
 from wflo_testkit.wait import clock

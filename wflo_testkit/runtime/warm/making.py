@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from wflo_testkit.errors import TestkitError
 from wflo_testkit.runtime import images, labels
-from wflo_testkit.runtime.containers import STOPPED
 from wflo_testkit.runtime.inputs import archive
+from wflo_testkit.runtime.running import STOPPED
 from wflo_testkit.runtime.warm import warm_images
 from wflo_testkit.runtime.warm.makers import CHECK_LIMIT, ENDED, MAKER, SLACK, limited
 from wflo_testkit.runtime.warm.notes import Notes

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wflo_testkit.model import read
+from wflo_testkit.plain_data import read
 from wflo_testkit.runtime.reuse.user_folder import UserFolder
 from wflo_testkit.wait import clock
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Mapping
+from io import StringIO
 from typing import Any
 
 from wflo_testkit.model import Json
@@ -14,19 +15,6 @@ _VARIABLE = re.compile(
     r"(?:(?P<name>[A-Za-z_]\w*)(?:(?P<how>:?[-?+])(?P<text>[^{}]*))?(?P<close>\}))?)",
     re.ASCII,
 )
-_ENTRY = re.compile(
-    r"""
-    [ \t]*(?:
-        (?:export[ \t]+)? (?P<name>[A-Za-z_][\w.-]*) [ \t]*=
-        (?: [ \t]*(?:'(?P<plain>(?:[^'\\]|\\.)*)'|"(?P<escaped>(?:[^"\\]|\\.)*)")[ \t]*(?:\#[^\n]*)?
-          | (?P<bare>(?![ \t]*['"])[^\n]*) )
-      | \#[^\n]*
-    )?(?:\n|\Z)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-"""A line of a file of variables; what is in quotes may have several."""
-_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -65,29 +53,21 @@ def _replaced(found: re.Match[str], environ: Mapping[str, str]) -> str:
 
 
 def variables(text: str) -> dict[str, str]:
-    """Read a file of `NAME=value` lines, without quotes around a value, and comments.
+    """Read a file of `NAME=value` lines, as python-dotenv does, without filling in any variable.
 
-    As python-dotenv reads it: escapes count in double quotes, and there may be lines in quotes.
-    Raises ValueError, which names the line.
+    Raises ValueError, which names the line that is no such thing.
     """
-    found, at = {}, 0
-    while at < len(text):
-        if (entry := _ENTRY.match(text, at)) is None:
-            raise ValueError(f"line {text.count(chr(10), 0, at) + 1} is no NAME=value")
-        if entry["name"]:
-            found[entry["name"]] = _value(entry)
-        at = entry.end()
+    from dotenv.parser import parse_stream
+
+    found = {}
+    for entry in parse_stream(StringIO(text)):
+        if entry.error or (entry.key is not None and entry.value is None):
+            own = entry.original.string
+            blank = own[: len(own) - len(own.lstrip())].count("\n")
+            raise ValueError(f"line {entry.original.line + blank} is no NAME=value")
+        if entry.key is not None and entry.value is not None:
+            found[entry.key] = entry.value
     return found
-
-
-def _value(entry: re.Match[str]) -> str:
-    if entry["plain"] is not None:
-        return re.sub(r"\\(['\\])", r"\1", entry["plain"])
-    if entry["escaped"] is not None:
-        return re.sub(
-            r"\\([\\'\"abfnrtv])", lambda each: _ESCAPES.get(each[1], each[1]), entry["escaped"]
-        )
-    return re.sub(r"\s+#.*", "", entry["bare"]).strip()
 
 
 def words(value: Json) -> tuple[str, ...]:

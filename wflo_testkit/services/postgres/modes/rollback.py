@@ -155,7 +155,7 @@ def _changed(watched: Watched, proof: Proof) -> str:
         found := proof.changed(lambda sql: watched.link.ask(sql)[0], () if everything else parts)
     ):
         return found
-    restore(watched.link, watched.blueprint, sequences, watched.elsewhere)
+    restore(watched.link, watched.blueprint, sequences, watched.elsewhere, {})
     tidy(watched.link, watched.blueprint, outgrown(watched.link, watched.blueprint, tables))
     watched.before = Reading.take(watched.link)
     return ""

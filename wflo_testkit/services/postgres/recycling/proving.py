@@ -49,8 +49,9 @@ def _restored(watched: Watched, now: Reading, most: float) -> Reading:
         raise Changed(_beyond(watched.link, beyond))
     if not moved:
         return now
+    added = now.added(watched.before)
     writes, large, found = restore(
-        watched.link, watched.blueprint, moved, watched.elsewhere, most=most
+        watched.link, watched.blueprint, moved, watched.elsewhere, added, most=most
     )
     if large:
         raise Changed("a table has outgrown its template")
@@ -75,7 +76,7 @@ def _check_nobody_else(
         raise Changed(f"{touched[0]} was changed while the kit restored it")
     expected = Counter(before.counts)
     expected.update(writes)
-    for oid in after.moved(Reading({}, dict(expected))) - sequences:
+    for oid in after.moved(Reading({}, dict(expected), {})) - sequences:
         raise Changed(f"relation {abs(oid)} was changed while the kit restored it")
 
 

@@ -35,6 +35,7 @@ def restore(
     blueprint: Blueprint,
     moved: Collection[int],
     elsewhere: dict[int, Place],
+    added: Mapping[int, int],
     *,
     most: float = inf,
 ) -> tuple[Counter[int], list[int], dict[int, str]]:
@@ -42,6 +43,8 @@ def restore(
 
     elsewhere: where a table's rows of the template's are, if not where they are in the template;
         kept up to date. What lies behind them is the test's, and mostly all there is to delete.
+    added: the tables to which rows were only added, and how many. Where as many were deleted, none
+        of them lay elsewhere, and nobody has to look at what is left.
     most: bytes of rows to copy in, where some of the template's are gone, and of tables to tidy;
         what would be more is left to a new database, which is there as soon.
     Returns what the server has counted for this, as `Reading.counts` has it; which tables are too
@@ -51,14 +54,16 @@ def restore(
     known = blueprint.find(moved)
     tables = {oid: each for oid, each in known.items() if isinstance(each, Table)}
     sequences = {oid: each for oid, each in known.items() if isinstance(each, Sequence)}
-    writes, large, found = _empty(link, blueprint, tables, sequences, elsewhere)
+    writes, large, found = _empty(link, blueprint, tables, sequences, elsewhere, added)
+    unsure = [oid for oid in tables.keys() & added.keys() if writes[oid] != added[oid]]
+    found |= state(link, {oid: _look(oid, tables[oid], elsewhere) for oid in unsure})
     again = {oid: t for oid, t in tables.items() if t.rows and found[oid] != t.content}
     work = sum(len(t.rows) for t in again.values()) + sum(tables[oid].size for oid in large)
     if work > most or not (again or large):
         return writes, large, found
     if again:  # rows of the template's were changed, or others lie before them
         elsewhere.update(dict.fromkeys(again, Place()))
-        more, too_large, _found = _empty(link, blueprint, again, {}, elsewhere)
+        more, too_large, _found = _empty(link, blueprint, again, {}, elsewhere, {})
         writes += more
         large += too_large
     # Rows go into an empty file, so that they lie in the template's order.
@@ -109,22 +114,24 @@ def _empty(
     tables: Mapping[int, Table],
     sequences: Mapping[int, Sequence],
     elsewhere: Mapping[int, Place],
+    added: Collection[int],
 ) -> tuple[Counter[int], list[int], dict[int, str]]:
     """Delete what lies behind the template's rows and set the sequences, then look, all at once.
 
-    Where no place is known all rows are deleted. Returns the same as `restore`.
+    Where no place is known all rows are deleted. Returns the same as `restore`, but that those of
+    `added` are taken for what they are to be.
     """
     known: dict[int, Table | Sequence] = {**tables, **sequences}
     if not known:
         return Counter(), [], {}
-    where = {oid: elsewhere.get(oid, table.place) for oid, table in tables.items()}
-    deletes = [_delete(table.name, where[oid].last) for oid, table in tables.items()]
+    deletes = [_delete(oid, table, elsewhere) for oid, table in tables.items()]
     sets = [
         f"SELECT setval({literal(each.name)}, {each.last_value}, {each.is_called})"
         for each in sequences.values()
     ]
     looks = {oid: each.look for oid, each in sequences.items()}
-    looks |= {oid: table.quick_look(where[oid]) for oid, table in tables.items()}
+    looks |= {oid: _look(oid, table, elsewhere) for oid, table in tables.items()}
+    looks |= {oid: literal(tables[oid].content) for oid in tables.keys() & set(added)}
     looks = {oid: f"{look}, pg_total_relation_size({oid})" for oid, look in looks.items()}
     done = link.results(*_BEGIN, *deletes, *sets, "COMMIT", query(looks), FLUSH)
     counts = [count for count, _rows in done[len(_BEGIN) :]]
@@ -134,9 +141,14 @@ def _empty(
     return writes, large, {oid: content for oid, content, _size in rows}
 
 
-def _delete(name: str, last: str) -> str:
+def _delete(oid: int, table: Table, elsewhere: Mapping[int, Place]) -> str:
+    last = elsewhere.get(oid, table.place).last
     behind = f" WHERE ctid > '{last}'" if last else ""
-    return f"DELETE FROM ONLY {name}{behind}"  # noqa: S608 - quoted
+    return f"DELETE FROM ONLY {table.name}{behind}"  # noqa: S608 - quoted
+
+
+def _look(oid: int, table: Table, elsewhere: Mapping[int, Place]) -> str:
+    return table.quick_look(elsewhere.get(oid, table.place))
 
 
 def _too_large(blueprint: Blueprint, sizes: Collection[Row]) -> list[int]:
