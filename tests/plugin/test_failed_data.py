@@ -283,11 +283,16 @@ exec docker run --rm --network host --env PGPASSWORD {image} pg_dump "$@"
 """Of the server's version, which this machine need not have."""
 
 
-def external(postgres_server: Server, environment: pytest.MonkeyPatch, path: Path) -> None:
-    """Let runs find somebody else's server, and the pg_dump in the folder `path`."""
+def external(
+    postgres_server: Server, environment: pytest.MonkeyPatch, path: Path, pg_dump: str = ""
+) -> None:
+    """Let runs find somebody else's server, and a program `pg_dump` in the folder `path`."""
     environment.setenv("WFLO_TESTKIT_POSTGRES_URL", postgres_server.url)  # type: ignore[attr-defined]
     environment.setenv("PATH", f"{path}:{os.environ['PATH']}")
     path.mkdir()
+    if pg_dump:
+        (path / "pg_dump").write_text(pg_dump)
+        (path / "pg_dump").chmod(0o755)
 
 
 @pytest.mark.slow
@@ -298,10 +303,8 @@ def test_an_external_servers_database_is_dumped_by_this_machines_pg_dump(
     fresh_environment: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    external(postgres_server, fresh_environment, tmp_path / "bin")
-    program = tmp_path / "bin" / "pg_dump"
-    program.write_text(PG_DUMP.format(image=postgres_server.image))
-    program.chmod(0o755)
+    program = PG_DUMP.format(image=postgres_server.image)
+    external(postgres_server, fresh_environment, tmp_path / "bin", program)
     result = run_suite(failing())
 
     result.assert_outcomes(failed=1)
@@ -319,10 +322,8 @@ def test_a_pg_dump_that_fails_is_named_by_the_runs_last_lines(
     fresh_environment: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    external(postgres_server, fresh_environment, tmp_path / "bin")
-    program = tmp_path / "bin" / "pg_dump"
-    program.write_text("#!/bin/sh\necho server version mismatch >&2\nexit 1\n")
-    program.chmod(0o755)
+    program = "#!/bin/sh\necho server version mismatch >&2\nexit 1\n"
+    external(postgres_server, fresh_environment, tmp_path / "bin", program)
     result = run_suite(failing())
 
     result.assert_outcomes(failed=1)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wflo_testkit.errors import TestkitError
 from wflo_testkit.model import Server, Spec
 from wflo_testkit.plain_data import read
 from wflo_testkit.runtime.placeholders import with_address, with_password
@@ -193,6 +194,17 @@ def test_a_servers_logs_are_read_since_the_moment_asked_for() -> None:
 
 def test_a_server_whose_logs_cannot_be_read_has_empty_ones() -> None:
     assert Server(service="s", name="s", host="h", ports={}).logs() == ""
+
+
+@pytest.mark.parametrize(
+    ("is_external", "said"), [(True, "it is external"), (False, "made of plain data")]
+)
+def test_a_server_that_knows_no_broker_says_why_it_can_do_nothing(
+    is_external: bool, said: str
+) -> None:
+    server = Server(service="app", name="app", host="h", ports={}, is_external=is_external)
+    with pytest.raises(TestkitError, match=said):
+        server.do("stop")
 
 
 def test_password_and_name_are_filled_in_wherever_they_stand_and_other_braces_stay() -> None:
