@@ -187,7 +187,7 @@ def test_external_servers(tmp_path: Path, options: tuple[str, ...], others: Brok
     done = run(tmp_path, FAILING, *options, **outside(others))
 
     assert "4 failed" in done.output, done.output
-    assert "--askpass" in done.output
+    assert "postgres  external at " in done.output
     assert done.leaks() == NONE
 
 

@@ -150,7 +150,11 @@ def test_a_killed_run_names_the_owner_of_its_folders(
 
     kill_both(run)
 
-    assert all(labels.owner_is_dead((each / "owner").read_text()) for each in mine)
+    wait_until(  # nobody waits for the broker, which dies when it gets to
+        lambda: all(labels.owner_is_dead((each / "owner").read_text()) for each in mine),
+        timeout=10,
+        poll=0.01,
+    )
     monkeypatch.setattr(tempfile, "tempdir", str(temp))
     folders.sweep()
     assert not any(each.exists() for each in mine)

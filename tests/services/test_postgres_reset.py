@@ -572,6 +572,17 @@ def test_a_client_that_comes_and_writes_meanwhile_is_noticed(
         assert state(handle) != first
 
 
+def test_an_account_that_a_crash_has_undone_is_there_again(
+    alone: Asker, server: PostgresServer
+) -> None:
+    """What was committed last may be lost by a crash: here, that the role was given its name."""
+    with alone.database() as handle:
+        first = state(handle)
+        query(server, f'ALTER ROLE "{handle.user}" RENAME TO "{handle.user}_earlier"')
+        handle.reset()
+        assert state(handle) == first
+
+
 @pytest.mark.slow
 def test_an_account_that_changes_hands_late_would_spoil_the_new_database(
     alone: Asker, monkeypatch: pytest.MonkeyPatch

@@ -57,8 +57,9 @@ def test_were_it_taken_for_a_fresh_one_the_next_test_would_have_them(
     recycler, end = asker.isolation._recycler, Logins.end
 
     def end_and_watch(logins: Logins, lease: HeldLease) -> list[str]:
+        asked = lease.notes.get("users")
         left = end(logins, lease)
-        if lease.notes.get("users"):
+        if asked:
             recycler.watch(lease.data["database"], lease.data["template"])
         return left
 

@@ -82,11 +82,10 @@ FAILS = """
 """
 
 DEAF = """
-    from wflo_testkit.plugin import fixtures
+    from wflo_testkit.run import leasing
 
-    fixtures._call = lambda broker, passwords, lease_id, verb, **args: broker.call(
-        lease_id, verb, args
-    )
+    assert leasing._call
+    leasing._call = lambda broker, learn, lease_id, verb, **args: broker.call(lease_id, verb, args)
 """
 
 

@@ -57,8 +57,8 @@ def test_a_failing_test_on_an_external_server_shows_no_password(
 
     result.assert_outcomes(failed=4)
     assert "sentinel" not in str(result.stdout) + str(result.stderr)
-    result.stdout.fnmatch_lines(["*: psql 'postgresql://maker@*/wflo_*'"])
-    result.stdout.fnmatch_lines(["*: psql 'postgresql://maker@*/shop?options=*search_path*'"])
+    result.stdout.fnmatch_lines(["*PostgresDatabase(name='wflo_*user='maker'*"] * 2)
+    result.stdout.fnmatch_lines(["postgres  external at *, 4 leases*"])
 
 
 @pytest.mark.usefixtures("kept_servers")

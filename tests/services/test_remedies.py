@@ -161,6 +161,7 @@ def test_a_renamed_administrator_of_postgres_is_told_as_that(service_core: Broke
     ("status", "told"),
     [
         ("PERMISSION_DENIED", "grant the kit RegisterNamespace"),
+        ("RESOURCE_EXHAUSTED", "raise the server's limit for such calls; else grant"),
         ("UNAVAILABLE", "still runs"),
         ("DEADLINE_EXCEEDED", "keeps the server from answering"),
         ("INTERNAL", "see the server's log"),

@@ -144,9 +144,11 @@ class Accounts:
         """
         with self._lock:
             account, other = self._of[used], self._of[fresh]
-        login, spare = quoted(account.user), quoted(gone)
+        login = quoted(account.user)
+        away = "UPDATE pg_authid SET rolname = {} WHERE rolname = {}"
         return [
-            f"ALTER ROLE {login} RENAME TO {spare}",
+            # ALTER ROLE fails where a crash has undone that the role was called so.
+            away.format(literal(gone), literal(account.user)),
             f"ALTER ROLE {quoted(other.user)} RENAME TO {login}",
             f"ALTER ROLE {login} PASSWORD '{account.verifier}'",
         ]

@@ -13,6 +13,8 @@ def remedy(error: BaseException | None, grant: str) -> str:
     status = getattr(getattr(error, "status", None), "name", "")
     if status in _DENIED:
         return grant
+    if status == "RESOURCE_EXHAUSTED":
+        return f"raise the server's limit for such calls; else {grant}"
     if error is None or status in ("DEADLINE_EXCEEDED", "CANCELLED"):
         return "look what keeps the server from answering: a pause, a full memory, a busy machine"
     if status == "UNAVAILABLE" or isinstance(error, (RuntimeError, OSError)):
