@@ -191,31 +191,27 @@ def test_the_same_description_does_not_start_another_container(
 
 
 OWN_SERVER = """
-import subprocess, types
+import subprocess
 import pytest
+from wflo_testkit.plugin.process import PROCESS
 
-@pytest.fixture(scope="session")
-def seen():
-    return types.SimpleNamespace()
+seen = {{}}
 
-def test_shared({fixture}, seen):
-    seen.shared = server_of({fixture})
+@pytest.fixture
+def servers(request):
+    label = f"label=dev.wflo.testkit.run={{request.config.stash[PROCESS].run}}"
+    words = ["docker", "ps", "--quiet", "--filter", label]
+    return lambda: set(subprocess.check_output(words, text=True).split())
+
+def test_shared({fixture}, servers):
+    seen["shared"] = servers()
 
 @pytest.mark.wflo({name}="own_server")
-def test_alone({fixture}, seen):
-    seen.own = server_of({fixture})
-    assert seen.own not in (seen.shared, "")
+def test_alone({fixture}, servers):
+    assert len(servers() - seen["shared"]) == 1
 
-def test_afterwards({fixture}, seen):
-    assert server_of({fixture}) == seen.shared
-    assert not is_there(seen.own)
-
-def server_of(handle):
-    return getattr(handle, "server", handle).container_id
-
-def is_there(container):
-    shown = subprocess.run(["docker", "inspect", container], capture_output=True, check=False)
-    return shown.returncode == 0
+def test_afterwards({fixture}, servers):
+    assert servers() == seen["shared"]
 """
 PAGE = """
 [tool.wflo-testkit.servers.contract_page]
