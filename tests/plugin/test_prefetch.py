@@ -160,7 +160,7 @@ def test_only_what_a_selected_test_is_sure_to_share_is_asked_for(
     ("mutant", "caught"),
     [
         ("wflo_testkit.plugin.process.PytestProcess._is_reached", {"faked", "parametrized"}),
-        ("wflo_testkit.plugin.prefetch.is_shared", {"private_a", "private_b"}),
+        ("wflo_testkit.plugin.prefetch._is_shared", {"private_a", "private_b"}),
     ],
 )
 def test_without_one_of_its_questions_too_much_is_asked_for(

@@ -150,6 +150,7 @@ def test_somebody_else_who_writes_while_the_kit_restores(
     def disturbed(link: WatchingConnection, *rest: Any) -> Counter[int]:
         [[(name,)]] = link.ask("SELECT current_database()::text")
         query(server, "INSERT INTO log VALUES ('from elsewhere')", database=name)
+        wait_until(lambda: reading.sessions(link) == 0, timeout=10, poll=0.001)
         return empty(link, *rest)
 
     monkeypatch.setattr(restore, "_empty", disturbed)
