@@ -98,35 +98,6 @@ def test_two_fixtures_of_one_name_are_refused_with_the_difference(run_suite: Run
 
 
 @pytest.mark.slow
-def test_a_failed_test_s_report_has_the_container_s_log(run_suite: Run) -> None:
-    suite = """
-    def test(app_server):
-        app_server.exec("sh", "-c", "echo ERROR cannot reach the bank > /proc/1/fd/1")
-        assert False
-    """
-    result = run_suite(suite, pyproject=APP)
-
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*app log since the test began*", "*ERROR cannot reach the bank*"])
-
-
-@pytest.mark.slow
-def test_ps_lists_it(run_suite: Run) -> None:
-    suite = """
-    import subprocess, sys
-
-    def test(app_server, request):
-        from wflo_testkit.plugin.process import PROCESS
-
-        words = [sys.executable, "-m", "wflo_testkit.cli.main", "ps"]
-        said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-        run = request.config.stash[PROCESS].run
-        assert ["app", "server", run] in [line.split()[:3] for line in said.splitlines()], said
-    """
-    run_suite(suite, pyproject=APP).assert_outcomes(passed=1)
-
-
-@pytest.mark.slow
 def test_what_one_test_does_to_it_another_sees(run_suite: Run) -> None:
     suite = """
     import pytest

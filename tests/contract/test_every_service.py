@@ -9,6 +9,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
@@ -17,6 +18,8 @@ import pytest
 from tests.conftest import Run
 from tests.containers import programs
 from tests.containers.programs import python
+from tests.lifecycle.runs import Launched
+from tests.lifecycle.test_deaths import kill_both
 from wflo_testkit import Server, ready
 from wflo_testkit.plugin.process import PROCESS
 from wflo_testkit.services import table
@@ -216,7 +219,7 @@ def test_afterwards({fixture}, servers):
 PAGE = """
 [tool.wflo-testkit.servers.contract_page]
 image = "python:3.13-slim"
-command = ["python", "-m", "http.server"]
+command = ["sh", "-c", "echo WARNING the page is thin; exec python -m http.server"]
 init = true
 ports = { http = 8000 }
 ready = "http"
@@ -233,6 +236,76 @@ def test_own_server_gives_one_test_a_server_that_is_gone_afterwards(
     result = run_suite(suite, pyproject=PAGE)
 
     result.assert_outcomes(passed=3)
+
+
+def fixtures_of(name: str) -> str:
+    """Return the parameters of a test that uses both the handle and the server."""
+    return ", ".join(dict.fromkeys([f"{name}_{EVERY[name].lease}", f"{name}_server"]))
+
+
+FAILS = """
+def test({fixtures}, request):
+    import subprocess, sys
+    from wflo_testkit.plugin.process import PROCESS
+
+    ps = [sys.executable, "-m", "wflo_testkit.cli.main", "ps"]
+    lines = subprocess.check_output(ps, text=True).splitlines()
+    row = ["{name}", "server", request.config.stash[PROCESS].run]
+    assert row in [line.split()[:3] for line in lines], lines
+    assert not {name}_server.container_id
+"""
+
+
+@pytest.mark.slow
+@every_server
+def test_ps_lists_it_and_a_failed_tests_report_has_its_log(run_suite: Run, name: str) -> None:
+    suite = FAILS.format(name=name, fixtures=fixtures_of(name))
+    result = run_suite(suite, pyproject=PAGE)
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*assert not *container_id", f"* {name} log since the test began *"]
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("own_kept_servers")
+@every_server
+def test_with_reuse_it_outlives_the_run(
+    run_suite: Run, pytester: pytest.Pytester, name: str
+) -> None:
+    suite = f"""
+    def test({fixtures_of(name)}):
+        with open("ids", "a") as ids:
+            print({name}_server.container_id, file=ids)
+    """
+    for _run in range(2):
+        run_suite(suite, pyproject=PAGE).assert_outcomes(passed=1)
+
+    first, second = (pytester.path / "ids").read_text().split()
+    assert first == second
+
+
+@pytest.mark.slow
+@every_server
+def test_nothing_of_it_is_left_when_all_are_killed(
+    tmp_path: Path, fresh_environment: pytest.MonkeyPatch, name: str
+) -> None:
+    suite = f"""
+    from conftest import ready, rest
+
+    def test({name}_{EVERY[name].lease}):
+        ready()
+        rest()
+    """
+    texts = {"test_it.py": suite, "pyproject.toml": PAGE}
+    run = Launched(tmp_path / "run", texts, "-p", "no:randomly", variables={})
+    try:
+        run.await_ready()
+        kill_both(run)
+        run.seconds_until_gone()
+    finally:
+        run.end()
 
 
 @every_server
