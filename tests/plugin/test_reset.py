@@ -161,6 +161,54 @@ def test_what_is_kept_is_what_it_was_at_the_end(postgres_server):
 """
 )
 
+SEEDED = (
+    MODELS
+    + """
+import psycopg
+from wflo_testkit import scoped
+
+ROWS = 10_000
+LEAVES = [
+    "INSERT INTO orders VALUES (20001), (20002)",
+    "INSERT INTO orders VALUES (20001); DELETE FROM orders WHERE id = 1",
+    "UPDATE orders SET id = id + 20000",
+    "TRUNCATE orders",
+    "CREATE TABLE more (id int)",
+]
+
+def seed(url):
+    with psycopg.connect(url) as connection:
+        connection.execute(f"INSERT INTO orders SELECT generate_series(1, {ROWS})")
+
+shop = scoped("postgres_database", scope="module", schema=[Base.metadata, seed])
+
+@pytest.fixture(autouse=True)
+def clean_shop(shop):
+    shop.reset()
+
+@pytest.mark.parametrize("number", range(50))
+def test(shop, number):
+    with psycopg.connect(shop.url) as connection:
+        found = connection.execute("SELECT id FROM orders ORDER BY id").fetchall()
+        assert found == [(n + 1,) for n in range(ROWS)]
+        assert connection.execute("SELECT to_regclass('more')").fetchone() == (None,)
+        connection.execute(LEAVES[number % len(LEAVES)])
+"""
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_each_of_fifty_tests_sees_the_seed_and_nothing_else(run_suite: Run, workers: str) -> None:
+    run_suite(SEEDED, "-n", workers).assert_outcomes(passed=50)
+
+
+@pytest.mark.slow
+def test_without_a_reset_the_second_meets_what_the_first_has_left(run_suite: Run) -> None:
+    done = run_suite(SEEDED.replace("shop.reset()", "pass"), "--maxfail=1")
+
+    done.assert_outcomes(passed=1, failed=1)
+
 
 @pytest.mark.slow
 def test_hypothesis_with_a_reset_for_each_example(run_suite: Run) -> None:
