@@ -10,6 +10,7 @@ SECONDS = {
     "back_to_back": 80,
     "first_result": 20,
     "first_use": 30,
+    "failing": 15,
     "own_containers": 25,
     "scale": 160,
     "idle": 40,
