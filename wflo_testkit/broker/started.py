@@ -113,6 +113,7 @@ def _figures(isolation: Isolation | None) -> dict[str, int]:
 
 
 def row(started: Started) -> dict[str, Json]:
+    """Return what a run's summary tells of a server; see `BrokerApi.summary`."""
     found: dict[str, Json] = {
         "name": started.spec.name,
         "service": started.spec.service,

@@ -45,6 +45,10 @@ def _parts(key: str, text: str, session: RunSession) -> Iterator[tuple[str, str 
 
 
 def filled(key: str, text: str, session: RunSession, handle_of: Callable[[str], Any]) -> str:
+    """Return a variable's text with its placeholders replaced. Raises SettingError.
+
+    handle_of: returns what a server, or a lease, gives to a test.
+    """
     return "".join(
         literal + ("" if field is None else str(_value(key, field, argument, session, handle_of)))
         for literal, field, argument in _parts(key, text, session)

@@ -37,6 +37,7 @@ class Table:
         return self.convert(word, self[word], reader)
 
     def convert(self, word: str, value: Any, reader: Callable[[Any], T]) -> T:
+        """Do the same for a part of a word's value."""
         try:
             return reader(value)
         except KeyError as error:
@@ -70,6 +71,7 @@ class Table:
         return str(value)
 
     def refused(self, word: str, cause: object, fix: str = "") -> SettingError:
+        """Return the error for what a word says, and where it says so."""
         return SettingError(
             f"the container {self.name!r} cannot be run: {word}",
             cause=str(cause),
