@@ -7,9 +7,12 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from wflo_testkit.plain_data import read
+
+if TYPE_CHECKING:
+    from wflo_testkit.errors import TestkitError
 
 Json = Any
 """What survives a JSON round trip: str, int, float, bool, None, lists and string-keyed dicts."""
@@ -233,7 +236,7 @@ class Server:
         """Return what `to_json` told, with `extra` fields. Raises ValueError, see `read`."""
         return read(cls, data, **extra)
 
-    def _cannot(self, action: str) -> Exception:
+    def _cannot(self, action: str) -> TestkitError:
         from wflo_testkit.errors import TestkitError
 
         cause = "it was made of plain data, and knows no broker to ask"
