@@ -121,8 +121,7 @@ def test_it_is_declared_under_another_name_started_ahead_and_reused(
 
 
 @pytest.mark.slow
-def test_a_test_may_have_one_to_itself_only_by_a_lease(run_suite: Run) -> None:
-    """The marker is about leases, and there are none: the server is everybody's."""
+def test_a_test_may_have_one_to_itself(run_suite: Run) -> None:
     result = run_suite(
         """
         import pytest
@@ -132,7 +131,7 @@ def test_a_test_may_have_one_to_itself_only_by_a_lease(run_suite: Run) -> None:
             request.config.cache.set("id", store_server.container_id)
 
         def test_plain(store_server, request):
-            assert request.config.cache.get("id", "") == store_server.container_id
+            assert request.config.cache.get("id", "") not in ("", store_server.container_id)
         """
     )
     result.assert_outcomes(passed=2)

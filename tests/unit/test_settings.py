@@ -40,7 +40,7 @@ def load(tmp_path: Path) -> Load:
     def load(toml: str = "", environ: dict[str, str] | None = None, **more: Any) -> Settings:
         if toml:
             (tmp_path / "pyproject.toml").write_text(toml)
-        fixtures, kinds = more.pop("fixtures", None), more.pop("kinds", None)
+        fixtures, kinds = more.pop("fixtures", {}), more.pop("kinds", None)
         return Settings.load(
             OPTIONS,
             SERVICES,
