@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from wflo_testkit.services.redis.databases import Databases
 
 importing.load()  # see tests/services/conftest.py
 
+NUMBERS = itertools.count()
 THREADS = 4
 ROUNDS = 5
 SLOW = ("kafka", "temporal")
@@ -40,9 +42,13 @@ def broker() -> Iterator[Broker]:
 
 @pytest.fixture
 def way(broker: Broker, waiting: Listening) -> Iterator[Callable[[str], Member]]:
-    """way(service): a process that asks for leases over the socket."""
+    """way(service): a process that asks for leases over the socket.
+
+    Of a name of its own: the broker, which outlives the test, gives back a moment later what the
+    process of the last one has held, and knows it by its name.
+    """
     waiting.connections.serve(broker)
-    client = connect(str(waiting.path), "gw0")
+    client = connect(str(waiting.path), f"gw{next(NUMBERS)}")
 
     def way(service: str) -> Member:
         found = member(broker, service)
