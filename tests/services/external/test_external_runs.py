@@ -70,6 +70,9 @@ def holding(server: Server, hours_ago: float, mode: str = "") -> Iterator[str]:
             isolation._cluster.databases.may_create = False  # type: ignore[attr-defined]
         ask = Ask(key=asked.server.key, kind="empty_database", mode="", params={})
         broker.owner("main").lease(ask)
+        if server.service == "postgres":  # databases are made ahead, and all of them count
+            stocks = isolation._pool._of_template.values()  # type: ignore[attr-defined]
+            wait_until(lambda: not any(each.coming for each in stocks), timeout=60, poll=0.002)
         yield broker._session.run
 
 
@@ -97,7 +100,7 @@ def test_the_next_run_clears_an_old_one_that_was_killed_and_no_other(
 
     assert_gone(server, killed.run)
     assert left_by(server, young.run) == kept
-    assert left_by(server, living.run) == held
+    assert left_by(server, living.run) >= held  # it goes on making databases ahead
     assert go(living) == 0, living.output
     assert_gone(server, living.run, following.run)
     sweep(server, young.run)
