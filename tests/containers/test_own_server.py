@@ -14,6 +14,12 @@ init = true
 ports = { http = 8000 }
 ready = { http = "/" }
 replicas = 2
+
+[tool.wflo-testkit.servers.other]
+image = "python:3.13-slim"
+command = ["sleep", "1000"]
+init = true
+environment = { APP = "{app.internal_url}" }
 """
 CONFTEST = """
 import subprocess, types, urllib.request
@@ -47,8 +53,9 @@ def test_a_test_has_a_container_to_itself_and_may_break_it(run_suite: Run) -> No
         assert page == (app_server.container_id, 200)
 
     @pytest.mark.wflo(app="own_server")
-    def test_alone(app_server, page, seen):
+    def test_alone(app_server, other_server, page, seen):
         seen.own = app_server
+        assert other_server.exec("printenv", "APP").strip() == seen.shared.internal_url
         assert app_server.container_id != seen.shared.container_id
         assert page == (app_server.container_id, 200)
         assert app_server.internal_url != seen.shared.internal_url

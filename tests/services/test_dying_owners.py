@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -106,9 +107,11 @@ def fighter(
 def test_a_process_that_is_killed_while_it_leases_and_one_that_goes_on(
     listener: Listening, ask: Ask, ledger: Ledger
 ) -> None:
-    lives = fighter(listener, "lives", ask, 40, gives_back=True)
+    # Names of their own: the broker outlives the test, and gives back by name a moment later.
+    of = uuid.uuid4().hex[:6]
+    lives = fighter(listener, f"lives-{of}", ask, 40, gives_back=True)
     for number, moment in enumerate((0.01, 0.02, 0.04)):
-        dies = fighter(listener, f"dies{number}", ask, 7, gives_back=False)
+        dies = fighter(listener, f"dies{number}-{of}", ask, 7, gives_back=False)
         pause(moment)
         dies.kill()
         dies.communicate()
