@@ -43,12 +43,21 @@ class CannotReuse(Exception):
 class Reuse:
     """One run's way to the kept servers. Safe to use from several threads.
 
-    warming: see Starter.
+    warming: see Starter. ends_started: whether those that this run has started go with it, but for
+    those that another run uses then.
     """
 
-    def __init__(self, kept_servers: KeptServers, warming: Warming | None = None) -> None:
+    def __init__(
+        self,
+        kept_servers: KeptServers,
+        warming: Warming | None = None,
+        *,
+        ends_started: bool = False,
+    ) -> None:
         self._kept_servers = kept_servers
         self._warming = warming
+        self._ends_started = ends_started
+        self._begun: set[str] = set()  # containers that this run has started
         self._lock = threading.Lock()
         self._keys: dict[str, str] = {}  # a container -> what it is kept under
         self._half_made: set[str] = set()
@@ -74,6 +83,8 @@ class Reuse:
             raise
         with self._lock:
             self._keys[server.container_id] = key
+            if not found:
+                self._begun.add(server.container_id)
         self._behind(lambda: remove_idle(kept_servers, [(spec.name, key)]))
         return server, found
 
@@ -102,6 +113,8 @@ class Reuse:
             key = self._keys.pop(server.container_id, "")
         if key:
             self._kept_servers.end_use(key, kept=kept)
+        if self._ends_started and server.container_id in self._begun:
+            self._retire(key, server.container_id)
 
     def close(self) -> None:
         """Finish what runs in the background; remove what was being started."""
@@ -166,6 +179,13 @@ class Reuse:
             users = ", ".join(self._users(record)) or "another"
             reason = finding.reason or "it does not answer"
             raise CannotReuse(f"{reason}, and run {users} uses it")
+
+    def _retire(self, key: str, container: str) -> None:
+        """Remove a container unless another run uses it; what resists goes when it is idle."""
+        with contextlib.suppress(OSError):
+            record = self._kept_servers.find(key)
+            if record is not None and record.container_id == container:
+                self._kept_servers.retire(record)
 
     def _users(self, record: Record) -> list[str]:
         kept_servers = self._kept_servers

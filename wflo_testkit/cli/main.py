@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from wflo_testkit.errors import TestkitError
 
-COMMANDS = ("doctor", "images", "ps", "clean")
+COMMANDS = ("doctor", "images", "up", "ps", "clean")
 """Subcommands in the order of the help. Each is a module of this package with
 `register(subparsers)`, which sets `run`: a callable that takes the parsed arguments and returns
 the exit status."""

@@ -51,15 +51,21 @@ def read(folder: Path) -> Project:
     return Project(told["settings"], told["sources"], told["warnings"], specs)
 
 
+def unmeasured() -> dict[str, str]:
+    """Return variables that keep a pytest without tests from erasing what the last run measured.
+
+    pytest-cov begins with that.
+    """
+    return {"COVERAGE_FILE": f"{tempfile.gettempdir()}/wflo-testkit-{secrets.token_hex(4)}"}
+
+
 def _told(folder: Path) -> dict[str, Json]:
     command = [sys.executable, *OPTIONS]
-    # pytest-cov begins by erasing what the last run has measured.
-    unmeasured = {"COVERAGE_FILE": f"{tempfile.gettempdir()}/wflo-testkit-{secrets.token_hex(4)}"}
     try:
         done = subprocess.run(
             command,
             cwd=folder,
-            env=os.environ | unmeasured,
+            env=os.environ | unmeasured(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

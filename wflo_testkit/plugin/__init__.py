@@ -50,13 +50,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Answer `--wflo-specs`, in place of a run."""
-    if config.option.wflo_specs is None:
-        return None
-    from wflo_testkit.plugin import spec_hook
+    """Do what `--wflo-specs` or `--wflo-up` asks for, in place of a run."""
+    if config.option.wflo_specs is not None:
+        from wflo_testkit.plugin import spec_hook
 
-    spec_hook.show(config)
-    return 0
+        spec_hook.show(config)
+        return 0
+    if config.option.wflo_up is not None:
+        from wflo_testkit.plugin import up
+
+        return up.serve(config)
+    return None
 
 
 def pytest_configure(config: pytest.Config) -> None:

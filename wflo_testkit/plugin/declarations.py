@@ -25,6 +25,12 @@ def add_options(parser: pytest.Parser, flags: Iterable[Flag]) -> None:
     group = parser.getgroup("wflo-testkit", "wflo-testkit: real services in containers")
     text = "Print what each server would run, the settings and the hook applied, and run no test."
     group.addoption("--wflo-specs", dest=dest("specs"), choices=("json",), help=text)
+    text = "Start these servers and leases, with commas between them, and run no test."
+    group.addoption(
+        "--wflo-up", dest=dest("up"), metavar="NAMES", help=f"{text} See `wflo-testkit up`."
+    )
+    text = "Write the addresses of what is up to this file."
+    group.addoption("--wflo-up-env-file", dest=dest("up_env_file"), metavar="FILE", help=text)
     for key, is_switch, text in flags:
         flag = f"--wflo-{key.replace('_', '-')}"
         if is_switch:

@@ -153,4 +153,8 @@ class PluginSession(RunSession):
         """Return what the run's broker is told. Raises SettingError."""
         from wflo_testkit.run.config import RunConfig
 
-        return RunConfig.of(self.run, self.rootdir, self.settings)
+        config = RunConfig.of(self.run, self.rootdir, self.settings)
+        if self.process.config.option.wflo_up is not None:
+            # So that other runs find its servers while it is there.
+            config = dataclasses.replace(config, reuse=True, ends_reused=not config.keep)
+        return config

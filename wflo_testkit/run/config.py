@@ -24,6 +24,8 @@ class RunConfig:
 
     run: its id. rootdir: the project's folder, absolute. endpoint: the daemon's, or `objection`:
     the error of the setting that names it, as plain data, for whoever needs the daemon.
+    ends_reused: whether servers that are kept for reuse, and that this run has started, go at its
+    end, if no other run uses them then.
     may_make: whether missing warm images are made. debug: whether the broker's log tells all.
     The rest are the settings of these names.
     """
@@ -42,6 +44,7 @@ class RunConfig:
     warm_images: bool
     may_make: bool
     debug: bool
+    ends_reused: bool = False
 
     @classmethod
     def of(cls, run: str, rootdir: Path, settings: Settings) -> Self:

@@ -71,7 +71,7 @@ def _reuse(config: RunConfig, warming: Warming | None) -> Reuse | None:
 
     project, max_idle = project_of(Path(config.rootdir)), config.reuse_max_idle
     kept = KeptServers(config.run, project, max_idle, policy=config.images, find=config.find)
-    return Reuse(kept, warming)
+    return Reuse(kept, warming, ends_started=config.ends_reused)
 
 
 def remove_idle_behind(run: str, find: Callable[[], Endpoint] | None = None) -> threading.Thread:
