@@ -122,6 +122,7 @@ def test_redis_own_words_are_told_apart(error: Exception, told: str) -> None:
     [
         ('FATAL:  password authentication failed for user "postgres"', "leave the role 'pg'"),
         ('FATAL:  role "postgres" does not exist', "leave the role 'pg' as it is"),
+        ('role "wflo_1_2" does not exist', "dropped or renamed that role"),
         ("FATAL:  sorry, too many clients already", "postgres_max_connections"),
         ("could not extend file: No space left on device", "its disk is full"),
         ("connection to server at 127.0.0.1 failed: Connection refused", "still runs"),

@@ -7,8 +7,10 @@ import re
 from wflo_testkit.services.postgres.server import PostgresServer
 
 _OF_ACCOUNT = re.compile(
-    r'password authentication failed|role "[^"]*" (?:does not exist|is not permitted to log in)'
+    r"password authentication failed"
+    r'|FATAL: +role "[^"]*" (?:does not exist|is not permitted to log in)'
 )
+"""Of who cannot connect: without FATAL it is a statement's, about another role."""
 _SAID = (
     (r"too many clients|connection slots", "raise postgres_max_connections, or close connections"),
     (r"No space left|disk full", "its disk is full; on the kit's server that is the memory"),
@@ -18,6 +20,7 @@ _SAID = (
     (r"in recovery mode|starting up", "it has crashed and is coming back: see its log for why"),
     (r"shutting down|refused|No such file", "look whether it still runs: a test may have ended it"),
     (r'database "[^"]*" does not exist', "look who has dropped that database"),
+    (r'role "[^"]*" does not exist', "look who has dropped or renamed that role"),
 )
 """In English, as the kit's own server speaks (PostgreSQL manual, lc_messages)."""
 
