@@ -115,3 +115,44 @@ def test_another_mode_is_refused(run_suite: Run) -> None:
     result.stdout.fnmatch_lines(
         ["*unknown mode of app: 'own_sever'*", "*::test_misspelt*", "*write 'own_server'*"]
     )
+
+
+@pytest.mark.slow
+def test_a_marked_test_that_would_share_it_fails_before_it_begins(run_suite: Run) -> None:
+    suite = """
+    import unittest
+    import pytest
+
+    @pytest.mark.wflo(app="own_server")
+    @pytest.mark.parametrize("number", [1])
+    def test_asks_too_late(request, number):
+        request.getfixturevalue("app_server").kill()
+
+    @pytest.mark.wflo(app="own_server")
+    class TestMethods(unittest.TestCase):
+        @pytest.fixture(autouse=True)
+        def given(self, app_server):
+            self.app = app_server
+
+        def test_breaks_it(self):
+            self.app.kill()
+
+    @pytest.mark.wflo(app="own_server")
+    class TestOthers:
+        def test_needs_none(self): ...
+
+    def test_everybodys(app_server):
+        assert app_server.state == "running"
+    """
+    result = run_suite(suite, pyproject=APP)
+
+    result.assert_outcomes(errors=2, passed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*this test cannot have app to itself*",
+            "*it does not take app_server as an argument*",
+            "*::test_asks_too_late*",
+            "*methods of unittest.TestCase have no parameters*",
+            "*::TestMethods::test_breaks_it*",
+        ]
+    )

@@ -116,12 +116,12 @@ def make(
         setattr(holder, name, pytest.fixture(scope="session", name=name)(function))
         functions.add(function)
     if whole:
-        holder.pytest_generate_tests = _parametrize(whole)  # type: ignore[attr-defined]
+        holder.pytest_generate_tests, holder.pytest_runtest_setup = _own_server(whole)  # type: ignore[attr-defined]
     return holder, functions
 
 
-def _parametrize(servers: Sequence[str]) -> Callable[[pytest.Metafunc], None]:
-    """Return the hook for servers without leases: for such a one the marker speaks of itself."""
+def _own_server(servers: Sequence[str]) -> tuple[Callable[..., None], Callable[..., None]]:
+    """Return the hooks for servers without leases: for such a one the marker speaks of itself."""
 
     def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if metafunc.definition.get_closest_marker("wflo") is not None:
@@ -129,7 +129,13 @@ def _parametrize(servers: Sequence[str]) -> Callable[[pytest.Metafunc], None]:
 
             own_server.parametrize(metafunc, servers)
 
-    return pytest_generate_tests
+    def pytest_runtest_setup(item: pytest.Item) -> None:
+        if item.get_closest_marker("wflo") is not None:
+            from wflo_testkit.plugin import own_server
+
+            own_server.refuse(item, servers)
+
+    return pytest_generate_tests, pytest_runtest_setup
 
 
 def _signature(*names: str) -> Signature:

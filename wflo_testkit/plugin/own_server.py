@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 
+from wflo_testkit.errors import SettingError
 from wflo_testkit.plugin.prefetch import chosen_mode
 
 
@@ -40,7 +41,34 @@ def parametrize(metafunc: pytest.Metafunc, servers: Collection[str]) -> None:
             metafunc.parametrize(f"{server}_server", [choice], indirect=True, ids=hidden)
 
 
+def refuse(item: pytest.Item, servers: Collection[str]) -> None:
+    """Fail a test that would share one of `servers` though its marker says that it must not.
+
+    A marker of a class or a module may be about others of its tests.
+    """
+    has = getattr(getattr(item, "callspec", None), "params", ())
+    for server in servers:
+        fixture = f"{server}_server"
+        if fixture in has or not chosen_mode(item, server):
+            continue
+        if fixture in getattr(item, "fixturenames", ()):
+            raise _shared(item, server, "methods of unittest.TestCase have no parameters")
+        if any(server in mark.kwargs for mark in item.own_markers if mark.name == "wflo"):
+            raise _shared(item, server, f"it does not take {fixture} as an argument")
+
+
 def chosen(request: pytest.FixtureRequest) -> Chosen | None:
     """Return what the marker has chosen for the server of this fixture, if anything."""
     param = getattr(request, "param", None)
     return param if isinstance(param, Chosen) else None
+
+
+def _shared(item: pytest.Item, server: str, cause: str) -> BaseException:
+    """Return the failure of a test that cannot have a server to itself."""
+    error = SettingError(
+        f"this test cannot have {server} to itself",
+        cause=cause,
+        looked_at=f"the marker `wflo` of {item.nodeid}",
+        fix=f"write a function, def test({server}_server), or leave the marker out",
+    )
+    return pytest.fail.Exception(error.text, pytrace=False)
