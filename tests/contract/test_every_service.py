@@ -247,7 +247,9 @@ FAILS = """
 def test({fixtures}, request):
     import subprocess, sys
     from wflo_testkit.plugin.process import PROCESS
+    from wflo_testkit.wait import wait_until
 
+    wait_until({name}_server.logs, timeout=30)  # each greets; some only when they answer already
     ps = [sys.executable, "-m", "wflo_testkit.cli.main", "ps"]
     lines = subprocess.check_output(ps, text=True).splitlines()
     row = ["{name}", "server", request.config.stash[PROCESS].run]
