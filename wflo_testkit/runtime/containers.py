@@ -1,23 +1,21 @@
-"""Starts, watches and removes the containers of one run."""
+"""Starts and removes the containers of one run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wflo_testkit.errors import StartFailed
 from wflo_testkit.model import Json, Spec
-from wflo_testkit.runtime import configuration, images, labels, logs, ports
+from wflo_testkit.runtime import configuration, images, labels, ports
 from wflo_testkit.runtime.inputs import archive
+from wflo_testkit.runtime.inspection import Inspection
 from wflo_testkit.runtime.placeholders import with_address, with_password
-from wflo_testkit.runtime.printing import printed
-from wflo_testkit.runtime.running import Running, State
+from wflo_testkit.runtime.running import Running
 from wflo_testkit.wait import WaitTimeout, wait_until
 
 if TYPE_CHECKING:
-    import docker
     from docker.errors import APIError
     from docker.models.containers import Container
 
@@ -38,19 +36,15 @@ class NameTaken(Exception):
     """A container of that name is there already: another process was first."""
 
 
-class Containers:
+class Containers(Inspection):
     """The containers of one run, or those that go to `place`. Safe to use from several threads.
 
     session: the connection to the daemon.
     """
 
     def __init__(self, session: DockerSession, place: KeptPlace | None = None) -> None:
-        self._session = session
+        super().__init__(session)
         self._place = place or session
-
-    @property
-    def client(self) -> docker.DockerClient:
-        return self._session.client.client
 
     def image(self, spec: Spec) -> images.ResolvedImage:
         """Find what to run for `spec`. Raises DockerUnavailable or ImageUnavailable."""
@@ -102,70 +96,9 @@ class Containers:
                 fix="run `wflo-testkit doctor`",
             ) from None
 
-    def state(self, container_id: str) -> State:
-        """Return the container's state; "gone" when Docker no longer knows it."""
-        from docker.errors import NotFound
-
-        try:
-            state = self.client.api.inspect_container(container_id)["State"]
-        except NotFound:
-            return State("gone")
-        return State(state["Status"], state["ExitCode"], state["OOMKilled"])
-
-    def output_of_this_start(self, container_id: str) -> str:
-        """Return its output since it ended last, which is what it prints from its start on."""
-        state = self.client.api.inspect_container(container_id)["State"]
-        ended = datetime.fromisoformat(state["FinishedAt"])
-        return self.logs(container_id, ended.timestamp() if ended.year > 1 else None)
-
-    def logs(self, container_id: str, since: float | None = None, tail: int | None = None) -> str:
-        """Return output since `since` (seconds since the epoch), at most the last `tail` lines.
-
-        Raises nothing: they are read to explain a failure, which must not be lost for want of them.
-        """
-        from docker.errors import DockerException, NotFound
-        from requests.exceptions import RequestException
-
-        api = self.client.api
-        last: dict[str, Any] = {"tail": "all" if tail is None else tail}
-        if since is not None:
-            last |= {"since": max(since - logs.LATENESS, 1.0), "timestamps": True}
-        try:
-            raw = api.logs(container_id, **last)
-        except NotFound:
-            return ""
-        except (DockerException, RequestException) as error:  # it is being removed; a lost daemon
-            return f"(the log cannot be read: {error})"
-        text = bytes(raw).decode(errors="replace")
-        return text if since is None else logs.since(text, since)
-
-    def printed(self, container_id: str, command: tuple[str, ...], limit: int) -> bytes:
-        """Run a command in a container and return what it prints; see `printing.printed`."""
-        return printed(self.client.containers.get(container_id), command, limit)
-
-    def execute(self, container_id: str, command: list[str]) -> tuple[int, str]:
-        """Run a command in a container; return its exit code and all that it prints.
-
-        Raises docker's errors.
-        """
-        api = self.client.api
-        made = api.exec_create(container_id, command)["Id"]
-        said = bytes(api.exec_start(made)).decode(errors="replace")
-        return int(api.exec_inspect(made)["ExitCode"] or 0), said
-
-    def health(self, container_id: str) -> Mapping[str, Any] | None:
-        """Return what Docker says of its health check; None where it has none."""
-        state: Mapping[str, Any] = self.client.api.inspect_container(container_id)["State"]
-        return state.get("Health")
-
     def stop(self, container_id: str, grace: int) -> None:
         """Ask its process to end, and kill it after `grace` seconds; returns when it has ended."""
         self.client.api.stop(container_id, timeout=grace)
-
-    @property
-    def host(self) -> str:
-        """The address of published ports."""
-        return self._session.host
 
     def for_an_object(self, spec: Spec) -> dict[str, Json]:
         """Return what `objects.start` is told of the container for `spec`."""
@@ -181,16 +114,6 @@ class Containers:
             "networks": self._others(spec),
             "aliases": [place.host_name(spec)],
         }
-
-    def published(self, container_id: str) -> dict[str, int]:
-        """Return the published ports of a container, by the number inside."""
-        found = self.client.api.inspect_container(container_id)["NetworkSettings"]["Ports"]
-        address = ports.publish_address(self._session.host)
-        host_ports = {
-            inside.partition("/")[0]: ports.host_port(bound, address)
-            for inside, bound in (found or {}).items()
-        }
-        return {name: port for name, port in host_ports.items() if port}
 
     def built(self, spec: Spec) -> Spec:
         """Return `spec` with the image of what it builds. Raises ImageUnavailable, OSError."""

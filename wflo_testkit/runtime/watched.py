@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wflo_testkit.runtime.containers import Containers
+from wflo_testkit.runtime.inspection import Inspection
 from wflo_testkit.runtime.running import Running, State
 
 
@@ -14,7 +14,7 @@ from wflo_testkit.runtime.running import Running, State
 class Watched:
     """A readiness.Container."""
 
-    containers: Containers
+    inspection: Inspection
     running: Running
 
     @property
@@ -30,13 +30,13 @@ class Watched:
         return self.running.image
 
     def output(self) -> str:
-        return self.containers.output_of_this_start(self.running.id)
+        return self.inspection.output_of_this_start(self.running.id)
 
     def execute(self, command: list[str]) -> tuple[int, str]:
-        return self.containers.execute(self.running.id, command)
+        return self.inspection.execute(self.running.id, command)
 
     def health(self) -> Mapping[str, Any] | None:
-        return self.containers.health(self.running.id)
+        return self.inspection.health(self.running.id)
 
     def state(self) -> State:
-        return self.containers.state(self.running.id)
+        return self.inspection.state(self.running.id)
