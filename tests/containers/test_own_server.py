@@ -137,6 +137,10 @@ def test_a_marked_test_that_would_share_it_fails_before_it_begins(run_suite: Run
         def test_breaks_it(self):
             self.app.kill()
 
+    @pytest.mark.parametrize("n", [pytest.param(1, marks=pytest.mark.wflo(app="own_server"))])
+    def test_of_one_set(app_server, n):
+        app_server.kill()
+
     @pytest.mark.wflo(app="own_server")
     class TestOthers:
         def test_needs_none(self): ...
@@ -146,7 +150,7 @@ def test_a_marked_test_that_would_share_it_fails_before_it_begins(run_suite: Run
     """
     result = run_suite(suite, pyproject=APP)
 
-    result.assert_outcomes(errors=2, passed=2)
+    result.assert_outcomes(errors=3, passed=2)
     result.stdout.fnmatch_lines(
         [
             "*this test cannot have app to itself*",
@@ -154,5 +158,6 @@ def test_a_marked_test_that_would_share_it_fails_before_it_begins(run_suite: Run
             "*::test_asks_too_late*",
             "*methods of unittest.TestCase have no parameters*",
             "*::TestMethods::test_breaks_it*",
+            "*the marker is of one set of parameters, or added later*",
         ]
     )

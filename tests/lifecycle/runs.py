@@ -122,7 +122,7 @@ class Launched:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "LAUNCHED_NOTES": str(self.notes), **variables},
                 start_new_session=True,
-                preexec_fn=_heed_signals,
+                preexec_fn=heed_signals,
             )
         self.began = clock.monotonic()
         self.made: set[str] = set()
@@ -223,7 +223,7 @@ def _write(folder: Path, texts: dict[str, str]) -> None:
             path.write_text(wanted)
 
 
-def _heed_signals() -> None:
+def heed_signals() -> None:
     """Undo what a shell does to the jobs that it starts in the background, and nohup to all."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)

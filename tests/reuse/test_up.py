@@ -17,7 +17,7 @@ from dotenv import dotenv_values
 
 from tests.cli.conftest import empty_project
 from tests.docker_state import docker_state
-from tests.lifecycle.runs import LIMIT
+from tests.lifecycle.runs import LIMIT, heed_signals
 from tests.reuse.parts import docker, kept_by
 from wflo_testkit.runtime import labels
 from wflo_testkit.runtime.reuse.user_folder import UserFolder
@@ -67,6 +67,7 @@ class Started:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                preexec_fn=heed_signals,
             )
 
     @property
@@ -324,4 +325,20 @@ def test_what_cannot_be_is_answered_before_anything_starts(
     assert answer in refused.said
     assert "Traceback" not in refused.said
     assert (project / "mine.env").read_text() == "TOKEN=mine\n"
+    assert kept_by(home) == []
+
+
+@pytest.mark.slow
+def test_it_ends_when_it_has_something_to_say_that_nobody_reads(
+    project: Path, home: UserFolder
+) -> None:
+    command = [sys.executable, "-m", "wflo_testkit.cli.main", "up", "idler"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"idler  running\n"
+        process.stdout.close()
+        docker("kill", *kept_by(home))
+        _, errors = process.communicate(timeout=SECONDS)
+
+    assert b"Traceback" not in errors
     assert kept_by(home) == []

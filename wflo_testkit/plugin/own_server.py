@@ -52,7 +52,7 @@ def refuse(item: pytest.Item, servers: Collection[str]) -> None:
         if fixture in has or not chosen_mode(item, server):
             continue
         if fixture in getattr(item, "fixturenames", ()):
-            raise _shared(item, server, "methods of unittest.TestCase have no parameters")
+            raise _shared(item, server, _why_without_parameter(item))
         if any(server in mark.kwargs for mark in item.own_markers if mark.name == "wflo"):
             raise _shared(item, server, f"it does not take {fixture} as an argument")
 
@@ -63,12 +63,22 @@ def chosen(request: pytest.FixtureRequest) -> Chosen | None:
     return param if isinstance(param, Chosen) else None
 
 
+def _why_without_parameter(item: pytest.Item) -> str:
+    from unittest import TestCase
+
+    if issubclass(getattr(item, "cls", None) or object, TestCase):
+        return "methods of unittest.TestCase have no parameters"
+    return (
+        "the marker is of one set of parameters, or added later: pytest had made the tests by then"
+    )
+
+
 def _shared(item: pytest.Item, server: str, cause: str) -> BaseException:
     """Return the failure of a test that cannot have a server to itself."""
     error = SettingError(
         f"this test cannot have {server} to itself",
         cause=cause,
         looked_at=f"the marker `wflo` of {item.nodeid}",
-        fix=f"write a function, def test({server}_server), or leave the marker out",
+        fix=f"write a function, def test({server}_server), and the marker right above it",
     )
     return pytest.fail.Exception(error.text, pytrace=False)

@@ -39,8 +39,8 @@ def serve(config: pytest.Config) -> int:
             _say("everything has started; Ctrl-C ends it")
             code = 0
             up.watch()
-    except KeyboardInterrupt:
-        _say("")  # after the terminal's ^C
+    except (KeyboardInterrupt, BrokenPipeError):  # or nobody reads any more, as in `... | head`
+        sys.stderr.write("\n")  # after the terminal's ^C
     except (TestkitError, pytest.skip.Exception, pytest.fail.Exception) as error:
         sys.stderr.write(f"wflo-testkit: {error}\n")
         code = FAILED
