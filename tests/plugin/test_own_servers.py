@@ -31,7 +31,7 @@ def test_own(one_book, two_book):
 
 def test_next():
     client = docker.from_env()
-    there = {each.id for each in client.containers.list(all=True)}
+    there = {each["Id"] for each in client.api.containers(all=True)}
     client.close()
     assert len(mine) == 2
     assert there.isdisjoint(mine)

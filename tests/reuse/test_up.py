@@ -336,6 +336,7 @@ def test_it_ends_when_it_has_something_to_say_that_nobody_reads(
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"idler  running\n"
+        assert process.stdout.readline().startswith(b"everything has started")
         process.stdout.close()
         docker("kill", *kept_by(home))
         _, errors = process.communicate(timeout=SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import URLError
@@ -49,6 +50,13 @@ def write(folder: Path) -> None:
 
 def made_by(stack: Stack) -> list[str]:
     return list(docker_state(f"{labels.RUN}={stack.run}"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_stays_imported() -> Iterator[None]:
+    """A module whose file is gone: no schema of later tests in this process could be kept."""
+    yield
+    sys.modules.pop("stocking_of_the_shop", None)
 
 
 @pytest.fixture
