@@ -57,7 +57,6 @@ class Reuse:
         self._kept_servers = kept_servers
         self._warming = warming
         self._ends_started = ends_started
-        self._begun: set[str] = set()  # containers that this run has started
         self._lock = threading.Lock()
         self._keys: dict[str, str] = {}  # a container -> what it is kept under
         self._half_made: set[str] = set()
@@ -83,8 +82,6 @@ class Reuse:
             raise
         with self._lock:
             self._keys[server.container_id] = key
-            if not found:
-                self._begun.add(server.container_id)
         self._behind(lambda: remove_idle(kept_servers, [(spec.name, key)]))
         return server, found
 
@@ -107,14 +104,17 @@ class Reuse:
 
         self._behind(clear)
 
-    def end_use(self, server: Server, *, kept: bool) -> None:
-        """End this run's use of `server`. kept: it has left data there for people to look at."""
+    def end_use(self, server: Server, *, found: bool, kept: bool) -> None:
+        """End this run's use of `server`.
+
+        found: as `get` has said. kept: it has left data there for people to look at.
+        """
         with self._lock:
             key = self._keys.pop(server.container_id, "")
         if key:
             self._kept_servers.end_use(key, kept=kept)
-        if self._ends_started and server.container_id in self._begun:
-            self._retire(key, server.container_id)
+            if self._ends_started and not found:
+                self._retire(key, server.container_id)
 
     def close(self) -> None:
         """Finish what runs in the background; remove what was being started."""

@@ -273,7 +273,8 @@ class Servers:
     def _leave(self, started: Started, *, kept: bool) -> None:
         if self._reuse is None or not started.ready.done() or started.ready.exception():
             return
-        self._reuse.end_use(started.ready.result(), kept=kept)
+        found = started.reused == "found"
+        self._reuse.end_use(started.ready.result(), found=found, kept=kept)
 
     def _ready(self, key: str) -> Server | None:
         """Return the server `key`; None for one that is not there, or never was ready."""
