@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from urllib.parse import quote
 
@@ -75,6 +76,30 @@ def test_of_two_that_find_none_the_second_to_write_is_refused(path: Path) -> Non
     with pytest.raises(SettingError, match="another one may be up still"):
         second.write({"second": "b"})
 
+    assert dotenv_values(path) == {"FIRST_URL": "a"}
+
+
+def test_of_two_that_find_a_dead_processs_in_the_same_instant_the_second_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second comes while the first takes the dead one's away; locks of threads differ, too."""
+    path.write_text(f"{HEAD}{DEAD}\n")
+    first, second = EnvFile(path), EnvFile(path)
+    unlink = Path.unlink
+
+    def unlinked_late(self: Path, missing_ok: bool = False) -> None:
+        if self == path and not others:
+            others.append(pool.submit(second.write, {"second": "b"}))
+            wait(others, timeout=0.3)
+        unlink(self, missing_ok=missing_ok)
+
+    others: list[Future[None]] = []
+    monkeypatch.setattr(Path, "unlink", unlinked_late)
+    with ThreadPoolExecutor() as pool:
+        first.write({"first": "a"})
+
+    with pytest.raises(SettingError, match="another one may be up still"):
+        others[0].result()
     assert dotenv_values(path) == {"FIRST_URL": "a"}
 
 

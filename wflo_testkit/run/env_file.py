@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from wflo_testkit.errors import SettingError, TestkitError
 from wflo_testkit.runtime import labels
@@ -29,25 +30,35 @@ class EnvFile:
     def write(self, urls: Mapping[str, str]) -> None:
         """Write `<NAME>_URL` for each name; nobody sees a part of it. Raises TestkitError."""
         lines = [f"{name.upper()}_URL={shlex.quote(url)}" for name, url in urls.items()]
-        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write("\n".join([self._head, *lines, ""]))
-            self._refuse_anothers()
-            self._path.unlink(missing_ok=True)  # a dead process's
-            self._path.hardlink_to(draft)  # unlike a rename, not over what another has just made
+            with NamedTemporaryFile("w", dir=self._path.parent, prefix=".up-") as draft:  # 0600
+                draft.write("\n".join([self._head, *lines, ""]))
+                draft.flush()
+                with self._alone():
+                    self._refuse_anothers()
+                    self._path.unlink(missing_ok=True)  # a dead process's
+                    # Unlike a rename, not over what somebody else has just made.
+                    self._path.hardlink_to(draft.name)
         except OSError as error:
             raise self._unusable(error) from None
-        finally:
-            with contextlib.suppress(OSError):
-                draft.unlink()
 
     def remove(self) -> None:
         """Remove it, if it is this process's still."""
         with contextlib.suppress(OSError, ValueError):
             if self._first_line() == self._head:
                 self._path.unlink()
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep out whoever else finds the same dead process's file, for moments. Raises OSError."""
+        import fcntl  # not on Windows
+
+        folder = os.open(self._path.parent, os.O_RDONLY)  # its lock leaves no file behind
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def _refuse_anothers(self) -> None:
         try:
