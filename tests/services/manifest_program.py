@@ -16,6 +16,7 @@ from wflo_testkit.services.postgres.schema.manifest import (  # noqa: F401 - mut
     events,
     inputs,
     modules,
+    noted,
     recorder,
     threads,
     watching,

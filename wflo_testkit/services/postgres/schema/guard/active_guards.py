@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
-    from wflo_testkit.services.postgres.schema.guard import Guard
+    from wflo_testkit.services.postgres.schema.guard.places import Place
 
-_active: list[Guard] = []
-_of_thread: WeakKeyDictionary[threading.Thread, tuple[Guard, ...]] = WeakKeyDictionary()
+
+class Governs(Protocol):
+    """A guard, as far as whoever is about to connect asks for it."""
+
+    whole_process: bool
+
+    def check(self, places: Iterable[Place], asked: Any) -> None: ...
+
+
+_active: list[Governs] = []
+_of_thread: WeakKeyDictionary[threading.Thread, tuple[Governs, ...]] = WeakKeyDictionary()
 """The guards that a thread has entered or was born under, the innermost last."""
 
 
-def begin(guard: Guard) -> None:
+def begin(guard: Governs) -> None:
     """Let `guard` govern this thread (all threads, where it is for the whole process)."""
     _active.append(guard)
     if not guard.whole_process:
@@ -22,7 +32,7 @@ def begin(guard: Guard) -> None:
         _of_thread[thread] = (*_of_thread.get(thread, ()), guard)
 
 
-def end(guard: Guard) -> None:
+def end(guard: Governs) -> None:
     """Let `guard` govern nobody any more, not even threads that live on."""
     _active.remove(guard)
     thread = threading.current_thread()
@@ -39,7 +49,7 @@ def inherit(thread: threading.Thread) -> None:
         _of_thread[thread] = guards
 
 
-def current() -> Guard | None:
+def current() -> Governs | None:
     """Return the innermost active guard of this thread, else one of the whole process."""
     if not _active:
         return None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from wflo_testkit.services.postgres.schema.manifest import inputs
 
 if TYPE_CHECKING:
-    from wflo_testkit.services.postgres.schema.manifest.recorder import Recorder
+    from wflo_testkit.services.postgres.schema.manifest.noted import Noted
 
 _IMPORT_SYSTEM = "<frozen importlib._bootstrap_external>"
 _METADATA = ("importlib/metadata", "importlib_metadata", "pkg_resources")
@@ -37,63 +37,63 @@ def spellings(place: str) -> set[tuple[str, int]]:
     return {(each, int(port)) for each in (name, *_addresses(name))} if name else set()
 
 
-def take(recorder: Recorder, name: str, args: tuple[Any, ...]) -> None:
-    """Tell `recorder` what an audit event means."""
+def take(noted: Noted, name: str, args: tuple[Any, ...]) -> None:
+    """Tell `noted` what an audit event means."""
     if name in _PROCESSES:
         if not _is_about_the_machine():
-            recorder.cannot_keep("it starts a process")
+            noted.cannot_keep("it starts a process")
     elif (tell := _TELL.get(name)) is not None:
-        tell(recorder, *args)
+        tell(noted, *args)
 
 
-def _open(recorder: Recorder, path: Any, _mode: Any, flags: int) -> None:
+def _open(noted: Noted, path: Any, _mode: Any, flags: int) -> None:
     if isinstance(path, int):
         return
     truncates = flags & (os.O_TRUNC | os.O_EXCL)
     reads = not (flags & os.O_WRONLY or truncates)
     if reads:
-        recorder.read(path)
+        noted.read(path)
     if truncates or (flags & os.O_CREAT and inputs.status_of(os.fsdecode(path)) is None):
-        recorder.makes(path)
+        noted.makes(path)
 
 
-def _make(recorder: Recorder, path: Any, *_more: Any) -> None:
+def _make(noted: Noted, path: Any, *_more: Any) -> None:
     if inputs.status_of(os.fsdecode(path)) is None:  # else the call is about to fail
-        recorder.makes(path)
+        noted.makes(path)
 
 
-def _move(recorder: Recorder, source: Any, target: Any, *_more: Any) -> None:
-    recorder.read(source)
-    recorder.makes(target)
+def _move(noted: Noted, source: Any, target: Any, *_more: Any) -> None:
+    noted.read(source)
+    noted.makes(target)
 
 
-def _list(recorder: Recorder, path: Any) -> None:
+def _list(noted: Noted, path: Any) -> None:
     path = "." if path is None else path
     caller = next(_callers(), "")
     if caller == _IMPORT_SYSTEM:
         return
     if any(each in caller.replace(os.sep, "/") for each in _METADATA):
-        recorder.looked_for_distributions(path)
+        noted.looked_for_distributions(path)
     else:
-        recorder.listed(path)
+        noted.listed(path)
 
 
-def _connect(recorder: Recorder, _socket: Any, address: Any) -> None:
+def _connect(noted: Noted, _socket: Any, address: Any) -> None:
     if isinstance(address, str | bytes):
         if not os.fsdecode(address).startswith("/dev/"):  # to be logged by the system
-            recorder.cannot_keep("it asks another process, by a Unix socket")
-    elif address[:2] not in recorder.database:
-        recorder.cannot_keep("it asks another server")
+            noted.cannot_keep("it asks another process, by a Unix socket")
+    elif address[:2] not in noted.database:
+        noted.cannot_keep("it asks another server")
 
 
-def _sqlite(recorder: Recorder, database: Any, *_more: Any) -> None:
+def _sqlite(noted: Noted, database: Any, *_more: Any) -> None:
     name = os.fsdecode(database)
     if name.startswith("file:"):
         if "mode=memory" in name:
             return
         name = name.removeprefix("file:").partition("?")[0]
     if name and not name.startswith(":memory:"):
-        recorder.read(name)
+        noted.read(name)
 
 
 _TELL: dict[str, Callable[..., None]] = {

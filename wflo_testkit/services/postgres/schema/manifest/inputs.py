@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 import sys
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 _listdir, _open, _fstat, _stat = os.listdir, os.open, os.fstat, os.stat
@@ -153,6 +154,18 @@ def source_of(path: str) -> str:
     elif os.path.basename(folder) == "__pycache__":  # noqa: PTH119 - as text: it may not exist
         folder = os.path.dirname(folder)  # noqa: PTH120
     return os.path.join(folder, name.rpartition(tag)[0] + ".py")  # noqa: PTH118
+
+
+def path_of(descriptor: int) -> str:
+    """Return the path of an open folder, "" where the system does not tell."""
+    with suppress(OSError, ValueError):
+        if sys.platform == "darwin":
+            import fcntl
+
+            found = fcntl.fcntl(descriptor, fcntl.F_GETPATH, bytes(1024))
+            return os.fsdecode(found.rstrip(b"\0"))
+        return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - it may be no path
+    return ""
 
 
 def times(status: os.stat_result) -> tuple[int, int, int, int]:

@@ -19,20 +19,20 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from wflo_testkit.services.postgres.schema.manifest.events import WANTED
+from wflo_testkit.services.postgres.schema.manifest.events import WANTED, take
 
 if TYPE_CHECKING:
-    from wflo_testkit.services.postgres.schema.manifest.recorder import Recorder
+    from wflo_testkit.services.postgres.schema.manifest.noted import Noted
 
 _lock = threading.Lock()
-_active: tuple[Recorder, ...] = ()
+_active: tuple[Noted, ...] = ()
 _is_hooked = False
 _STAT = ("stat", "lstat", "access")
 _SUPPORTS = ("supports_dir_fd", "supports_fd", "supports_follow_symlinks", "supports_effective_ids")
 
 
-def begin(recorder: Recorder) -> None:
-    """Let `recorder` hear what this process does."""
+def begin(noted: Noted) -> None:
+    """Let `noted` be told what this process does."""
     global _active, _is_hooked
     with _lock:
         if not _is_hooked:
@@ -40,37 +40,38 @@ def begin(recorder: Recorder) -> None:
             _is_hooked = True
         if not _active:
             _replace()
-        _active = (*_active, recorder)
+        _active = (*_active, noted)
 
 
-def end(recorder: Recorder) -> None:
-    """Let it hear no more; whatever was replaced for it is put back."""
+def end(noted: Noted) -> None:
+    """Let it be told no more; whatever was replaced for it is put back."""
     global _active
     with _lock:
-        _active = tuple(each for each in _active if each is not recorder)
+        _active = tuple(each for each in _active if each is not noted)
         if not _active:
             _put_back()
 
 
-def path_of(descriptor: int) -> str:
-    """Return the path of an open folder, "" where the system does not tell."""
-    with suppress(OSError, ValueError):
-        if sys.platform == "darwin":
-            import fcntl
-
-            found = fcntl.fcntl(descriptor, fcntl.F_GETPATH, bytes(1024))
-            return os.fsdecode(found.rstrip(b"\0"))
-        return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - it may be no path
-    return ""
-
-
 def _hook(name: str, args: tuple[Any, ...]) -> None:
     if _active and name in WANTED:
-        for recorder in _active:
-            recorder.event(name, args)
+        for noted in _active:
+            _tell_event(noted, name, args)
 
 
-def _hearing() -> Iterator[Recorder]:
+def _tell_event(noted: Noted, name: str, args: tuple[Any, ...]) -> None:
+    me = threading.get_ident()
+    if me in noted.busy or not noted.hears():
+        return
+    noted.busy.add(me)
+    try:
+        take(noted, name, args)
+    except Exception as error:  # noqa: BLE001 - raised in a hook it would end the work
+        noted.cannot_keep(f"its {name} could not be recorded: {error!r}")
+    finally:
+        noted.busy.discard(me)
+
+
+def _hearing() -> Iterator[Noted]:
     return (each for each in _active if each.hears())
 
 
@@ -82,8 +83,8 @@ class _Missed:
         name: str, path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Note that nobody has found the module; find nothing either."""
-        for recorder in _hearing():
-            recorder.missed(name, sys.path if path is None else path)
+        for noted in _hearing():
+            noted.missed(name, sys.path if path is None else path)
         return None
 
 
@@ -94,9 +95,9 @@ def _recorded(call: Callable[..., Any]) -> Callable[..., Any]:
             return call(path, *args, **kwargs)
         finally:
             if not isinstance(path, int) and kwargs.get("dir_fd") is None:
-                for recorder in _hearing():
+                for noted in _hearing():
                     with suppress(TypeError, ValueError):  # the call itself has told
-                        recorder.asked(path)
+                        noted.asked(path)
 
     return recorded
 
@@ -104,8 +105,8 @@ def _recorded(call: Callable[..., Any]) -> Callable[..., Any]:
 def _recorded_start(call: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(call)
     def start(thread: threading.Thread) -> Any:
-        for recorder in _hearing():
-            recorder.starts(thread)
+        for noted in _hearing():
+            noted.starts(thread)
         return call(thread)
 
     return start
@@ -126,8 +127,8 @@ def _recorded_environ(kind: type) -> type:
             return value
 
         def __iter__(self) -> Iterator[Any]:
-            for recorder in _hearing():
-                recorder.all_variables(_as_text(self, super().__iter__()))
+            for noted in _hearing():
+                noted.all_variables(_as_text(self, super().__iter__()))
             return iter(super().__iter__())
 
         def __setitem__(self, key: Any, value: Any) -> None:
@@ -147,13 +148,13 @@ def _as_text(environ: Any, names: Iterator[Any]) -> dict[str, str]:
 
 
 def _tell_variable(key: Any, value: Any) -> None:
-    for recorder in _hearing():
-        recorder.variable(os.fsdecode(key), None if value is None else os.fsdecode(value))
+    for noted in _hearing():
+        noted.variable(os.fsdecode(key), None if value is None else os.fsdecode(value))
 
 
 def _tell_set(key: Any) -> None:
-    for recorder in _hearing():
-        recorder.sets(os.fsdecode(key))
+    for noted in _hearing():
+        noted.sets(os.fsdecode(key))
 
 
 _replaced: list[tuple[Any, str, Callable[..., Any], Callable[..., Any]]] = []
