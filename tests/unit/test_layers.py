@@ -127,7 +127,11 @@ def at_run_time(path: Path) -> Iterator[str]:
 
 
 def circles(root: Path = ROOT) -> set[frozenset[str]]:
-    """Return the groups of files of a package that all lead to one another by their imports."""
+    """Return the groups of files of a package that all lead to one another by their imports.
+
+    For type checkers the package itself names all that it hands on when it is first asked for: no
+    file of the package takes that from there.
+    """
     files = {dotted(path, root): path for path in root.rglob("*.py")}
 
     def file_of(name: str) -> str:
@@ -136,10 +140,12 @@ def circles(root: Path = ROOT) -> set[frozenset[str]]:
             name = name.rpartition(".")[0]
         return name
 
-    direct = {
-        name: {file_of(each) for each in at_run_time(path)} - {"", name}
+    door = root / "__init__.py"
+    named = {
+        name: at_run_time(path) if path == door else (each for _line, each in imported(path))
         for name, path in files.items()
     }
+    direct = {name: {file_of(each) for each in names} - {"", name} for name, names in named.items()}
     reached = {name: closure(name, direct) for name in direct}
     return {
         frozenset(each for each in found if name in reached[each])
@@ -194,8 +200,8 @@ def test_no_files_import_one_another_in_a_circle() -> None:
 def test_planted_circles_are_seen_in_every_form(tmp_path: Path) -> None:
     root = tmp_path / "shop"
     for name, text in {
-        "__init__": "",
-        "one": "from shop import two",
+        "__init__": "if TYPE_CHECKING:\n    from shop.one import x",
+        "one": "import shop\nfrom shop import two",
         "two": "def later():\n    from shop.three import x",
         "three": "import shop.one",
         "typed": "if TYPE_CHECKING:\n    from shop import alone",
@@ -208,6 +214,7 @@ def test_planted_circles_are_seen_in_every_form(tmp_path: Path) -> None:
 
     assert circles(root) == {
         frozenset({"shop.one", "shop.two", "shop.three"}),
+        frozenset({"shop.typed", "shop.alone"}),
         frozenset({"shop.inner", "shop.inner.part"}),
     }
 

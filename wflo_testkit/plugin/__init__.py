@@ -18,7 +18,7 @@ from wflo_testkit.plugin.process import CURRENT, PROCESS, PytestProcess
 
 if TYPE_CHECKING:
     from wflo_testkit.model import Spec
-    from wflo_testkit.plugin.session import PluginSession
+    from wflo_testkit.plugin.process import Session
 
 
 class Hooks:
@@ -52,9 +52,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Do what `--wflo-specs` or `--wflo-up` asks for, in place of a run."""
     if config.option.wflo_specs is not None:
-        from wflo_testkit.plugin import spec_hook
+        from wflo_testkit.plugin import specs
 
-        spec_hook.show(config)
+        specs.show(config)
         return 0
     if config.option.wflo_up is not None:
         from wflo_testkit.plugin import up
@@ -114,7 +114,9 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     is_broken = session.testsfailed and not option.continue_on_collection_errors
     is_for_show = option.collectonly or getattr(option, "setupplan", False)
     if process.is_used and not is_for_show and not is_broken:
-        process.prefetch(session.items)
+        from wflo_testkit.plugin import prefetch
+
+        prefetch.begin(process, session.items)
 
 
 def pytest_terminal_summary(
@@ -149,7 +151,10 @@ def _finish(scoped: Any, process: PytestProcess) -> None:
         raise pytest.UsageError(error.text) from None
 
 
-def _session(process: PytestProcess) -> PluginSession:
+def _session(process: PytestProcess) -> Session:
+    """Return what a process needs once a test uses the kit; every test is watched from now on."""
+    from wflo_testkit.plugin import watch
     from wflo_testkit.plugin.session import PluginSession
 
+    watch.watch(process.config)
     return PluginSession(process)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,8 +13,7 @@ from wflo_testkit.errors import TestkitError
 if TYPE_CHECKING:
     import pytest
 
-    from wflo_testkit.broker.api import Ask
-    from wflo_testkit.plugin.session import PluginSession
+    from wflo_testkit.broker.api import Ask, BrokerApi
 
 
 class Asked:
@@ -22,16 +22,17 @@ class Asked:
     An exception may come from a signal, as pytest-timeout's does, between any two steps: while
     the broker answers, before the lease is in anybody's hands, or while it goes back.
 
+    broker: returns the broker as this process sees it.
     number: by which the broker knows it. ahead: what was asked for before the test began.
     """
 
     _numbers = itertools.count(1)
 
-    def __init__(self, session: PluginSession) -> None:
+    def __init__(self, broker: Callable[[], BrokerApi]) -> None:
         self.number = next(self._numbers)
         self.ahead: Ask | None = None
         self.is_over = False
-        self._session = session
+        self._broker = broker
 
     def settled(self, ask: Ask) -> Ask:
         """Return `ask`, which has this number; with a new one if another was asked for ahead."""
@@ -45,7 +46,7 @@ class Asked:
         """Have the broker take back whatever came of it, unless that has been given back."""
         if not self.is_over:
             with suppress(TestkitError):  # the fixture has met, and reported, the same
-                self._session.broker.withdraw(self.number)
+                self._broker().withdraw(self.number)
 
 
 class AskedAhead:
@@ -55,8 +56,8 @@ class AskedAhead:
     asks for something else gets that.
     """
 
-    def __init__(self, session: PluginSession) -> None:
-        self._session = session
+    def __init__(self, broker: Callable[[], BrokerApi]) -> None:
+        self._broker = broker
         self._next: pytest.Item | None = None
         self._asked: dict[str, Asked] = {}
         self._last: dict[str, tuple[object, ...]] = {}
@@ -73,7 +74,7 @@ class AskedAhead:
 
     def take(self, fixture: str) -> Asked:
         """Return what was asked ahead for a fixture, or what nothing has been asked for yet."""
-        return self._asked.pop(fixture, None) or Asked(self._session)
+        return self._asked.pop(fixture, None) or Asked(self._broker)
 
     def begin(self, fixture: str, ask: Ask) -> Ask | None:
         """Return what to ask for as a test gives back what it leased by `ask`; None for nothing."""
@@ -82,6 +83,6 @@ class AskedAhead:
         coming = self._next
         if not coming or last != what or fixture not in getattr(coming, "fixturenames", ()):
             return None
-        asked = self._asked[fixture] = Asked(self._session)
+        asked = self._asked[fixture] = Asked(self._broker)
         asked.ahead = replace(ask, test=coming.nodeid, number=asked.number)
         return asked.ahead

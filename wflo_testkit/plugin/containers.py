@@ -11,8 +11,8 @@ import pytest
 from wflo_testkit import services
 from wflo_testkit.errors import SettingError
 from wflo_testkit.outline import CONTAINER
-from wflo_testkit.plugin.process import PROCESS
 from wflo_testkit.plugin.reporting import report_errors
+from wflo_testkit.plugin.session import session_of
 from wflo_testkit.settings.project import suggestion
 from wflo_testkit.settings.values import checked
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def container(request: pytest.FixtureRequest) -> Callable[..., Server]:
     """Return what starts a container: `wflo_container("gateway", image=..., ports={...})`."""
-    session = request.config.stash[PROCESS].session
+    session = session_of(request.config)
 
     def start(what: Any, *, name: str = "", **words: Any) -> Any:
         with report_errors(session):

@@ -15,12 +15,12 @@ from wflo_testkit.errors import LeftoverFound, LeftoverWarning, SettingError
 from wflo_testkit.isolation import AGAIN
 from wflo_testkit.plugin import outcome
 from wflo_testkit.plugin.prefetch import OWN_SERVER, chosen_mode
-from wflo_testkit.plugin.process import OWN_SERVERS, PROCESS
-from wflo_testkit.run import variables
+from wflo_testkit.plugin.process import OWN_SERVERS
+from wflo_testkit.plugin.session import session_of
 
 if TYPE_CHECKING:
     from wflo_testkit.model import Server
-    from wflo_testkit.plugin.scoped import Scoped
+    from wflo_testkit.plugin.scopes import Scoped
     from wflo_testkit.service import Lease, LeaseKind
 
 
@@ -44,7 +44,7 @@ class Context:
         self._request = request
         self._made = made
         self.inputs = {key.removeprefix(f"{name}_"): value for key, value in (inputs or {}).items()}
-        self.session = request.config.stash[PROCESS].session
+        self.session = session_of(request.config)
         self.name = name
         self.is_wide = request.scope != "function"
         # Noted from now on, if the test is the first to use the kit.
@@ -136,7 +136,7 @@ class Context:
 
     def variables(self, handle: Any) -> Mapping[str, str]:
         """Return the variables of the setting `env` that name no other server, from `handle`."""
-        return variables.filled_from(handle, self.name, self.session)
+        return self.session.variables.filled_from(handle, self.name)
 
     @property
     def has_failed(self) -> bool:

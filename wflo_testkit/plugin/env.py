@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from wflo_testkit.plugin.process import PROCESS
 from wflo_testkit.plugin.reporting import report_errors
-from wflo_testkit.run import variables
+from wflo_testkit.plugin.session import session_of
 
 
 def filled(request: pytest.FixtureRequest) -> dict[str, str]:
     """Return the variables of the setting `env` with their placeholders filled."""
-    session = request.config.stash[PROCESS].session
+    session = session_of(request.config)
 
     def handle_of(name: str) -> Any:
         if name in session.leases:
@@ -22,5 +21,4 @@ def filled(request: pytest.FixtureRequest) -> dict[str, str]:
         return request.getfixturevalue(f"{name}_{kinds[0].name if kinds else 'server'}")
 
     with report_errors(session):
-        templates = session.settings["env"].items()
-        return {key: variables.filled(key, text, session, handle_of) for key, text in templates}
+        return session.variables.filled(handle_of)

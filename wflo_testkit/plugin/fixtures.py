@@ -19,12 +19,13 @@ from wflo_testkit.plugin.own_server import chosen
 from wflo_testkit.plugin.prefetch import OWN_SERVER
 from wflo_testkit.plugin.process import PROCESS
 from wflo_testkit.plugin.reporting import report_errors
+from wflo_testkit.plugin.session import session_of
 from wflo_testkit.run import leasing
 from wflo_testkit.service import Convenience, Lease, LeaseKind
 
 if TYPE_CHECKING:
     from wflo_testkit.broker.api import Ask
-    from wflo_testkit.plugin.scoped import Scoped
+    from wflo_testkit.plugin.scopes import Scoped
     from wflo_testkit.settings.leases import DeclaredLease
 
 Part = TypeVar("Part", Convenience, LeaseKind)
@@ -32,7 +33,7 @@ Part = TypeVar("Part", Convenience, LeaseKind)
 
 def server(request: pytest.FixtureRequest, name: str) -> Iterator[Any]:
     """Yield the running server `name`, or the Testcontainers object that it is."""
-    session = request.config.stash[PROCESS].session
+    session = session_of(request.config)
     own = chosen(request)
     with report_errors(session):
         if own is not None and own.mode != OWN_SERVER:
@@ -63,7 +64,11 @@ def lease(
     with report_errors(session):
         if made is not None and context.is_wide:
             session.overrides.refuse_two(request, made)
-        asked = Asked(session) if context.is_wide else session.ahead.take(context.fixture)
+        asked = (
+            Asked(lambda: session.broker)
+            if context.is_wide
+            else session.ahead.take(context.fixture)
+        )
         request.addfinalizer(asked.withdraw)  # before anything is asked for
         broker = session.broker
         ask = leasing.ask_for(kind, context, number=asked.number, shared=context.name_in_run)
@@ -86,9 +91,8 @@ def lease(
 def scoped(request: pytest.FixtureRequest, made: Scoped, needs: Mapping[str, Any]) -> Iterator[Any]:
     """Yield what a fixture made by `scoped` stands for. needs: what it takes, by name."""
     if (part := made.part) is None:
-        process = request.config.stash[PROCESS]
-        with report_errors(process.session):
-            raise made.unknown_to(process)
+        with report_errors(session_of(request.config)):
+            raise made.unknown(request.config.stash[PROCESS].owners)
     if part.kind == "lease":
         given = {f"{part.server}_{name}": value for name, value in made.inputs.items()}
         yield from lease(request, part.server, part.suffix, {**needs, **given}, made)
@@ -98,7 +102,7 @@ def scoped(request: pytest.FixtureRequest, made: Scoped, needs: Mapping[str, Any
 
 def declared(request: pytest.FixtureRequest, lease: DeclaredLease) -> Any:
     """Return the handle of a lease that the project's file declares."""
-    session = request.config.stash[PROCESS].session
+    session = session_of(request.config)
     with report_errors(session):
         server = session.server(lease.server)
         outcome.of(getattr(request, "_pyfuncitem", request.node)).servers[server.key] = server
@@ -107,7 +111,7 @@ def declared(request: pytest.FixtureRequest, lease: DeclaredLease) -> Any:
 
 def name_maker(request: pytest.FixtureRequest) -> Callable[[str], str]:
     """Return what makes names for one test, and notes them."""
-    names, given = request.config.stash[PROCESS].session.names, outcome.of(request.node).names
+    names, given = session_of(request.config).names, outcome.of(request.node).names
 
     def make(word: str) -> str:
         given.append(names.make(word))
@@ -143,7 +147,7 @@ def own_servers(request: pytest.FixtureRequest) -> Iterator[Mapping[str, str]]:
     """Yield server -> what makes it unique, of those that one test has to itself; remove them."""
     names: dict[str, str] = defaultdict(partial(secrets.token_hex, 3))
     yield names
-    session = request.config.stash[PROCESS].session
+    session = session_of(request.config)
     with report_errors(session), ExitStack() as stack:  # though the removal of another raises
         for name, unique in names.items():
             stack.callback(session.discard, name, unique)

@@ -13,7 +13,7 @@ from wflo_testkit.plugin.process import MADE_BY_SCOPED
 
 if TYPE_CHECKING:
     from wflo_testkit.plugin.process import PytestProcess
-    from wflo_testkit.plugin.scoped import Scoped
+    from wflo_testkit.plugin.scopes import Scoped
 
 Definition = pytest.FixtureDef[Any]
 Reached = dict[Any, dict[Definition, dict[str, list[Definition]]]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,19 @@ OWN_SERVER = "own_server"
 """The mode in which a test gets a server that nobody else uses."""
 
 
-def count(process: PytestProcess, items: Iterable[pytest.Item]) -> Counter[str]:
+def begin(process: PytestProcess, items: Iterable[pytest.Item]) -> None:
+    """Begin to start what `items` need: first the broker, which loads while the kit does here.
+
+    Errors wait for the tests that they concern.
+    """
+    if tests := _count(process, items):
+        if not process.invitation:
+            with suppress(Exception):  # raised again, once asked for a server
+                process.owner.begin()
+        process.session.prefetch(tests)
+
+
+def _count(process: PytestProcess, items: Iterable[pytest.Item]) -> Counter[str]:
     """Return shared server -> number of `items` that use it.
 
     Left out: what is skipped for certain, and what a test gets to itself.

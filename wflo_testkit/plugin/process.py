@@ -5,14 +5,13 @@ Loaded at every start of pytest, by suites that never use the kit too: nothing h
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -23,9 +22,11 @@ from wflo_testkit.wait import clock  # takes hold of the time before a conftest 
 if TYPE_CHECKING:
     from wflo_testkit.outline import Fixture
     from wflo_testkit.plugin.parts import Part
-    from wflo_testkit.plugin.scoped import Scoped
-    from wflo_testkit.plugin.session import PluginSession
+    from wflo_testkit.plugin.scopes import Scoped
+    from wflo_testkit.run.config import RunConfig
     from wflo_testkit.run.owner import RunOwner
+    from wflo_testkit.service import Service
+    from wflo_testkit.settings import Settings
     from wflo_testkit.settings.leases import DeclaredLease
 
 
@@ -33,6 +34,23 @@ MADE_BY_SCOPED = "wflo_scoped"
 """The attribute of a fixture's function that holds what `scoped` was asked for."""
 OWN_SERVERS = "_wflo_own_servers"
 """The fixture that removes one test's own servers after everything that uses them."""
+
+
+class Session(Protocol):
+    """What is asked of a session before it is loaded: session.py makes it, and knows the rest."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    def declared_servers(self) -> Mapping[str, str]: ...
+
+    def service(self, name: str) -> Service: ...
+
+    def run_config(self) -> RunConfig: ...
+
+    def prefetch(self, tests: Mapping[str, int]) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class PytestProcess:
@@ -52,7 +70,7 @@ class PytestProcess:
         self,
         config: pytest.Config,
         fixtures: Mapping[str, Sequence[Fixture]],
-        session: Callable[[PytestProcess], PluginSession],
+        session: Callable[[PytestProcess], Session],
     ) -> None:
         worker = getattr(config, "workerinput", {})
         self.config = config
@@ -80,7 +98,7 @@ class PytestProcess:
         self._opened: Mapping[str, Any] = {}
 
     @cached_property
-    def session(self) -> PluginSession:
+    def session(self) -> Session:
         """What the kit needs once a test uses it; loaded when first asked for."""
         return self._session(self)
 
@@ -101,19 +119,6 @@ class PytestProcess:
     def has_broker(self) -> bool:
         """Whether this process has begun a broker."""
         return "owner" in self.__dict__ and self.owner.has_begun
-
-    def prefetch(self, items: Iterable[pytest.Item]) -> None:
-        """Begin to start what `items` need: first the broker, which loads while the kit does here.
-
-        Errors wait for the tests that they concern.
-        """
-        from wflo_testkit.plugin import prefetch
-
-        if tests := prefetch.count(self, items):
-            if not self.invitation:
-                with contextlib.suppress(Exception):  # raised again, once asked for a server
-                    self.owner.begin()
-            self.session.prefetch(tests)
 
     def open_socket(self) -> None:
         """Open the broker's socket in a thread: its 8 ms pass while xdist awaits its workers."""

@@ -6,75 +6,20 @@ pytest's own. Loaded by the first conftest.py that uses it.
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from inspect import Parameter, Signature
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from wflo_testkit import services
-from wflo_testkit.errors import SettingError
 from wflo_testkit.plugin.parts import Part, find_part
 from wflo_testkit.plugin.process import CURRENT, MADE_BY_SCOPED
+from wflo_testkit.plugin.scopes import OF_PYTEST, SCOPES, Scoped
 
 if TYPE_CHECKING:
     from wflo_testkit.plugin.process import PytestProcess
-
-OF_PYTEST = ("function", "class", "module", "package", "session")
-"""From the narrowest to the widest."""
-
-
-class Lasts(NamedTuple):
-    """How long a scope lasts: as one of pytest's; and whether all processes of the run share it."""
-
-    scope: str
-    is_shared: bool = False
-
-
-SCOPES = {
-    "function": Lasts("function"),
-    "class": Lasts("class"),
-    "module": Lasts("module"),
-    "package": Lasts("package"),
-    "session": Lasts("session"),
-    "run": Lasts("session", is_shared=True),
-}
-
-
-@dataclass(slots=True, eq=False)
-class Scoped:
-    """What one call of `scoped` asked for.
-
-    fixture: the kit's, whose like it is; part: what that is, None before it is known.
-    inputs: values for inputs of the lease, in place of the fixtures that it would take.
-    place: file and line of the call, by which the workers of a run know one from another.
-    """
-
-    fixture: str
-    scope: str
-    on: str
-    loop_scope: str
-    inputs: Mapping[str, Any]
-    place: str
-    part: Part | None = None
-
-    @property
-    def lasts(self) -> Lasts:
-        """How long it does."""
-        return SCOPES[self.scope]
-
-    @property
-    def text(self) -> str:
-        """The call, for people."""
-        on = f', on="{self.on}"' if self.on else ""
-        return f'scoped("{self.fixture}", scope="{self.scope}"{on})'
-
-    def unknown_to(self, process: PytestProcess) -> SettingError:
-        """Return the error of a fixture that no server has."""
-        return _no_such(self, process.owners)
 
 
 def scoped(fixture: str, *, scope: str, on: str = "", loop_scope: str = "", **inputs: Any) -> Any:
@@ -116,7 +61,7 @@ def finish(process: PytestProcess) -> None:
     _UNFINISHED.clear()
     for made, function in unfinished:
         if not _finish(made, function, process):
-            raise made.unknown_to(process)
+            raise made.unknown(process.owners)
 
 
 _UNFINISHED: list[tuple[Scoped, Callable[..., Any]]] = []
@@ -164,17 +109,14 @@ def _word(part: Part, need: str) -> str:
 
 def _check_words(made: Scoped) -> None:
     if made.scope not in SCOPES:
-        raise _refused(
-            made, f"there is no scope {made.scope!r}", f"write one of {', '.join(SCOPES)}"
-        )
+        raise made.refused(f"there is no scope {made.scope!r}", f"write one of {', '.join(SCOPES)}")
     if not made.loop_scope:
         return
     if made.loop_scope not in OF_PYTEST:
         fix = f"write one of {', '.join(OF_PYTEST)}"
-        raise _refused(made, f"there is no loop_scope {made.loop_scope!r}", fix)
+        raise made.refused(f"there is no loop_scope {made.loop_scope!r}", fix)
     if OF_PYTEST.index(made.lasts.scope) > OF_PYTEST.index(made.loop_scope):
-        raise _refused(
-            made,
+        raise made.refused(
             f"it would outlast its event loop, which lasts for {made.loop_scope!r}",
             f'write loop_scope="{made.lasts.scope}", for the tests that use it as well',
         )
@@ -184,34 +126,24 @@ def _check_part(made: Scoped, part: Part) -> None:
     if part.kind == "convenience":
         if made.lasts.is_shared:
             fix = f'give its lease scope="{made.scope}", and this one scope="session"'
-            raise _refused(made, "what one process has open cannot be the whole run's", fix)
+            raise made.refused("what one process has open cannot be the whole run's", fix)
         if made.inputs:
             fix = f'give it to the lease: scoped("{part.needs[0]}", ...), and that\'s name as on='
-            raise _refused(made, f"a convenience has no {next(iter(made.inputs))!r}", fix)
+            raise made.refused(f"a convenience has no {next(iter(made.inputs))!r}", fix)
         return
     if part.kind != "lease":
-        raise _refused(made, f"{made.fixture} lasts for the session anyway", "use it as it is")
+        raise made.refused(f"{made.fixture} lasts for the session anyway", "use it as it is")
     if made.on or made.loop_scope:
         word = "on" if made.on else "loop_scope"
-        raise _refused(made, f"a lease has no {word!r}", "leave that out")
+        raise made.refused(f"a lease has no {word!r}", "leave that out")
     for key in made.inputs:
         if key not in (known := [_word(part, need) for need in part.needs]):
             fix = f"it takes {' and '.join(known)}" if known else "leave that out"
-            raise _refused(made, f"a lease like {made.fixture} contains no {key!r}", fix)
+            raise made.refused(f"a lease like {made.fixture} contains no {key!r}", fix)
 
 
 def _refuse_misspelt(made: Scoped) -> None:
     """Raise SettingError for what no server has, whatever it is called."""
     parts = [(name, part[0]) for name, own in services.fixtures().items() for part in own]
     if not any(made.fixture.endswith(f"_{suffix}") for _name, suffix in parts):
-        raise _no_such(made, [f"{name}_{suffix}" for name, suffix in parts])
-
-
-def _no_such(made: Scoped, known: Iterable[str]) -> SettingError:
-    near = difflib.get_close_matches(made.fixture, known, n=1)
-    fix = f"did you mean {near[0]!r}?" if near else "name a lease or a convenience of the kit"
-    return _refused(made, f"the kit has no fixture {made.fixture!r}", fix)
-
-
-def _refused(made: Scoped, cause: str, fix: str) -> SettingError:
-    return SettingError(f"{made.text} cannot be", cause=cause, looked_at=made.place, fix=fix)
+        raise made.unknown(f"{name}_{suffix}" for name, suffix in parts)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -18,9 +18,9 @@ from wflo_testkit.plugin.failures import Failures
 from wflo_testkit.plugin.naming import Names
 from wflo_testkit.plugin.overrides import Overrides
 from wflo_testkit.plugin.passwords import Passwords
-from wflo_testkit.plugin.process import dest
+from wflo_testkit.plugin.process import PROCESS, dest
 from wflo_testkit.plugin.wide import WideLeases
-from wflo_testkit.run.session import RunSession
+from wflo_testkit.run.declared import LeasingSession
 from wflo_testkit.wait import clock
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from wflo_testkit.settings.leases import DeclaredLease
 
 
-class PluginSession(RunSession):
+class PluginSession(LeasingSession):
     """One per pytest process that uses the kit."""
 
     def __init__(self, process: PytestProcess) -> None:
@@ -40,10 +40,9 @@ class PluginSession(RunSession):
         super().__init__(process.run, root, name=process.name, count=process.count)
         self.process = process
         self.passwords = Passwords()
-        self.ahead = AskedAhead(self)
+        self.ahead = AskedAhead(lambda: self.broker)
         self.failures = Failures(str(root), process.began)
         self.wide = WideLeases()
-        outcome.watch(process.config)
         self._got: dict[str, float] = {}
 
     def command_line(self, options: Sequence[Option]) -> Mapping[str, Any]:
@@ -158,3 +157,8 @@ class PluginSession(RunSession):
             # So that other runs find its servers while it is there.
             config = dataclasses.replace(config, reuse=True, ends_reused=not config.keep)
         return config
+
+
+def session_of(config: pytest.Config) -> PluginSession:
+    """Return the session of a pytest process, made when first asked for."""
+    return cast("PluginSession", config.stash[PROCESS].session)

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from wflo_testkit import __version__, errors, settings
 from wflo_testkit.errors import SettingError, TestkitError
-from wflo_testkit.model import MAIN, Json, Spec
-from wflo_testkit.plugin.process import PROCESS
+from wflo_testkit.model import MAIN, Spec
 
 if TYPE_CHECKING:
     from pluggy import HookCaller
 
-    from wflo_testkit.plugin.process import PytestProcess
     from wflo_testkit.service import Service
 
 
@@ -51,43 +43,6 @@ def resolved(service: Service, name: str, values: Mapping[str, Any], hook: HookC
     if fault := _fault(changed, spec):
         raise _refused(name, "returned what cannot be run", fault, hook)
     return changed  # type: ignore[no-any-return]
-
-
-def show(config: pytest.Config) -> None:
-    """Print, as JSON, what the servers of the project run; starts nothing.
-
-    Keys: wflo_testkit (its version), settings (the general ones), sources (of each setting that
-    is not at its default), warnings, specs (by server, passwords that somebody has set included),
-    leases (those that the file declares, by name: of, scope, and what they contain as it stands
-    there);
-    or `error`, see errors.to_json. cli/project.py reads it.
-    Raises pytest.UsageError for settings or a hook that cannot be used.
-    """
-    objection = None
-    try:
-        # As pytest does for --help: conftests may set something there.
-        config._do_configure()  # noqa: SLF001
-        told = _told(config.stash[PROCESS])
-    except (TestkitError, pytest.UsageError, pytest.fail.Exception) as error:
-        objection = error if isinstance(error, TestkitError) else error.__cause__ or error
-        told = {"error": errors.to_json(objection)}
-    sys.stdout.write(json.dumps({"wflo_testkit": __version__} | told, indent=2) + "\n")
-    if objection is not None:
-        raise pytest.UsageError(str(objection)) from objection
-
-
-def _told(process: PytestProcess) -> dict[str, Json]:
-    loaded, specs = process.session.settings, {}
-    for name in process.servers:
-        with suppress(pytest.skip.Exception):  # by the hook: so are the tests that use it
-            specs[name] = process.session.spec(name).to_json()
-    return {
-        "settings": {option.key: loaded[option.key] for option in settings.GENERAL},
-        "sources": loaded.changed(),
-        "warnings": loaded.warnings,
-        "specs": specs,
-        "leases": {name: lease.to_json() for name, lease in loaded.leases.items()},
-    }
 
 
 def _fault(changed: Any, spec: Spec) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 import wflo_testkit
 from wflo_testkit.errors import SettingError, without_passwords
+from wflo_testkit.plugin.session import session_of
 
 if TYPE_CHECKING:
     from wflo_testkit.plugin.process import PytestProcess
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def write(reporter: pytest.TerminalReporter, process: PytestProcess) -> None:
     """Print a line per server, and write the report file if one is asked for."""
-    session = process.session
+    session = session_of(process.config)
     rows = session.rows()
     if rows:
         reporter.section("wflo-testkit")

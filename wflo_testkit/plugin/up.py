@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from wflo_testkit.errors import TestkitError
-from wflo_testkit.plugin.process import PROCESS
+from wflo_testkit.plugin.session import session_of
 from wflo_testkit.run.env_file import EnvFile
 from wflo_testkit.run.up import Up
 
@@ -30,7 +30,7 @@ def serve(config: pytest.Config) -> int:
         config._do_configure()  # noqa: SLF001
         with ExitStack() as stack:
             names, path = config.option.wflo_up, config.option.wflo_up_env_file
-            up = Up(config.stash[PROCESS].session, names.split(",") if names else [], say=_say)
+            up = Up(session_of(config), names.split(",") if names else [], say=_say)
             file = EnvFile(Path(path)) if path else None
             urls = up.start()
             if file is not None:

@@ -16,17 +16,16 @@ from wflo_testkit.model import Spec
 from wflo_testkit.outline import CONTAINER
 from wflo_testkit.run import needs
 from wflo_testkit.run.asker_tasks import AskerTasks
-from wflo_testkit.run.declared import DeclaredLeases
+from wflo_testkit.run.variables import Variables
 from wflo_testkit.service import fixtures
 from wflo_testkit.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from wflo_testkit.broker.api import BrokerApi
     from wflo_testkit.model import Server
-    from wflo_testkit.run.leasing import Leased
-    from wflo_testkit.service import LeaseKind, Option, Service
+    from wflo_testkit.service import Option, Service
     from wflo_testkit.settings.leases import DeclaredLease
 
 
@@ -44,7 +43,6 @@ class RunSession:
         self.count = count
         self.tasks = AskerTasks()
         self._broker: BrokerApi | None = None
-        self._declared = DeclaredLeases(self)
         self._specs: dict[str, Spec] = {}
         self._resolving: list[str] = []
         self._ready: dict[tuple[str, str], Server] = {}
@@ -83,6 +81,11 @@ class RunSession:
     def leases(self) -> Mapping[str, DeclaredLease]:
         """The leases that the project's file declares."""
         return self.settings.leases
+
+    @cached_property
+    def variables(self) -> Variables:
+        """The setting `env`, to be filled from handles."""
+        return Variables(self.settings, [*self.servers, *self.leases])
 
     @cached_property
     def records(self) -> Path | None:
@@ -166,31 +169,9 @@ class RunSession:
     def declared_lease(self, name: str) -> Any:
         """Return the handle of a lease that the project's file declares, for no test in particular.
 
-        Made when first asked for, once in this process, and given back when the process ends.
-        Raises TestkitError; KeyError for a name that is not in `leases`.
+        One in this process. Raises TestkitError.
         """
-        return self._declared.get(self.leases[name])
-
-    def name_in_run(self, server: str, what: str) -> str:
-        """Return under which name all processes of the run ask for one lease, which is `what`.
-
-        Raises SettingError where each process has a server to itself.
-        """
-        if self.spec(server).per_process and self.count > 1:
-            raise SettingError(
-                f"there is no lease of {server} for the whole run",
-                cause="its tests may change what is server-wide, so each worker has its own server",
-                looked_at=what,
-                fix='make it one per worker (scope "worker", or "session" of `scoped`)',
-            )
-        return what
-
-    def took(self, name: str, kind: LeaseKind, leased: Leased) -> Callable[[], bool]:  # noqa: ARG002
-        """Note a declared lease; what is returned says at its end whether it is to be kept."""
-        return lambda: False
-
-    def learn_of_lease(self, told: Mapping[str, Any]) -> None:
-        """Take note of what a lease's data hold, passwords among it."""
+        raise NotImplementedError
 
     def discard(self, name: str, unique: str) -> None:
         """Remove the server that was started for `unique` alone."""
@@ -225,7 +206,6 @@ class RunSession:
 
     def close(self) -> None:
         """Hang up: the broker gives back what this process still holds."""
-        self._declared.close()
         if self._broker is not None:
             self._broker.close()
 

@@ -10,8 +10,8 @@ from typing import Any, Self
 
 from wflo_testkit.errors import SettingError
 from wflo_testkit.run.config import RunConfig
+from wflo_testkit.run.declared import LeasingSession
 from wflo_testkit.run.owner import RunOwner
-from wflo_testkit.run.session import RunSession
 from wflo_testkit.settings.project import suggestion
 
 
@@ -122,7 +122,7 @@ class Stack:
             )
 
 
-class _StackSession(RunSession):
+class _StackSession(LeasingSession):
     """The run of one stack, which this process owns."""
 
     def __init__(self, root: Path) -> None:
