@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from wflo_testkit.errors import SettingError, TestkitError
-from wflo_testkit.runtime import labels
+from wflo_testkit.runtime import file_lock, labels
 
 HEAD = "# wflo-testkit up, for as long as it runs: "
 """How the first line begins; the process that wrote it follows, as in labels.owner."""
@@ -34,9 +34,10 @@ class EnvFile:
             with NamedTemporaryFile("w", dir=self._path.parent, prefix=".up-") as draft:  # 0600
                 draft.write("\n".join([self._head, *lines, ""]))
                 draft.flush()
-                with self._alone():
+                # Another may have found the same dead process's. A folder needs no lock file.
+                with file_lock.held(os.open(self._path.parent, os.O_RDONLY)):
                     self._refuse_anothers()
-                    self._path.unlink(missing_ok=True)  # a dead process's
+                    self._path.unlink(missing_ok=True)
                     # Unlike a rename, not over what somebody else has just made.
                     self._path.hardlink_to(draft.name)
         except OSError as error:
@@ -47,18 +48,6 @@ class EnvFile:
         with contextlib.suppress(OSError, ValueError):
             if self._first_line() == self._head:
                 self._path.unlink()
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep out whoever else finds the same dead process's file, for moments. Raises OSError."""
-        import fcntl  # not on Windows
-
-        folder = os.open(self._path.parent, os.O_RDONLY)  # its lock leaves no file behind
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(folder)
 
     def _refuse_anothers(self) -> None:
         try:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from wflo_testkit.runtime import kernel, labels
+from wflo_testkit.runtime import file_lock, kernel, labels
 
 CACHE = "wflo-testkit/servers"
 
@@ -56,18 +56,9 @@ class UserFolder:
     @contextmanager
     def lock(self, name: str = "home") -> Iterator[None]:
         """Keep every other process out while inside; for moments only. Raises OSError."""
-        import fcntl  # not on Windows, where the command line looks at homes, too
-
-        handle = os.open(
-            self.folder / f".{name}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600
-        )
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        path = self.folder / f".{name}.lock"
+        with file_lock.held(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)):
             yield
-        finally:
-            # Not only closed: a child forked meanwhile holds the same lock (flock(2)).
-            fcntl.flock(handle, fcntl.LOCK_UN)
-            os.close(handle)
 
     def write(self, name: str, text: str) -> None:
         """Write a file that is there wholly or not at all, mode 0600.
