@@ -331,6 +331,10 @@ def test_many_schemas_do_not_keep_many_databases(asker: Asker, server: PostgresS
     wait_until(lambda: sum(stem in name for name in databases(server)) <= 40, timeout=60)
 
 
+NOT_VACUUMED_YET = 128 * 1024
+"""Bytes, after however many recycles; without VACUUM two thousand leave 213 kB (measured)."""
+
+
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize(
     "parts",
@@ -356,10 +360,12 @@ def test_recycles_leave_nothing_that_grows(
     after = growing(asker, server)
     print(figures, before, after, [round(each, 2) for each in seconds])
     assert figures["recycled"] >= 0.95 * (500 * parts + 100)
-    assert after["table"] <= before["table"] + restore.GROWTH
-    assert after["catalogs"] <= before["catalogs"] + 256 * 1024
-    assert after["roles"] <= before["roles"] + 256 * 1024
-    assert after["memory of the kit's session"] <= before["memory of the kit's session"] + 2**20
+    of_ten_thousand = parts / 20
+    assert after["table"] <= before["table"] + restore.GROWTH * of_ten_thousand
+    assert after["catalogs"] <= before["catalogs"] + NOT_VACUUMED_YET
+    assert after["roles"] <= before["roles"] + NOT_VACUUMED_YET
+    session = "memory of the kit's session"
+    assert after[session] <= before[session] + 2**20 * of_ten_thousand
 
 
 def work_of_thirty(asker: Asker, times: int) -> None:
